@@ -1,0 +1,36 @@
+# make demo: fine-tunes on embedded pictures.   make test: the whole test suite.
+# Both make a virtual environment in .venv first, where there is none.
+
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test lint clean
+
+demo: .venv/installed
+	$(BIN)/python -m jaxart.main --config=configs/demo.py --workdir=runs/demo
+	@echo
+	@echo "The run is in runs/demo: result.json, predictions.csv, checkpoints/."
+	@echo "Its curves and pictures:  $(BIN)/tensorboard --logdir runs"
+
+test: .venv/installed-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/python -m pytest
+
+.venv/bin/python:
+	$(PYTHON) -m venv .venv
+
+.venv/installed: pyproject.toml | .venv/bin/python
+	$(BIN)/pip install --quiet --editable .
+	@touch $@
+
+.venv/installed-test: pyproject.toml | .venv/bin/python
+	$(BIN)/pip install --quiet --editable '.[test]'
+	@touch .venv/installed $@
+
+lint: .venv/installed-test
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean:
+	rm -rf .venv runs

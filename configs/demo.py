@@ -1,0 +1,28 @@
+"""The demo: ten procedural styles, no download.
+
+  python -m jaxart.main --config=configs/demo.py --workdir=runs/demo
+
+The paintings are painted by a program, and the network starts from random
+convolutions: it shows how jaxart works, not what pretrained weights are worth.
+"""
+
+from jaxart.config import base_config
+
+
+def get_config():
+    """A classifier on what AlexNet's convolutions see before any training."""
+    config = base_config()
+    config.model = "alexnet"
+    config.weights = ""
+    config.hidden = ()
+    config.train_layers = ("fc8",)
+    config.num_classes = 10
+
+    config.optimizer = "adamw"
+    config.learning_rate = 1e-3
+    config.num_epochs = 10
+    config.batch_size = 32
+
+    config.train_data = "procedural"
+    config.val_fraction = 0.25
+    return config

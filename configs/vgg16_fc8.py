@@ -1,0 +1,32 @@
+"""VGG16's convolutions with a linear classifier on pool5.
+
+  python -m jaxart.main --config=configs/vgg16_fc8.py --workdir=runs/vgg16 \
+      --config.weights=W.safetensors --config.train_data=train.txt \
+      --config.val_data=test.txt --config.image_root=DIR
+
+The weights may hold convolutions only: hidden=() leaves out fc6 and fc7.
+"""
+
+from jaxart.config import base_config
+
+
+def get_config():
+    """A linear classifier on frozen features."""
+    config = base_config()
+    config.model = "vgg16"
+    config.weights = "vgg16.safetensors"
+    config.hidden = ()
+    config.train_layers = ("fc8",)
+    config.num_classes = 10
+
+    config.optimizer = "sgd"
+    config.momentum = 0.9
+    config.learning_rate = 1e-5
+    config.schedule = "cosine"
+    config.num_epochs = 20
+    config.batch_size = 128
+
+    config.train_data = "wikiart/train.txt"
+    config.val_data = "wikiart/val.txt"
+    config.resize = "antialias"
+    return config

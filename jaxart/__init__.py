@@ -1,0 +1,1 @@
+"""Fine-tuning and saliency on the classic Caffe networks, in JAX/Flax."""

@@ -1,0 +1,152 @@
+"""Every orbax call: saving, resuming, and reading the best epoch of a run."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import orbax.checkpoint as ocp
+from orbax.checkpoint import checkpoint_managers
+
+# A run goes on only as what it was: these fields shape its parameters, its
+# optimizer state or the order of its data.
+FIXED_FIELDS = (
+    "model",
+    "hidden",
+    "num_classes",
+    "weights",
+    "train_layers",
+    "optimizer",
+    "momentum",
+    "train_data",
+    "val_data",
+    "val_fraction",
+    "image_root",
+    "resize",
+    "batch_size",
+    "seed",
+)
+
+
+class ResumeError(ValueError):
+    """The workdir holds a run of another kind; the message says what differs."""
+
+
+class Progress(NamedTuple):
+    """How far a run has come.
+
+    Attributes:
+      step: training steps done; also the position in the data, in batches.
+      train_seconds: time they took.
+    """
+
+    step: int = 0
+    train_seconds: float = 0.0
+
+
+class Checkpoints:
+    """The checkpoints of one workdir: the last, and the best by validation accuracy."""
+
+    def __init__(self, workdir: str | os.PathLike):
+        best = checkpoint_managers.BestN(get_metric_fn=_accuracy, n=1)
+        policy = checkpoint_managers.AnyPreservationPolicy(
+            [checkpoint_managers.LatestN(1), best]
+        )
+        options = ocp.CheckpointManagerOptions(
+            preservation_policy=policy, best_fn=_accuracy
+        )
+        directory = Path(workdir).absolute() / "checkpoints"
+        self._manager = ocp.CheckpointManager(directory, options=options)
+
+    @property
+    def latest_step(self) -> int | None:
+        """Step of the last checkpoint; None where there is none."""
+        return self._manager.latest_step()
+
+    @property
+    def best_step(self) -> int:
+        """Step of the checkpoint with the highest validation accuracy."""
+        return self._manager.best_step()
+
+    def metrics(self, step: int) -> Mapping[str, float]:
+        """The validation metrics saved with a checkpoint."""
+        return self._manager.metrics(step)
+
+    def save(
+        self,
+        progress: Progress,
+        params: Any,
+        opt_state: Any,
+        *,
+        config: Mapping[str, Any],
+        metrics: Mapping[str, float],
+    ) -> None:
+        """Saves a checkpoint and waits until it is on disk.
+
+        Args:
+          progress: how far the run has come.
+          params: the parameter tree.
+          opt_state: the optimizer's state.
+          config: the run's configuration, as plain data.
+          metrics: validation metrics; 'accuracy' decides which is best.
+        """
+        self._manager.save(
+            progress.step,
+            args=ocp.args.Composite(
+                params=ocp.args.StandardSave(params),
+                opt_state=ocp.args.StandardSave(opt_state),
+                progress=ocp.args.JsonSave(progress._asdict()),
+                config=ocp.args.JsonSave(dict(config)),
+            ),
+            metrics=dict(metrics),
+        )
+        self._manager.wait_until_finished()
+
+    def check_config(self, config: Mapping[str, Any]) -> None:
+        """Makes sure that the run in the workdir, if any, is the one of `config`.
+
+        Raises:
+          ResumeError: one of `FIXED_FIELDS` differs.
+        """
+        if self.latest_step is None:
+            return
+        saved = self._restore(self.latest_step, config=ocp.args.JsonRestore()).config
+        for field in FIXED_FIELDS:
+            if saved.get(field) != config[field]:
+                raise ResumeError(
+                    f"{self._manager.directory.parent} holds a run with "
+                    f"{field}={saved.get(field)!r}; this one has "
+                    f"{field}={config[field]!r}. Choose another --workdir, or go on "
+                    "with the old value."
+                )
+
+    def restore(self, params: Any, opt_state: Any) -> tuple[Progress, Any, Any]:
+        """The last checkpoint, in the shapes and shardings of `params`, `opt_state`."""
+        restored = self._restore(
+            self.latest_step,
+            params=ocp.args.StandardRestore(_abstract(params)),
+            opt_state=ocp.args.StandardRestore(_abstract(opt_state)),
+            progress=ocp.args.JsonRestore(),
+        )
+        return Progress(**restored.progress), restored.params, restored.opt_state
+
+    def restore_best(self, params: Any) -> Any:
+        """The best checkpoint's parameters, in the shapes and shardings of `params`."""
+        args = ocp.args.StandardRestore(_abstract(params))
+        return self._restore(self.best_step, params=args).params
+
+    def close(self) -> None:
+        """Waits for what is under way."""
+        self._manager.close()
+
+    def _restore(self, step: int, **items: Any) -> Any:
+        return self._manager.restore(step, args=ocp.args.Composite(**items))
+
+
+def _accuracy(metrics: Mapping[str, float]) -> float:
+    return metrics["accuracy"]
+
+
+def _abstract(tree: Any) -> Any:
+    return jax.tree.map(ocp.tree.to_shape_dtype_struct, tree)

@@ -1,0 +1,200 @@
+"""Which images there are and which class each shows: lists, CSV files, folders."""
+
+import csv
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Int32
+from PIL import Image
+
+
+class DataError(ValueError):
+    """A list, CSV file or folder that cannot be used; the message says where."""
+
+
+class Examples(NamedTuple):
+    """Images with their classes.
+
+    Attributes:
+      root: folder that relative names start from.
+      names: each image's path, as the list gives it.
+      labels: int32 [N], an index into `class_names`.
+      class_names: what each class is called.
+    """
+
+    root: Path
+    names: tuple[str, ...]
+    labels: Int32[np.ndarray, " n"]
+    class_names: tuple[str, ...]
+
+    @property
+    def paths(self) -> list[Path]:
+        """Where each image lies."""
+        return [self.root / name for name in self.names]
+
+    def take(self, indices: Iterable[int]) -> "Examples":
+        """The examples at `indices`, in that order."""
+        indices = np.asarray(list(indices), np.int64)
+        names = tuple(self.names[i] for i in indices)
+        return self._replace(names=names, labels=self.labels[indices])
+
+
+def read(
+    source: str | os.PathLike,
+    *,
+    num_classes: int,
+    image_root: str | os.PathLike = "",
+    class_names: Sequence[str] = (),
+) -> Examples:
+    """Reads a list file, a CSV file, or a folder of class folders.
+
+    A list file has `path label` on each line: the last field is the label, so a
+    path may hold spaces. A CSV file has columns `path` and `label`. Labels are
+    class indices from 0, or names. Where they are indices, `classes.txt` beside the
+    file (`index name` a line) names the classes.
+
+    Args:
+      source: the list, the CSV file or the folder.
+      num_classes: how many classes the network tells apart.
+      image_root: where relative paths start; by default the source's own folder.
+      class_names: names in the order that the network was trained with; found in
+        the source where none are given.
+
+    Raises:
+      DataError: something is missing, malformed or does not fit `num_classes`.
+    """
+    source = Path(source)
+    if source.is_dir():
+        root, rows = source, _folder_rows(source)
+    elif source.is_file():
+        root = Path(image_root) if os.fspath(image_root) else source.parent
+        is_csv = source.suffix.lower() == ".csv"
+        rows = _csv_rows(source) if is_csv else _list_rows(source)
+    else:
+        raise DataError(f"{source}: no such list file, CSV file or folder")
+    if not rows:
+        raise DataError(f"{source}: lists no images")
+
+    # Folder names are names, even where they are digits.
+    if not source.is_dir() and all(row.label.isdecimal() for row in rows):
+        names = tuple(class_names) or _names_beside(source, num_classes)
+        index_of = {row.label: int(row.label) for row in rows}
+        known = f"the indices 0 to {num_classes - 1}"
+    else:
+        names = tuple(class_names) or tuple(sorted({row.label for row in rows}))
+        index_of = {name: i for i, name in enumerate(names)}
+        known = ", ".join(names)
+    if len(names) != num_classes:
+        raise DataError(
+            f"{source}: has {len(names)} classes ({', '.join(names)}), but "
+            f"num_classes is {num_classes}; set --config.num_classes={len(names)}"
+        )
+    for row in rows:
+        if index_of.get(row.label, num_classes) >= num_classes:
+            raise DataError(f"{row.where}: label {row.label!r} is none of {known}")
+    labels = np.array([index_of[row.label] for row in rows], np.int32)
+    return Examples(root, tuple(row.name for row in rows), labels, names)
+
+
+def split(
+    examples: Examples, val_fraction: float, seed: int
+) -> tuple[Examples, Examples]:
+    """Splits into training and validation examples, each class in the same share.
+
+    The split depends on the names and the seed, not on the order of the list.
+
+    Raises:
+      DataError: a side would be empty.
+    """
+    rng = np.random.default_rng(seed)
+    is_val = np.zeros(len(examples.names), bool)
+    by_name = np.array(sorted(range(len(is_val)), key=examples.names.__getitem__))
+    for label in np.unique(examples.labels):
+        of_class = rng.permutation(by_name[examples.labels[by_name] == label])
+        is_val[of_class[: round(val_fraction * len(of_class))]] = True
+    if is_val.all() or not is_val.any():
+        raise DataError(
+            f"val_fraction={val_fraction} of {len(is_val)} images leaves one side "
+            "of the split empty"
+        )
+    return examples.take(np.flatnonzero(~is_val)), examples.take(np.flatnonzero(is_val))
+
+
+class _Row(NamedTuple):
+    name: str
+    label: str
+    where: str  # file and line, for messages
+
+
+def _list_rows(source: Path) -> list[_Row]:
+    rows = []
+    for number, line in enumerate(_text(source).splitlines(), start=1):
+        if not line.strip():
+            continue
+        fields = line.strip().rsplit(maxsplit=1)
+        if len(fields) < 2:
+            raise DataError(f"{source}:{number}: {line!r} is not `path label`")
+        rows.append(_Row(*fields, f"{source}:{number}"))
+    return rows
+
+
+def _csv_rows(source: Path) -> list[_Row]:
+    reader = csv.DictReader(_text(source).splitlines())
+    columns = reader.fieldnames or []
+    if not {"path", "label"} <= set(columns):
+        raise DataError(
+            f"{source}: needs columns path and label; it has {', '.join(columns)}"
+        )
+    rows = []
+    for row in reader:
+        where = f"{source}:{reader.line_num}"
+        if not row["path"] or not row["label"]:
+            raise DataError(f"{where}: path or label is empty")
+        rows.append(_Row(row["path"].strip(), row["label"].strip(), where))
+    return rows
+
+
+def _folder_rows(source: Path) -> list[_Row]:
+    suffixes = Image.registered_extensions()
+    rows = []
+    for folder in sorted(source.iterdir()):
+        if not folder.is_dir() or folder.name.startswith("."):
+            continue
+        files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in suffixes)
+        if not files:
+            raise DataError(f"{folder}: a class folder without images")
+        names = (file.relative_to(source).as_posix() for file in files)
+        rows += [_Row(name, folder.name, str(folder)) for name in names]
+    if not rows:
+        raise DataError(
+            f"{source}: has no class folders (one folder of images a class)"
+        )
+    return rows
+
+
+def _names_beside(source: Path, num_classes: int) -> tuple[str, ...]:
+    """Class names from classes.txt beside the list; else the indices themselves."""
+    path = source.parent / "classes.txt"
+    if not path.is_file():
+        return tuple(str(i) for i in range(num_classes))
+    names = {}
+    for number, line in enumerate(_text(path).splitlines(), start=1):
+        index, _, name = line.strip().partition(" ")
+        if not line.strip():
+            continue
+        if not index.isdecimal() or not name.strip():
+            raise DataError(f"{path}:{number}: {line!r} is not `index name`")
+        names[int(index)] = name.strip()
+    if sorted(names) != list(range(len(names))):
+        raise DataError(f"{path}: the indices are not 0 to {len(names) - 1}, once each")
+    return tuple(names[i] for i in range(len(names)))
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: not a UTF-8 text file ({error})") from None

@@ -1,0 +1,154 @@
+"""From an image file to a network's input. NumPy and Pillow only, never jax.
+
+References:
+  tf1_bilinear: TensorFlow 1's `tf.image.resize_images`, kernel
+  resize_bilinear_op.cc with align_corners=False and half_pixel_centers=False.
+"""
+
+import os
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Float32, Shaped, UInt8
+from PIL import Image, ImageOps
+
+RESIZE_RULES = ("tf1_bilinear", "antialias", "crop")
+
+# The usual ImageNet protocol: short side to 256, then the centre of the input size.
+CROP_SHORT_SIDE = 256
+
+
+class ImageError(ValueError):
+    """A file that gives no picture; the message says why."""
+
+
+def load(
+    path: str | os.PathLike,
+    *,
+    resize: str,
+    size: int,
+    channel_order: str,
+    mean: Sequence[float],
+) -> Float32[np.ndarray, "size size 3"]:
+    """Reads an image file as a network wants it.
+
+    Args:
+      path: an image file of any format, mode and size that Pillow reads.
+      resize: one of `RESIZE_RULES`.
+      size: side of the square input, in pixels.
+      channel_order: 'bgr' or 'rgb'.
+      mean: subtracted from each channel, in `channel_order`, on a scale of 0 to 255.
+
+    Returns:
+      float32 [size, size, 3], channels in `channel_order`, mean subtracted.
+
+    Raises:
+      ImageError: the file is missing, is no image, or is cut short.
+    """
+    pixels = resize_to(decode(path), size, resize)
+    if channel_order == "bgr":
+        pixels = pixels[:, :, ::-1]
+    return pixels - np.asarray(mean, np.float32)
+
+
+def decode(path: str | os.PathLike) -> UInt8[np.ndarray, "h w 3"]:
+    """Reads an image file as RGB.
+
+    EXIF rotation is applied, transparency is laid over white, the first frame of
+    an animation is taken, and 16-bit grey is scaled to 8.
+
+    Returns:
+      uint8 [H, W, 3].
+
+    Raises:
+      ImageError: the file is missing, is no image, or is cut short.
+    """
+    try:
+        with Image.open(path) as image:
+            return np.asarray(_to_rgb(ImageOps.exif_transpose(image)))
+    except FileNotFoundError:
+        raise ImageError(f"{path}: no such file") from None
+    except Image.UnidentifiedImageError:
+        raise ImageError("not an image that Pillow can read") from None
+    # Pillow's decoders raise whatever a damaged file makes them stumble over.
+    except Exception as error:
+        raise ImageError(f"{type(error).__name__}: {error}") from error
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode == "F":
+        raise ImageError("floating-point pixels have no fixed range")
+    if image.mode.startswith("I"):  # 16-bit grey, in one of Pillow's ways of holding it
+        grey = np.asarray(image).astype(np.float32) / 257.0
+        image = Image.fromarray(np.clip(np.rint(grey), 0, 255).astype(np.uint8))
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        white = Image.new("RGBA", image.size, "white")
+        image = Image.alpha_composite(white, image)
+    return image.convert("RGB")
+
+
+def resize_to(
+    pixels: UInt8[np.ndarray, "h w 3"], size: int, rule: str
+) -> Float32[np.ndarray, "size size 3"]:
+    """Resizes to a square, by one of `RESIZE_RULES`.
+
+    'tf1_bilinear' warps exactly as the TensorFlow 1 report did, 'antialias' warps
+    with Pillow's bilinear filter, 'crop' keeps the aspect: short side to 256
+    (or the size itself, if larger), then the centre.
+
+    Raises:
+      ValueError: `rule` is none of `RESIZE_RULES`.
+    """
+    if rule == "tf1_bilinear":
+        return tf1_bilinear(pixels, size, size)
+    image = Image.fromarray(pixels)
+    if rule == "antialias":
+        image = image.resize((size, size), Image.Resampling.BILINEAR)
+    elif rule == "crop":
+        short = max(CROP_SHORT_SIDE, size)
+        scale = short / min(image.size)
+        width, height = (max(short, round(side * scale)) for side in image.size)
+        left, top = (width - size) // 2, (height - size) // 2
+        # The centre, in the picture's own pixels: only what is kept is resized.
+        box = (left, top, left + size, top + size)
+        box = tuple(
+            edge * side / scaled
+            for edge, side, scaled in zip(
+                box, image.size * 2, (width, height) * 2, strict=True
+            )
+        )
+        image = image.resize((size, size), Image.Resampling.BILINEAR, box=box)
+    else:
+        raise ValueError(f"resize={rule!r}: one of {', '.join(RESIZE_RULES)}")
+    return np.asarray(image, np.float32)
+
+
+def tf1_bilinear(
+    pixels: Shaped[np.ndarray, "h w *c"], height: int, width: int
+) -> Float32[np.ndarray, "height width *c"]:
+    """TensorFlow 1's bilinear resize: source = destination * in / out.
+
+    No half-pixel offset and no antialiasing; the last row and column are repeated.
+    """
+    y_low, y_high, y_lerp = _tf1_weights(pixels.shape[0], height)
+    x_low, x_high, x_lerp = _tf1_weights(pixels.shape[1], width)
+    channels = (1,) * (pixels.ndim - 2)
+    y_lerp = y_lerp.reshape(-1, 1, *channels)
+    x_lerp = x_lerp.reshape(1, -1, *channels)
+    # Only the rows and columns that are used become float.
+    top, bottom = (
+        left + (pixels[rows][:, x_high].astype(np.float32) - left) * x_lerp
+        for rows in (y_low, y_high)
+        for left in [pixels[rows][:, x_low].astype(np.float32)]
+    )
+    return top + (bottom - top) * y_lerp
+
+
+def _tf1_weights(size_in: int, size_out: int) -> tuple[np.ndarray, ...]:
+    """Indices below and above each output position, and the way between them."""
+    scale = np.float32(size_in) / np.float32(size_out)
+    source = np.arange(size_out, dtype=np.float32) * scale
+    low = np.minimum(source.astype(np.int64), size_in - 1)
+    high = np.minimum(low + 1, size_in - 1)
+    return low, high, source - low.astype(np.float32)

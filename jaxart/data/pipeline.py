@@ -1,0 +1,123 @@
+"""grain: examples -> batches {'image', 'label', 'mask'}, all of one shape."""
+
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import grain
+import numpy as np
+
+from jaxart.data import images
+
+# A batch of 128 VGG16 inputs is 77 MB: a few in flight keep the device fed.
+READ_OPTIONS = grain.ReadOptions(num_threads=4, prefetch_buffer_size=4)
+
+
+class Inputs(Protocol):
+    """What a network is fed, by index: image files, or rows of a feature store."""
+
+    def __getitem__(self, indices: np.ndarray) -> np.ndarray: ...
+
+
+@dataclasses.dataclass(frozen=True)
+class ImageFiles:
+    """Image files that are loaded when asked for.
+
+    Attributes:
+      paths: the files.
+      resize: one of `images.RESIZE_RULES`.
+      preprocessing: the network's own facts: size, channel_order, mean.
+    """
+
+    paths: Sequence[Path]
+    resize: str
+    preprocessing: dict[str, Any]
+
+    def __getitem__(self, indices: np.ndarray) -> np.ndarray:
+        """Images [B, S, S, 3]; one that cannot be read raises `images.ImageError`."""
+        return np.stack([self._load(self.paths[i]) for i in indices])
+
+    def load_or_blank(self, indices: np.ndarray) -> tuple[np.ndarray, list[str]]:
+        """Images [B, S, S, 3], zeros where one cannot be read, and the reasons why."""
+        size = self.preprocessing["size"]
+        loaded = np.zeros((len(indices), size, size, 3), np.float32)
+        reasons = [""] * len(indices)
+        for row, index in enumerate(indices):
+            try:
+                loaded[row] = self._load(self.paths[index])
+            except images.ImageError as error:
+                reasons[row] = str(error)
+        return loaded, reasons
+
+    def _load(self, path: Path) -> np.ndarray:
+        return images.load(path, resize=self.resize, **self.preprocessing)
+
+
+def batches(
+    inputs: Inputs,
+    labels: np.ndarray,
+    indices: np.ndarray,
+    *,
+    batch_size: int,
+    seed: int | None = None,
+    num_epochs: int = 1,
+    first_batch: int = 0,
+    num_workers: int = 0,
+) -> grain.IterDataset:
+    """Batches of the examples at `indices`, epoch after epoch.
+
+    Every epoch holds each example once. Its ragged last batch is filled up to
+    `batch_size` with zeros whose mask is False, so that all batches have one shape.
+
+    Args:
+      inputs: gives the network's input for an array of indices.
+      labels: int [N], the class of each example.
+      indices: int [n], which examples.
+      batch_size: examples a batch.
+      seed: shuffles anew in each epoch; None keeps the order.
+      num_epochs: how often to go through the examples.
+      first_batch: how many batches to leave out at the start: where a run resumes.
+      num_workers: processes that load; 0 loads in threads of this one. The
+        batches are the same.
+
+    Returns:
+      Dataset of {'image': float32 [B, ...], 'label': int32 [B], 'mask': bool [B]}.
+    """
+
+    def load(chosen: np.ndarray) -> dict[str, np.ndarray]:
+        missing = batch_size - len(chosen)
+        image = np.asarray(inputs[chosen])
+        return {
+            "image": np.pad(image, [(0, missing)] + [(0, 0)] * (image.ndim - 1)),
+            "label": np.pad(labels[chosen].astype(np.int32), (0, missing)),
+            "mask": np.arange(batch_size) < len(chosen),
+        }
+
+    dataset = grain.MapDataset.source(indices)
+    if seed is not None:
+        dataset = dataset.seed(seed).shuffle()
+    dataset = dataset.batch(batch_size).repeat(num_epochs)[first_batch:]
+    return _read(dataset, load, num_workers)
+
+
+def read_all(
+    files: ImageFiles, *, batch_size: int, first: int = 0, num_workers: int = 0
+) -> Iterator[tuple[np.ndarray, list[str]]]:
+    """Goes once through image files in their order, whatever they hold.
+
+    Yields:
+      images [B, S, S, 3], zeros where one cannot be read, and for each the
+      reason why it cannot ('' where it can). The last batch may be shorter.
+    """
+    dataset = grain.MapDataset.source(np.arange(first, len(files.paths)))
+    return iter(_read(dataset.batch(batch_size), files.load_or_blank, num_workers))
+
+
+def _read(
+    dataset: grain.MapDataset, load: Callable[[np.ndarray], Any], num_workers: int
+) -> grain.IterDataset:
+    dataset = dataset.map(load).to_iter_dataset(READ_OPTIONS)
+    if num_workers:
+        dataset = dataset.mp_prefetch(grain.MultiprocessingOptions(num_workers))
+    return dataset

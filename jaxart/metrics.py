@@ -1,0 +1,93 @@
+"""The one metrics collection, for training and evaluation alike."""
+
+import flax
+import jax.numpy as jnp
+import optax
+from clu import metrics
+from jaxtyping import Array, Bool, Float, Int
+
+# No `from __future__ import annotations` here: clu reads the fields' types.
+
+NUM_BUCKETS = 30  # of a histogram, as TensorBoard's own
+
+
+@flax.struct.dataclass
+class ConfusionMatrix(metrics.Metric):
+    """Counts [K, K] of examples by class (row) and predicted class (column)."""
+
+    counts: Array
+
+    @classmethod
+    def from_model_output(
+        cls,
+        *,
+        logits: Float[Array, "b k"],
+        labels: Int[Array, " b"],
+        mask: Bool[Array, " b"],
+        **_,
+    ) -> "ConfusionMatrix":
+        """Counts one batch; masked examples count nothing."""
+        num_classes = logits.shape[-1]
+        counts = jnp.zeros((num_classes, num_classes), jnp.int32)
+        predicted = jnp.argmax(logits, axis=-1)
+        return cls(counts=counts.at[labels, predicted].add(mask.astype(jnp.int32)))
+
+    def merge(self, other: "ConfusionMatrix") -> "ConfusionMatrix":
+        return type(self)(counts=self.counts + other.counts)
+
+    def compute(self) -> Int[Array, "k k"]:
+        return self.counts
+
+
+@flax.struct.dataclass
+class Metrics(metrics.Collection):
+    """Mean loss, accuracy and confusion matrix over the examples whose mask is True."""
+
+    loss: metrics.Average.from_output("loss")
+    accuracy: metrics.Average.from_output("correct")
+    confusion: ConfusionMatrix
+
+    @classmethod
+    def from_batch(
+        cls,
+        logits: Float[Array, "b k"],
+        labels: Int[Array, " b"],
+        mask: Bool[Array, " b"],
+    ) -> "Metrics":
+        """Metrics of one batch."""
+        return cls.single_from_model_output(
+            loss=cross_entropy(logits, labels),
+            correct=jnp.argmax(logits, axis=-1) == labels,
+            logits=logits,
+            labels=labels,
+            mask=mask,
+        )
+
+
+def cross_entropy(
+    logits: Float[Array, "b k"], labels: Int[Array, " b"]
+) -> Float[Array, " b"]:
+    """Softmax cross-entropy of each example, in nats."""
+    return optax.softmax_cross_entropy_with_integer_labels(logits, labels)
+
+
+def masked_mean(
+    values: Float[Array, " b"], mask: Bool[Array, " b"]
+) -> Float[Array, ""]:
+    """Mean over the examples whose mask is True; 0 where there are none."""
+    return jnp.where(mask, values, 0.0).sum() / jnp.maximum(mask.sum(), 1)
+
+
+def bucketed(values: Float[Array, "..."]) -> Float[Array, "n 3"]:
+    """A histogram as TensorBoard keeps it: rows of left edge, right edge and count.
+
+    Computed where the values are, so that only the counts leave the device.
+    """
+    low, high = values.min(), values.max()
+    is_flat = high <= low
+    low = jnp.where(is_flat, low - 0.5, low)
+    width = jnp.where(is_flat, 1.0, high - low) / NUM_BUCKETS
+    left = low + width * jnp.arange(NUM_BUCKETS)
+    bucket = jnp.clip(((values - low) / width).astype(jnp.int32), 0, NUM_BUCKETS - 1)
+    counts = jnp.zeros(NUM_BUCKETS, jnp.int32).at[bucket.ravel()].add(1)
+    return jnp.stack([left, left + width, counts.astype(jnp.float32)], axis=1)

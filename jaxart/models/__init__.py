@@ -1,0 +1,9 @@
+"""The networks, by the name that a config gives them."""
+
+from jaxart.models.alexnet import AlexNet
+from jaxart.models.layers import CaffeNet
+from jaxart.models.vgg16 import VGG16
+
+MODELS: dict[str, type[CaffeNet]] = {"alexnet": AlexNet, "vgg16": VGG16}
+
+__all__ = ["MODELS", "AlexNet", "CaffeNet", "VGG16"]

@@ -1,0 +1,73 @@
+"""AlexNet as Caffe trained it: one tower, `bvlc_alexnet`.
+
+References:
+  Krizhevsky et al. 2012, "ImageNet classification with deep convolutional
+  neural networks".
+  Caffe's models/bvlc_alexnet/train_val.prototxt; CaffeNet
+  (bvlc_reference_caffenet) pools before it normalises.
+"""
+
+from typing import ClassVar
+
+import flax.linen as nn
+
+from jaxart.models.layers import (
+    CaffeNet,
+    Convolution,
+    Layer,
+    LocalResponseNorm,
+    MaxPool,
+)
+
+NORM_ORDERS = ("norm_pool", "pool_norm")
+
+
+class AlexNet(CaffeNet):
+    """The one-tower AlexNet, 60,965,224 parameters at 1000 classes.
+
+    Attributes:
+      norm_order: 'norm_pool' (bvlc_alexnet) or 'pool_norm' (CaffeNet).
+      lrn_alpha: Caffe's alpha, before its division by the local size 5.
+    """
+
+    norm_order: str = "norm_pool"
+    lrn_alpha: float = 1e-4
+
+    preprocessing: ClassVar = {
+        "size": 227,
+        "channel_order": "bgr",
+        "mean": (103.939, 116.779, 123.68),
+    }
+
+    @nn.nowrap
+    def convolutions(self) -> dict[str, Layer]:
+        """The layers from conv1 to pool5.
+
+        Raises:
+          ValueError: `norm_order` is none of `NORM_ORDERS`.
+        """
+        if self.norm_order not in NORM_ORDERS:
+            raise ValueError(f"norm_order={self.norm_order!r}: one of {NORM_ORDERS}")
+
+        def norm_and_pool(number: int) -> dict[str, Layer]:
+            norm = LocalResponseNorm(alpha=self.lrn_alpha, parent=None)
+            pool = MaxPool(3, 2, parent=None)
+            layers = {f"norm{number}": norm, f"pool{number}": pool}
+            reverse = self.norm_order == "pool_norm"
+            return dict(reversed(layers.items())) if reverse else layers
+
+        return {
+            "conv1": Convolution(96, 11, stride=4, parent=None),  # 227 -> 55
+            "relu1": self.relu,
+            **norm_and_pool(1),  # 55 -> 27
+            "conv2": Convolution(256, 5, pad=2, groups=2, parent=None),
+            "relu2": self.relu,
+            **norm_and_pool(2),  # 27 -> 13
+            "conv3": Convolution(384, 3, pad=1, parent=None),
+            "relu3": self.relu,
+            "conv4": Convolution(384, 3, pad=1, groups=2, parent=None),
+            "relu4": self.relu,
+            "conv5": Convolution(256, 3, pad=1, groups=2, parent=None),
+            "relu5": self.relu,
+            "pool5": MaxPool(3, 2, parent=None),  # 13 -> 6
+        }

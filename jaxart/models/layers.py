@@ -1,0 +1,234 @@
+"""The pieces of Caffe's networks, and the ordered list of named layers they form.
+
+A network is a dict of layers in the order in which they run, under their Caffe
+names. Any slice of it can run, which serves freezing, the frozen-prefix cache,
+Grad-CAM and feature extraction alike.
+
+References:
+  Caffe's layer catalogue: caffe.berkeleyvision.org/tutorial/layers.html
+  Local response normalisation: Krizhevsky et al. 2012, section 3.3.
+"""
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+Rectifier = Callable[[Array], Array]
+Layer = nn.Module | Rectifier
+
+FC_NAMES = ("fc6", "fc7")
+HEAD = "fc8"
+
+
+class Convolution(nn.Module):
+    """Caffe's Convolution: explicit zero padding, optional channel groups.
+
+    A grouped convolution runs as one convolution a group: XLA's own grouped
+    form is several times slower on CPU.
+    """
+
+    features: int
+    kernel_size: int
+    stride: int = 1
+    pad: int = 0
+    groups: int = 1
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h2 w2 c2"]:
+        kernel_shape = (self.kernel_size, self.kernel_size)
+        kernel_shape += (x.shape[-1] // self.groups, self.features)
+        kernel = self.param("kernel", nn.initializers.glorot_uniform(), kernel_shape)
+        bias = self.param("bias", nn.initializers.zeros, (self.features,))
+        outputs = [
+            jax.lax.conv_general_dilated(
+                x_group,
+                kernel_group,
+                window_strides=(self.stride, self.stride),
+                padding=[(self.pad, self.pad)] * 2,
+                dimension_numbers=("NHWC", "HWIO", "NHWC"),
+            )
+            for x_group, kernel_group in zip(
+                jnp.split(x, self.groups, axis=-1),
+                jnp.split(kernel, self.groups, axis=-1),
+                strict=True,
+            )
+        ]
+        return jnp.concatenate(outputs, axis=-1) + bias
+
+
+class InnerProduct(nn.Module):
+    """Caffe's InnerProduct: whatever comes in is flattened (H, W, C order) first."""
+
+    features: int
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "b ..."]) -> Float[Array, "b k"]:
+        x = x.reshape(x.shape[0], -1)
+        kernel_shape = (x.shape[-1], self.features)
+        kernel = self.param("kernel", nn.initializers.glorot_uniform(), kernel_shape)
+        bias = self.param("bias", nn.initializers.zeros, (self.features,))
+        return x @ kernel + bias
+
+
+class LocalResponseNorm(nn.Module):
+    """Caffe's LRN across channels.
+
+    y = x / (k + alpha / size * sum of x^2 over `size` neighbouring channels)^beta.
+    TensorFlow's `alpha` is Caffe's divided by the size.
+    """
+
+    size: int = 5
+    alpha: float = 1e-4
+    beta: float = 0.75
+    k: float = 1.0
+
+    def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
+        reach = self.size // 2
+        squares = jnp.pad(x * x, [(0, 0)] * 3 + [(reach, self.size - 1 - reach)])
+        windows = [
+            jax.lax.slice_in_dim(squares, i, i + x.shape[-1], axis=3)
+            for i in range(self.size)
+        ]
+        return x * (self.k + self.alpha / self.size * sum(windows)) ** -self.beta
+
+
+class MaxPool(nn.Module):
+    """Max pooling without padding; whole windows only.
+
+    Caffe rounds the output size up. For the sizes that these networks run at
+    (AlexNet 227, VGG16 224) that is the same.
+    """
+
+    window: int
+    stride: int
+
+    def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h2 w2 c"]:
+        if self.window != self.stride:
+            return nn.max_pool(x, (self.window,) * 2, (self.stride,) * 2)
+        # Windows that do not overlap are a reshape: cheaper, and so is its gradient.
+        n = self.window
+        b, h, w, c = x.shape
+        x = x[:, : h // n * n, : w // n * n].reshape(b, h // n, n, w // n, n, c)
+        return x.max(axis=(2, 4))
+
+
+class CaffeNet(nn.Module):
+    """An ordered list of named layers, ending in fully connected ones.
+
+    A subclass gives the convolutional part; fc6, fc7 and fc8 follow.
+
+    Attributes:
+      num_classes: number of logits.
+      hidden: widths of fc6 and fc7; shorter leaves out fc7, then fc6, so that
+        `()` puts fc8 straight on pool5.
+      dropout_rate: rate of drop6 and drop7.
+      relu: the rectifier of every ReLU layer; swap it for guided backprop.
+    """
+
+    num_classes: int = 1000
+    hidden: tuple[int, ...] = (4096, 4096)
+    dropout_rate: float = 0.5
+    relu: Rectifier = jax.nn.relu
+
+    # What the network's input is made of: plain data, beside the model.
+    preprocessing: ClassVar[dict[str, Any]]
+
+    def convolutions(self) -> dict[str, Layer]:
+        """The layers up to and including pool5."""
+        return {}
+
+    @nn.nowrap
+    def layers(self) -> dict[str, Layer]:
+        """Every layer by its Caffe name, in the order in which they run.
+
+        Raises:
+          ValueError: `hidden` has more than two widths.
+        """
+        if len(self.hidden) > len(FC_NAMES):
+            raise ValueError(f"hidden={self.hidden}: at most two widths, fc6 and fc7")
+        layers = self.convolutions()
+        for number, width in enumerate(self.hidden, start=6):
+            layers[f"fc{number}"] = InnerProduct(width, parent=None)
+            layers[f"relu{number}"] = self.relu
+            layers[f"drop{number}"] = nn.Dropout(self.dropout_rate, parent=None)
+        layers[HEAD] = InnerProduct(self.num_classes, parent=None)
+        return layers
+
+    @nn.compact
+    def __call__(
+        self,
+        x: Float[Array, "b ..."],
+        *,
+        after: str | None = None,
+        upto: str | None = None,
+        train: bool = False,
+    ) -> Float[Array, "b ..."]:
+        """Runs the layers after `after`, up to and including `upto`.
+
+        Args:
+          x: images [B, H, W, C] as `preprocessing` says, or the activation of
+            layer `after`.
+          after: name of the layer that gave `x`; None where `x` are images.
+          upto: name of the last layer to run; None runs to the logits.
+          train: dropout is active (and needs the 'dropout' key).
+
+        Returns:
+          Activation of layer `upto`; by default logits [B, num_classes].
+
+        Raises:
+          ValueError: a name is none of the layers', or the slice is empty.
+        """
+        for name, layer in select(self.layers(), after, upto).items():
+            if isinstance(layer, nn.Module):
+                layer = layer.clone(parent=self, name=name)
+            if isinstance(layer, nn.Dropout):
+                x = layer(x, deterministic=not train)
+            else:
+                x = layer(x)
+        return x
+
+
+def select(
+    layers: dict[str, Layer], after: str | None, upto: str | None
+) -> dict[str, Layer]:
+    """The layers that follow `after`, up to and including `upto`.
+
+    Raises:
+      ValueError: a name is none of the layers', or the slice is empty.
+    """
+    names = list(layers)
+    for name in (after, upto):
+        if name is not None and name not in layers:
+            raise ValueError(f"no layer {name!r}; the layers are {', '.join(names)}")
+    start = 0 if after is None else names.index(after) + 1
+    stop = len(names) if upto is None else names.index(upto) + 1
+    if start >= stop:
+        raise ValueError(f"no layer lies after {after!r} and up to {upto!r}")
+    return {name: layers[name] for name in names[start:stop]}
+
+
+def trainable(layers: dict[str, Layer]) -> tuple[str, ...]:
+    """Names of the layers that hold parameters, in order."""
+    kinds = (Convolution, InnerProduct)
+    return tuple(name for name, layer in layers.items() if isinstance(layer, kinds))
+
+
+def frozen_boundary(
+    layers: dict[str, Layer], train_layers: tuple[str, ...]
+) -> str | None:
+    """The last layer before anything random or trained.
+
+    Everything up to it gives the same activation in every epoch, so it may run
+    once. None where the first layer is already trained.
+    """
+    boundary = None
+    for name, layer in layers.items():
+        random = isinstance(layer, nn.Dropout) and layer.rate > 0
+        if random or name in train_layers:
+            break
+        boundary = name
+    return boundary

@@ -1,0 +1,114 @@
+"""A network with its parameters: random, then pretrained where a file is given."""
+
+import dataclasses
+import logging
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from clu import parameter_overview
+from jaxtyping import Array
+
+from jaxart.models import MODELS, CaffeNet
+from jaxart.models.layers import FC_NAMES
+from jaxart.weights import canonical, merge
+
+logger = logging.getLogger(__name__)
+
+
+def build(
+    name: str,
+    *,
+    num_classes: int,
+    hidden: Sequence[int],
+    dropout_rate: float,
+    weights: str | os.PathLike,
+    train_layers: Sequence[str],
+    key: Array,
+) -> tuple[CaffeNet, Any]:
+    """Makes a network and its parameters.
+
+    Args:
+      name: one of `MODELS`.
+      num_classes: number of logits.
+      hidden: widths of fc6 and fc7.
+      dropout_rate: of drop6 and drop7.
+      weights: a file of tools/convert_weights.py; '' leaves every layer random.
+      train_layers: the layers that may start from random parameters where the
+        file does not fit them.
+      key: draws the random parameters.
+
+    Returns:
+      The network and its parameter tree.
+
+    Raises:
+      WeightsError: the file is missing, damaged, of another network, or does not
+        hold what the network needs.
+    """
+    fields = {}
+    if os.fspath(weights):
+        metadata = canonical.read_metadata(weights)
+        fields = canonical.model_fields(metadata) if metadata["model"] == name else {}
+    model = MODELS[name](
+        num_classes=num_classes,
+        hidden=tuple(hidden),
+        dropout_rate=dropout_rate,
+        **fields,
+    )
+    size = model.preprocessing["size"]
+    params = jax.jit(model.init)(key, jnp.zeros((1, size, size, 3)))["params"]
+    if not os.fspath(weights):
+        logger.info("weights='': every layer starts from random parameters")
+        return model, params
+    merged = merge.load(
+        weights,
+        params,
+        model=name,
+        train_layers=train_layers,
+        removed_layers=FC_NAMES[len(hidden) :],
+    )
+    for what, names in {
+        "from the weights file": merged.loaded_layers,
+        "from random parameters": merged.fresh_layers,
+        "in the file, not in this network": merged.left_out_layers,
+    }.items():
+        logger.info("Layers %s: %s", what, ", ".join(names) or "none")
+    return model, merged.params
+
+
+def describe(model: CaffeNet) -> dict[str, Any]:
+    """What it takes to build the network again, as plain data."""
+    facts = {
+        field.name: getattr(model, field.name)
+        for field in dataclasses.fields(model)
+        if field.name not in ("relu", "parent", "name")
+    }
+    return facts | {"preprocessing": model.preprocessing}
+
+
+@dataclasses.dataclass
+class _Row:
+    name: str
+    shape: tuple[int, ...]
+    size: int
+    trained: str
+
+
+def overview(params: Any, train_layers: Sequence[str]) -> str:
+    """A table of all parameters that marks those that train."""
+    rows = [
+        _Row(f"{layer}/{name}", x.shape, x.size, "yes" if layer in train_layers else "")
+        for layer, arrays in params.items()
+        for name, x in arrays.items()
+    ]
+    trained = sum(row.size for row in rows if row.trained)
+    total = sum(row.size for row in rows)
+    table = parameter_overview.make_table(rows)
+    return f"{table}\nTotal: {total:,}, trained: {trained:,}"
+
+
+def count(params: Any) -> int:
+    """How many numbers a parameter tree holds."""
+    return sum(x.size for x in jax.tree.leaves(params))

@@ -1,0 +1,112 @@
+"""Which layers train, and how: optax with the frozen layers masked out."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import jax
+import optax
+
+OPTIMIZERS = ("sgd", "adamw")
+SCHEDULES = ("constant", "cosine")
+
+Tree = Any  # {'fc8': {'kernel': ..., 'bias': ...}, ...}
+
+
+def check_train_layers(train_layers: Sequence[str], names: Iterable[str]) -> None:
+    """Makes sure that each of `train_layers` is a layer that has parameters.
+
+    Raises:
+      ValueError: one is not, or there are none.
+    """
+    names = tuple(names)
+    unknown = [name for name in train_layers if name not in names]
+    if unknown or not train_layers:
+        what = ", ".join(map(repr, unknown)) or "nothing"
+        raise ValueError(
+            f"train_layers names {what}; the layers are {', '.join(names)}"
+        )
+
+
+def label_layers(params: Tree, train_layers: Sequence[str]) -> Tree:
+    """A tree like `params` of 'train' and 'freeze', by layer name."""
+    return {
+        layer: dict.fromkeys(arrays, "train" if layer in train_layers else "freeze")
+        for layer, arrays in params.items()
+    }
+
+
+def stop_frozen(params: Tree, labels: Tree) -> Tree:
+    """`params` without gradient where the label is 'freeze'.
+
+    Masking updates is not enough: whatever looks at the gradients before the mask
+    would bring the frozen layers' backward pass back to life.
+    """
+    return jax.tree.map(
+        lambda x, label: x if label == "train" else jax.lax.stop_gradient(x),
+        params,
+        labels,
+    )
+
+
+def only_trained(tree: Tree, train_layers: Sequence[str]) -> Tree:
+    """The layers of a parameter tree that train."""
+    return {layer: tree[layer] for layer in tree if layer in train_layers}
+
+
+def make_schedule(
+    kind: str, learning_rate: float, *, warmup_steps: int, num_steps: int
+) -> optax.Schedule:
+    """Learning rate by step: a linear warm-up from 0, then constant or cosine to 0.
+
+    Raises:
+      ValueError: `kind` is none of `SCHEDULES`.
+    """
+    if kind == "constant":
+        main = optax.constant_schedule(learning_rate)
+    elif kind == "cosine":
+        main = optax.cosine_decay_schedule(
+            learning_rate, max(num_steps - warmup_steps, 1)
+        )
+    else:
+        raise ValueError(f"schedule={kind!r}: one of {', '.join(SCHEDULES)}")
+    warmup = optax.linear_schedule(0.0, learning_rate, max(warmup_steps, 1))
+    return optax.join_schedules([warmup, main], [warmup_steps])
+
+
+def make_optimizer(
+    kind: str,
+    schedule: optax.Schedule,
+    *,
+    momentum: float,
+    weight_decay: float,
+    labels: Mapping[str, Any],
+) -> optax.GradientTransformation:
+    """The optimizer of the trained layers; frozen ones are masked out.
+
+    Args:
+      kind: 'sgd' (plain where `momentum` is 0) or 'adamw'.
+      schedule: learning rate by step.
+      momentum: of SGD; AdamW keeps its own two moments.
+      weight_decay: of kernels, never of biases, as in Caffe's prototxts
+        (decay_mult 1 and 0). SGD adds it to the gradient (L2), AdamW decouples it.
+      labels: from `label_layers`.
+
+    Raises:
+      ValueError: `kind` is none of `OPTIMIZERS`.
+    """
+    if kind == "sgd":
+        train = optax.chain(
+            optax.add_decayed_weights(weight_decay, mask=_is_kernel),
+            optax.sgd(schedule, momentum=momentum or None),
+        )
+    elif kind == "adamw":
+        train = optax.adamw(schedule, weight_decay=weight_decay, mask=_is_kernel)
+    else:
+        raise ValueError(f"optimizer={kind!r}: one of {', '.join(OPTIMIZERS)}")
+    return optax.multi_transform(
+        {"train": train, "freeze": optax.set_to_zero()}, labels
+    )
+
+
+def _is_kernel(params: Tree) -> Tree:
+    return jax.tree.map_with_path(lambda path, _: path[-1].key == "kernel", params)

@@ -1,0 +1,159 @@
+"""Our own weight file: safetensors, with the facts that its arrays do not show.
+
+Arrays are float32 under flat names (`conv1/kernel`), kernels HWIO, input BGR. The
+metadata, text to text as safetensors has it, say which network the file is for, how
+images must be prepared, and where the weights come from.
+
+Source: https://huggingface.co/docs/safetensors.
+"""
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+from safetensors import safe_open
+from safetensors.numpy import save
+
+from jaxart.weights.errors import WeightsError, refuse_bad_file
+
+_FORMAT = "jaxart"
+_REQUIRED_METADATA = (
+    "format",
+    "model",
+    "source",
+    "source_sha256",
+    "channel_order",
+    "source_channel_order",
+    "mean",
+    "size",
+    "layers",
+)
+_REQUIRED_OF_MODEL = {"alexnet": ("norm_order", "lrn_alpha")}
+
+
+def write(
+    path: str | Path,
+    params: dict[str, dict[str, np.ndarray]],
+    metadata: dict[str, str],
+) -> None:
+    """Writes a canonical file whole or not at all.
+
+    Args:
+      path: the file, replaced where it exists.
+      params: `{'conv1': {'kernel', 'bias'}, ...}` in network order, for BGR input.
+      metadata: `model`, `source` (a file name), `source_sha256`,
+        `source_channel_order`, `mean` (a JSON list) and `size`; for AlexNet also
+        `norm_order` and `lrn_alpha`. `format`, `channel_order` and `layers` are put in.
+
+    Raises:
+      WeightsError: an array is not finite, or metadata are missing.
+      OSError: the file cannot be written.
+    """
+    path = Path(path)
+    metadata = metadata | {
+        "format": _FORMAT,
+        "channel_order": "bgr",
+        "layers": json.dumps(list(params)),
+    }
+    missing = _missing_metadata(metadata)
+    if missing:
+        raise WeightsError(f"{path}: not written: metadata {missing} are missing")
+    tensors = {
+        f"{layer}/{name}": np.ascontiguousarray(array, np.float32)
+        for layer, arrays in params.items()
+        for name, array in arrays.items()
+    }
+    _check_finite(path, tensors)
+    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        beside.write_bytes(save(tensors, metadata))
+        os.replace(beside, path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def read(
+    path: str | Path,
+) -> tuple[dict[str, dict[str, np.ndarray]], dict[str, str]]:
+    """Reads a canonical file.
+
+    Args:
+      path: the file.
+
+    Returns:
+      The parameters, `{'conv1': {'kernel', 'bias'}, ...}` in network order, float32,
+      and the metadata.
+
+    Raises:
+      WeightsError: not a canonical file, or not a sound one.
+      FileNotFoundError: there is no such file.
+    """
+    metadata = read_metadata(path)
+    with refuse_bad_file(path), safe_open(path, framework="numpy") as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        params = {
+            layer: {name: tensors[f"{layer}/{name}"] for name in ("kernel", "bias")}
+            for layer in json.loads(metadata["layers"])
+        }
+    if len(tensors) != 2 * len(params):
+        raise WeightsError(f"{path}: its arrays are not those of the layers it names")
+    for name, array in tensors.items():
+        if array.dtype != np.float32:
+            raise WeightsError(f"{path}: {name} is {array.dtype}, not float32")
+    _check_finite(path, tensors)
+    return params, metadata
+
+
+def read_metadata(path: str | Path) -> dict[str, str]:
+    """Reads what a canonical file says about itself, without its arrays.
+
+    Raises:
+      WeightsError: not a canonical file.
+      FileNotFoundError: there is no such file.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"{path}: no such weight file")
+    convert = (
+        "convert the file with: python tools/convert_weights.py "
+        f"--model=alexnet|vgg16 --src={path} --out=FILE.safetensors"
+    )
+    with (
+        refuse_bad_file(path, note=f"; {convert}"),
+        safe_open(path, framework="numpy") as file,
+    ):
+        metadata = file.metadata() or {}
+    missing = _missing_metadata(metadata)
+    if missing or metadata["format"] != _FORMAT or metadata["channel_order"] != "bgr":
+        raise WeightsError(
+            f"{path}: not a jaxart weight file (metadata missing: {missing}); {convert}"
+        )
+    return metadata
+
+
+def model_fields(metadata: dict[str, str]) -> dict[str, str | float]:
+    """Returns the fields of the model class that the weights fix, by their names.
+
+    Args:
+      metadata: of a canonical file.
+
+    Returns:
+      `norm_order` and `lrn_alpha` for AlexNet; nothing for VGG16.
+    """
+    if metadata["model"] != "alexnet":
+        return {}
+    return {
+        "norm_order": metadata["norm_order"],
+        "lrn_alpha": float(metadata["lrn_alpha"]),
+    }
+
+
+def _missing_metadata(metadata: dict[str, str]) -> list[str]:
+    required = _REQUIRED_METADATA + _REQUIRED_OF_MODEL.get(metadata.get("model"), ())
+    return [key for key in required if key not in metadata]
+
+
+def _check_finite(path: Path | str, tensors: dict[str, np.ndarray]) -> None:
+    bad = [name for name, array in tensors.items() if not np.isfinite(array).all()]
+    if bad:
+        raise WeightsError(f"{path}: not finite: {', '.join(bad)}")

@@ -1,0 +1,32 @@
+"""The one error that a bad weight file raises."""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+
+class WeightsError(ValueError):
+    """A weight file that cannot be used; the message names the file and the fact."""
+
+
+@contextlib.contextmanager
+def refuse_bad_file(path: str | Path, note: str = "") -> Iterator[None]:
+    """Turns whatever a damaged or hostile file sets off into one `WeightsError`.
+
+    Args:
+      path: the file being read, for the message.
+      note: what else the user should know, put last.
+
+    Raises:
+      WeightsError: for every exception of the block; an earlier `WeightsError`
+        passes unchanged.
+    """
+    try:
+        yield
+    except WeightsError:
+        raise
+    except Exception as error:
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        raise WeightsError(
+            f"{path}: cannot be read as weights: {reason[:300].rstrip(': ')}{note}"
+        ) from error

@@ -1,0 +1,163 @@
+"""Puts pretrained arrays into a freshly initialised network, strictly.
+
+A layer either fits the file or is one that the caller said would start fresh; every
+other difference between the two is named, all of them in one error.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from jaxart.weights import canonical
+from jaxart.weights.errors import WeightsError
+
+_HEAD = "fc8"
+
+
+class Merged(NamedTuple):
+    """Parameters, and where each layer's come from (layer names in network order)."""
+
+    params: dict[str, dict[str, np.ndarray]]
+    loaded_layers: tuple[str, ...]
+    fresh_layers: tuple[str, ...]
+    left_out_layers: tuple[str, ...]
+
+
+def load(
+    path: str | Path,
+    initial: Mapping[str, Mapping],
+    *,
+    model: str,
+    train_layers: Sequence[str],
+    removed_layers: Sequence[str] = (),
+) -> Merged:
+    """Reads a canonical file and merges it into initial parameters.
+
+    Args:
+      path: a file that `tools/convert_weights.py` wrote.
+      initial: as in `merge`.
+      model: the name of the network that the caller builds, as in the file.
+      train_layers: as in `merge`.
+      removed_layers: as in `merge`.
+
+    Raises:
+      WeightsError: a bad file, one for another network, or one that does not fit.
+      FileNotFoundError: there is no such file.
+    """
+    metadata = canonical.read_metadata(path)
+    if metadata["model"] != model:
+        raise WeightsError(
+            f"{path}: the weights are for {metadata['model']}, the model is {model}"
+        )
+    pretrained, _ = canonical.read(path)
+    try:
+        return merge(initial, pretrained, train_layers, removed_layers)
+    except WeightsError as error:
+        raise WeightsError(f"{path}: {error}") from None
+
+
+def merge(
+    initial: Mapping[str, Mapping],
+    pretrained: Mapping[str, Mapping],
+    train_layers: Sequence[str],
+    removed_layers: Sequence[str] = (),
+) -> Merged:
+    """Fills a network with pretrained arrays.
+
+    Args:
+      initial: the network's parameters as initialised, `{layer: {name: array}}`.
+      pretrained: the file's parameters, likewise.
+      train_layers: layers that may keep their initial values where the file lacks
+        them or has another shape. One that fits is loaded.
+      removed_layers: layers of the file that the network was built without.
+
+    The head, fc8, may start fresh where its shape differs from the file's, as it does
+    with another number of classes.
+
+    Returns:
+      A `Merged` whose `params` have `initial`'s structure, as float32 NumPy arrays.
+
+    Raises:
+      WeightsError: arrays are missing from the file, surplus in it, or misshapen; all
+        are named with their shapes.
+    """
+    left_out = [
+        layer
+        for layer in pretrained
+        if layer in removed_layers and layer not in initial
+    ]
+    fresh = []
+    for layer, arrays in initial.items():
+        if layer not in pretrained:
+            starts_fresh = layer in train_layers
+        else:
+            starts_fresh = (
+                (layer in train_layers or layer == _HEAD)
+                and arrays.keys() == pretrained[layer].keys()
+                and _shapes(arrays) != _shapes(pretrained[layer])
+            )
+        if starts_fresh:
+            fresh.append(layer)
+    loaded = [layer for layer in initial if layer not in fresh]
+    check_fit(
+        {layer: initial[layer] for layer in loaded},
+        {
+            layer: arrays
+            for layer, arrays in pretrained.items()
+            if layer not in fresh and layer not in left_out
+        },
+    )
+    sources = {layer: initial if layer in fresh else pretrained for layer in initial}
+    params = {
+        layer: {
+            name: np.asarray(sources[layer][layer][name], np.float32)
+            for name in initial[layer]
+        }
+        for layer in initial
+    }
+    return Merged(params, tuple(loaded), tuple(fresh), tuple(left_out))
+
+
+def check_fit(wanted: Mapping[str, Mapping], found: Mapping[str, Mapping]) -> None:
+    """Requires two parameter trees to have the same arrays in the same shapes.
+
+    Args:
+      wanted: `{layer: {name: array}}`; anything with a shape serves as an array.
+      found: likewise, from a file.
+
+    Raises:
+      WeightsError: names everything missing, surplus and misshapen, with shapes.
+    """
+    wanted, found = _flat_shapes(wanted), _flat_shapes(found)
+    differences = {
+        "missing from the file": [
+            f"{name} {wanted[name]}" for name in wanted if name not in found
+        ],
+        "surplus in the file": [
+            f"{name} {found[name]}" for name in found if name not in wanted
+        ],
+        "misshapen in the file": [
+            f"{name} {found[name]} where the model has {wanted[name]}"
+            for name in wanted
+            if name in found and found[name] != wanted[name]
+        ],
+    }
+    lines = [
+        f"{what}: {', '.join(names)}" for what, names in differences.items() if names
+    ]
+    if lines:
+        raise WeightsError("the weights do not fit the model; " + "; ".join(lines))
+
+
+def _shapes(arrays: Mapping) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(array.shape) for name, array in arrays.items()}
+
+
+def _flat_shapes(params: Mapping[str, Mapping]) -> dict[str, tuple[int, ...]]:
+    return {
+        f"{layer}/{name}": shape
+        for layer, arrays in params.items()
+        for name, shape in _shapes(arrays).items()
+    }

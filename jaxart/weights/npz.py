@@ -1,0 +1,83 @@
+"""VGG16 weights as a `.npz` file with one member an array, as `vgg16_weights.npz` is.
+
+The members are `conv1_1_W`, `conv1_1_b` ... `fc8_W`, `fc8_b`: kernels HWIO, fully
+connected ones (in, out). Files of this layout exist in RGB and in BGR order, and
+nothing in them says which.
+
+Source: https://www.cs.toronto.edu/~frossard/post/vgg16/.
+"""
+
+import math
+import re
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+from jaxart.weights.errors import WeightsError, refuse_bad_file
+from jaxart.weights.npy_header import NpyHeader, read_npy_header
+
+_PARAMETER_NAMES = {"W": "kernel", "b": "bias"}
+_MAX_BYTES = 4 << 30  # VGG16 is 0.55 GB in float32; a zip bomb is more.
+
+
+def read(path: str | Path) -> dict[str, dict[str, np.ndarray]]:
+    """Reads a `.npz` file of `<layer>_W` and `<layer>_b` arrays.
+
+    Args:
+      path: the file.
+
+    Returns:
+      `{'conv1_1': {'kernel', 'bias'}, ...}`, float32, layers in the file's order.
+
+    Raises:
+      WeightsError: another member, an array of objects, a damaged file.
+      OSError: the file cannot be opened.
+    """
+    params = {}
+    with (
+        open(path, "rb") as stream,
+        refuse_bad_file(path),
+        zipfile.ZipFile(stream) as archive,
+    ):
+        members = archive.infolist()
+        if sum(member.file_size for member in members) > _MAX_BYTES:
+            raise WeightsError(f"{path}: it unpacks to more than {_MAX_BYTES:,} bytes")
+        for member in members:
+            match = re.fullmatch(r"(.+)_([Wb])\.npy", member.filename)
+            if match is None:
+                raise WeightsError(
+                    f"{path}: holds {member.filename[:80]!r}; the names read are "
+                    "<layer>_W and <layer>_b, as in conv1_1_W and fc6_b"
+                )
+            layer, parameter = match[1], _PARAMETER_NAMES[match[2]]
+            arrays = params.setdefault(layer, {})
+            if parameter in arrays:
+                raise WeightsError(f"{path}: holds {member.filename!r} twice")
+            arrays[parameter] = _read_member(path, archive, member)
+    return params
+
+
+def _read_member(path, archive, member: zipfile.ZipInfo) -> np.ndarray:
+    """Reads one array, once its header and the zip's directory agree on its size."""
+    with archive.open(member) as stream:
+        header = read_npy_header(stream)
+        _check_header(path, member, header, data_starts_at=stream.tell())
+        data = stream.read()
+    array = np.frombuffer(data, header.dtype)
+    array = array.reshape(header.shape, order="F" if header.is_fortran else "C")
+    return np.ascontiguousarray(array, np.float32)
+
+
+def _check_header(path, member, header: NpyHeader, data_starts_at: int) -> None:
+    if header.dtype.kind not in "fiu":
+        raise WeightsError(
+            f"{path}: {member.filename} is an array of {header.dtype}, not of numbers"
+        )
+    num_bytes = math.prod(header.shape) * header.dtype.itemsize
+    if num_bytes != member.file_size - data_starts_at:
+        raise WeightsError(
+            f"{path}: {member.filename} says shape {header.shape} and dtype "
+            f"{header.dtype}, {num_bytes:,} bytes, but holds "
+            f"{member.file_size - data_starts_at:,}"
+        )

@@ -1,0 +1,157 @@
+"""The canonical file: what goes in comes out; what is not one is refused."""
+
+import json
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file, save_file
+
+from jaxart.weights import WeightsError, canonical
+
+METADATA = {
+    "model": "vgg16",
+    "source": "vgg16_weights.npz",
+    "source_sha256": "0" * 64,
+    "source_channel_order": "rgb",
+    "mean": "[103.939, 116.779, 123.68]",
+    "size": "224",
+}
+
+
+@pytest.fixture
+def params():
+    rng = np.random.default_rng(0)
+    return {
+        layer: {
+            "kernel": rng.normal(size=(3, 3, 3, 4)).astype(np.float32),
+            "bias": rng.normal(size=4).astype(np.float32),
+        }
+        for layer in ("conv2", "conv10", "conv1")
+    }
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "a.safetensors"
+
+
+def test_round_trip(path, params, assert_params_equal):
+    canonical.write(path, params, METADATA)
+    found, metadata = canonical.read(path)
+    assert_params_equal(found, params)
+    assert metadata == canonical.read_metadata(path)
+    assert metadata == METADATA | {
+        "format": "jaxart",
+        "channel_order": "bgr",
+        "layers": '["conv2", "conv10", "conv1"]',
+    }
+
+
+def test_names_are_flat_for_other_readers(path, params):
+    canonical.write(path, params, METADATA)
+    assert set(load_file(path)) == {
+        f"{layer}/{name}" for layer in params for name in ("kernel", "bias")
+    }
+
+
+def test_writes_arrays_of_any_layout_as_float32(path, params, assert_params_equal):
+    changed = {
+        layer: {name: np.asfortranarray(a, np.float64) for name, a in arrays.items()}
+        for layer, arrays in params.items()
+    }
+    canonical.write(path, changed, METADATA)
+    assert_params_equal(canonical.read(path)[0], params)
+
+
+def test_model_fields(path, params):
+    norm = {"model": "alexnet", "norm_order": "pool_norm", "lrn_alpha": repr(5e-4)}
+    canonical.write(path, params, METADATA | norm)
+    fields = canonical.model_fields(canonical.read_metadata(path))
+    assert fields == {"norm_order": "pool_norm", "lrn_alpha": 5e-4}
+    canonical.write(path, params, METADATA)
+    assert canonical.model_fields(canonical.read_metadata(path)) == {}
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_a_bad_write_leaves_the_old_file(path, params, value):
+    canonical.write(path, params, METADATA)
+    before = path.read_bytes()
+    params["conv10"]["bias"][2] = value
+    with pytest.raises(WeightsError, match=r"a\.safetensors: not finite: conv10/bias$"):
+        canonical.write(path, params, METADATA)
+    assert path.read_bytes() == before
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_failed_write_leaves_nothing_beside(path, params):
+    path.mkdir()
+    with pytest.raises(OSError, match="directory"):
+        canonical.write(path, params, METADATA)
+    assert list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("key", METADATA)
+def test_write_needs_every_fact(path, params, key):
+    metadata = {name: value for name, value in METADATA.items() if name != key}
+    with pytest.raises(WeightsError, match=key):
+        canonical.write(path, params, metadata)
+    assert not path.exists()
+
+
+def test_alexnet_needs_its_norm(path, params):
+    with pytest.raises(WeightsError, match="norm_order.*lrn_alpha"):
+        canonical.write(path, params, METADATA | {"model": "alexnet"})
+
+
+@pytest.mark.parametrize("metadata", [None, {"format": "pt"}], ids=str)
+def test_a_safetensors_of_another_kind_names_the_converter(path, params, metadata):
+    save_file({"conv1/kernel": np.ones(3)}, path, metadata)
+    command = r"a\.safetensors.*python tools/convert_weights\.py --model="
+    with pytest.raises(WeightsError, match=command):
+        canonical.read(path)
+
+
+def rewrite(path, tensors=None, **metadata):
+    """Changes a canonical file behind the writer's back."""
+    old = canonical.read_metadata(path)
+    save_file(load_file(path) | (tensors or {}), path, old | metadata)
+
+
+@pytest.mark.parametrize(
+    ("tensors", "metadata", "message"),
+    [
+        ({"conv1/bias": np.full(4, np.nan, np.float32)}, {}, "not finite: conv1/bias"),
+        ({"conv1/bias": np.ones(4)}, {}, "conv1/bias is float64, not float32"),
+        ({"conv3/bias": np.ones(4, np.float32)}, {}, "not those of the layers"),
+        ({}, {"layers": '["conv1", "conv2"]'}, "not those of the layers"),
+        ({}, {"layers": '["conv1", "conv3"]'}, "conv3"),
+        ({}, {"layers": "conv1"}, "cannot be read"),
+        ({}, {"layers": "3"}, "cannot be read"),
+        ({}, {"channel_order": "rgb"}, "not a jaxart weight file"),
+        ({}, {"format": "other"}, "not a jaxart weight file"),
+    ],
+)
+def test_refuses_a_file_that_is_not_sound(path, params, tensors, metadata, message):
+    canonical.write(path, params, METADATA)
+    rewrite(path, tensors, **metadata)
+    with pytest.raises(WeightsError, match=rf"a\.safetensors: .*{message}"):
+        canonical.read(path)
+
+
+def test_every_truncation_is_refused(path, params):
+    canonical.write(path, params, METADATA)
+    whole = path.read_bytes()
+    for end in range(0, len(whole), 101):
+        path.write_bytes(whole[:end])
+        with pytest.raises(WeightsError, match=r"a\.safetensors"):
+            canonical.read(path)
+
+
+def test_a_missing_file_is_missing(path):
+    with pytest.raises(FileNotFoundError, match=r"a\.safetensors"):
+        canonical.read(path)
+
+
+def test_layers_are_json(path, params):
+    canonical.write(path, params, METADATA)
+    assert json.loads(canonical.read_metadata(path)["layers"]) == list(params)
