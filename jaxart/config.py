@@ -1,6 +1,7 @@
 """What an experiment can set: every field, its default, and what it may hold."""
 
 import difflib
+from collections.abc import Iterable
 
 from ml_collections import ConfigDict
 
@@ -53,19 +54,28 @@ def base_config() -> ConfigDict:
     return config
 
 
+def check_names(fields: Iterable[str]) -> None:
+    """Makes sure that fields exist.
+
+    Raises:
+      ValueError: names the one that does not, and the near one that does.
+    """
+    known = list(base_config())
+    for field in fields:
+        if field not in known:
+            near = difflib.get_close_matches(field, known, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"there are {known}"
+            raise ValueError(f"unknown config field {field!r}; {hint}")
+
+
 def check(config: ConfigDict) -> None:
     """Makes sure that every field is there, is known, and holds what it may.
 
     Raises:
       ValueError: names the field, its value and the choices.
     """
-    known = base_config()
-    for field in config:
-        if field not in known:
-            near = difflib.get_close_matches(field, list(known), n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"fields: {list(known)}"
-            raise ValueError(f"unknown config field {field!r}; {hint}")
-    missing = [field for field in known if field not in config]
+    check_names(config)
+    missing = [field for field in base_config() if field not in config]
     if missing:
         raise ValueError(
             f"config fields {missing} are missing; jaxart.config.base_config() has them"

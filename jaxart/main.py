@@ -1,4 +1,4 @@
-"""Fine-tunes a network on paintings.
+r"""Fine-tunes a network on paintings.
 
   python -m jaxart.main --config=configs/demo.py --workdir=runs/demo
 
@@ -7,18 +7,21 @@ Any field of the config can be set beside it:
   python -m jaxart.main --config=configs/fc7_fc8.py --workdir=runs/fc7_fc8 \
       --config.train_data=train.txt --config.image_root=paintings
 
-`jaxart/config.py` lists the fields. A workdir that holds an unfinished run of the
+jaxart/config.py lists the fields. A workdir that holds an unfinished run of the
 same config is resumed.
 """
 
 import json
 import logging
+import re
 import sys
 
 from absl import app, flags
 from absl import logging as absl_logging
 from ml_collections import config_flags
 from tqdm.contrib.logging import logging_redirect_tqdm
+
+from jaxart import config, train
 
 CONFIG = config_flags.DEFINE_config_file(
     "config", None, "File with get_config(); see configs/."
@@ -33,9 +36,8 @@ def main(argv: list[str]) -> None:
     """Runs the experiment that the flags describe."""
     if len(argv) > 1:
         raise app.UsageError(f"unknown arguments: {' '.join(argv[1:])}")
-    from jaxart import train  # noqa: PLC0415 (JAX only once the flags are right)
 
-    # Orbax reports every file it writes; --verbosity=0 brings that back.
+    # Orbax reports every file that it writes; --verbosity=0 brings that back.
     if not flags.FLAGS["verbosity"].present:
         absl_logging.set_verbosity(absl_logging.WARNING)
     log = logging.getLogger("jaxart")
@@ -45,10 +47,24 @@ def main(argv: list[str]) -> None:
     with logging_redirect_tqdm([log]):
         try:
             result = train.train_and_evaluate(CONFIG.value, WORKDIR.value)
-        except (ValueError, OSError, FloatingPointError) as error:
+        except (ValueError, OSError, ImportError, FloatingPointError) as error:
             sys.exit(f"jaxart: {error}")
     print(json.dumps(result, indent=2))
 
 
+def parse_flags(argv: list[str]) -> list[str]:
+    """Parses flags; a config field that does not exist is named, with the near one."""
+    fields = [
+        re.split(r"[=\[]", word.removeprefix("--config."))[0]
+        for word in argv
+        if word.startswith("--config.")
+    ]
+    try:
+        config.check_names(fields)
+    except ValueError as error:
+        sys.exit(f"jaxart: {error}")
+    return app.parse_flags_with_usage(argv)
+
+
 if __name__ == "__main__":
-    app.run(main)
+    app.run(main, flags_parser=parse_flags)

@@ -74,7 +74,16 @@ def train_and_evaluate(
             f"batch_size={config.batch_size} does not divide by {mesh.size} devices"
         )
 
-    # The network, with its pretrained parameters.
+    # The examples, then the network with its pretrained parameters.
+    train, val = inputs.read_examples(
+        config.train_data,
+        config.val_data,
+        num_classes=config.num_classes,
+        image_root=config.image_root,
+        val_fraction=config.val_fraction,
+        seed=config.seed,
+        workdir=workdir,
+    )
     init_key, dropout_key = jax.random.split(jax.random.key(config.seed))
     model, params = network.build(
         config.model,
@@ -90,16 +99,7 @@ def train_and_evaluate(
     params = jax.device_put(params, replicated)
     logger.info("%s", network.overview(params, config.train_layers))
 
-    # The data: images, or what the frozen layers make of them.
-    train, val = inputs.read_examples(
-        config.train_data,
-        config.val_data,
-        num_classes=config.num_classes,
-        image_root=config.image_root,
-        val_fraction=config.val_fraction,
-        seed=config.seed,
-        workdir=workdir,
-    )
+    # What the trained part is fed: images, or what the frozen layers make of them.
     boundary = frozen_boundary(layers, config.train_layers) if config.cache else None
 
     def compute_inputs(paths):

@@ -79,7 +79,7 @@ def read(
         raise DataError(f"{source}: lists no images")
 
     # Folder names are names, even where they are digits.
-    if not source.is_dir() and all(row.label.isdecimal() for row in rows):
+    if not source.is_dir() and _are_indices(rows):
         names = tuple(class_names) or _names_beside(source, num_classes)
         index_of = {row.label: int(row.label) for row in rows}
         known = f"the indices 0 to {num_classes - 1}"
@@ -151,9 +151,10 @@ def _csv_rows(source: Path) -> list[_Row]:
     rows = []
     for row in reader:
         where = f"{source}:{reader.line_num}"
-        if not row["path"] or not row["label"]:
+        name, label = ((row[column] or "").strip() for column in ("path", "label"))
+        if not name or not label:
             raise DataError(f"{where}: path or label is empty")
-        rows.append(_Row(row["path"].strip(), row["label"].strip(), where))
+        rows.append(_Row(name, label, where))
     return rows
 
 
@@ -163,10 +164,16 @@ def _folder_rows(source: Path) -> list[_Row]:
     for folder in sorted(source.iterdir()):
         if not folder.is_dir() or folder.name.startswith("."):
             continue
-        files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in suffixes)
-        if not files:
+        inside = [path.relative_to(source) for path in sorted(folder.rglob("*"))]
+        names = [
+            path.as_posix()
+            for path in inside
+            if path.suffix.lower() in suffixes
+            and not any(part.startswith(".") for part in path.parts)
+            and (source / path).is_file()
+        ]
+        if not names:
             raise DataError(f"{folder}: a class folder without images")
-        names = (file.relative_to(source).as_posix() for file in files)
         rows += [_Row(name, folder.name, str(folder)) for name in names]
     if not rows:
         raise DataError(
@@ -175,22 +182,35 @@ def _folder_rows(source: Path) -> list[_Row]:
     return rows
 
 
+def _are_indices(rows: list[_Row]) -> bool:
+    """Whether the labels are indices, -1 being a wrong one, or else names."""
+    is_index = [row.label.removeprefix("-").isdecimal() for row in rows]
+    if len(set(is_index)) == 1:
+        return is_index[0]
+    other = rows[is_index.index(not is_index[0])]
+    raise DataError(
+        f"{other.where}: label {other.label!r}, but {rows[0].label!r} at "
+        f"{rows[0].where}: labels are all indices or all names"
+    )
+
+
 def _names_beside(source: Path, num_classes: int) -> tuple[str, ...]:
     """Class names from classes.txt beside the list; else the indices themselves."""
     path = source.parent / "classes.txt"
     if not path.is_file():
         return tuple(str(i) for i in range(num_classes))
-    names = {}
+    names = []
     for number, line in enumerate(_text(path).splitlines(), start=1):
-        index, _, name = line.strip().partition(" ")
         if not line.strip():
             continue
-        if not index.isdecimal() or not name.strip():
+        index, *name = line.strip().split(maxsplit=1)
+        if not index.isdecimal() or not name:
             raise DataError(f"{path}:{number}: {line!r} is not `index name`")
-        names[int(index)] = name.strip()
-    if sorted(names) != list(range(len(names))):
+        names.append((int(index), *name))
+    names.sort()
+    if [index for index, _ in names] != list(range(len(names))):
         raise DataError(f"{path}: the indices are not 0 to {len(names) - 1}, once each")
-    return tuple(names[i] for i in range(len(names)))
+    return tuple(name for _, name in names)
 
 
 def _text(path: Path) -> str:

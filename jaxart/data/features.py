@@ -163,7 +163,7 @@ def _digest_files(paths: Sequence[Path]) -> tuple[list[str], list[str]]:
             with open(path, "rb") as file:
                 return hashlib.file_digest(file, "sha256").hexdigest(), ""
         except OSError as error:
-            return "", f"{path}: {error.strerror}"
+            return "", error.strerror
 
     with concurrent.futures.ThreadPoolExecutor() as pool:
         digests, reasons = zip(*pool.map(digest, paths), strict=True)

@@ -66,21 +66,26 @@ def decode(path: str | os.PathLike) -> UInt8[np.ndarray, "h w 3"]:
     try:
         with Image.open(path) as image:
             return np.asarray(_to_rgb(ImageOps.exif_transpose(image)))
-    except FileNotFoundError:
-        raise ImageError(f"{path}: no such file") from None
+    except ImageError:
+        raise
     except Image.UnidentifiedImageError:
-        raise ImageError("not an image that Pillow can read") from None
+        is_empty = not os.path.getsize(path)
+        reason = "the file is empty" if is_empty else "not an image that Pillow reads"
+        raise ImageError(reason) from None
     # Pillow's decoders raise whatever a damaged file makes them stumble over.
     except Exception as error:
-        raise ImageError(f"{type(error).__name__}: {error}") from error
+        reason = getattr(error, "strerror", None) or f"{type(error).__name__}: {error}"
+        raise ImageError(reason) from error
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode == "F":
         raise ImageError("floating-point pixels have no fixed range")
     if image.mode.startswith("I"):  # 16-bit grey, in one of Pillow's ways of holding it
-        grey = np.asarray(image).astype(np.float32) / 257.0
-        image = Image.fromarray(np.clip(np.rint(grey), 0, 255).astype(np.uint8))
+        grey = np.asarray(image)
+        if grey.min() < 0 or grey.max() > 65535:
+            raise ImageError("32-bit pixels have no fixed range")
+        image = Image.fromarray(np.rint(grey / 257).astype(np.uint8))
     if image.has_transparency_data:
         image = image.convert("RGBA")
         white = Image.new("RGBA", image.size, "white")

@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import grain
 import numpy as np
@@ -14,6 +14,7 @@ from jaxart.data import images
 READ_OPTIONS = grain.ReadOptions(num_threads=4, prefetch_buffer_size=4)
 
 
+@runtime_checkable
 class Inputs(Protocol):
     """What a network is fed, by index: image files, or rows of a feature store."""
 
@@ -36,7 +37,11 @@ class ImageFiles:
 
     def __getitem__(self, indices: np.ndarray) -> np.ndarray:
         """Images [B, S, S, 3]; one that cannot be read raises `images.ImageError`."""
-        return np.stack([self._load(self.paths[i]) for i in indices])
+        loaded, reasons = self.load_or_blank(indices)
+        for index, reason in zip(indices, reasons, strict=True):
+            if reason:
+                raise images.ImageError(f"{self.paths[index]}: {reason}")
+        return loaded
 
     def load_or_blank(self, indices: np.ndarray) -> tuple[np.ndarray, list[str]]:
         """Images [B, S, S, 3], zeros where one cannot be read, and the reasons why."""
@@ -45,13 +50,12 @@ class ImageFiles:
         reasons = [""] * len(indices)
         for row, index in enumerate(indices):
             try:
-                loaded[row] = self._load(self.paths[index])
+                loaded[row] = images.load(
+                    self.paths[index], resize=self.resize, **self.preprocessing
+                )
             except images.ImageError as error:
                 reasons[row] = str(error)
         return loaded, reasons
-
-    def _load(self, path: Path) -> np.ndarray:
-        return images.load(path, resize=self.resize, **self.preprocessing)
 
 
 def batches(

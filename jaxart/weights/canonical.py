@@ -113,7 +113,10 @@ def read_metadata(path: str | Path) -> dict[str, str]:
       FileNotFoundError: there is no such file.
     """
     if not Path(path).is_file():
-        raise FileNotFoundError(f"{path}: no such weight file")
+        raise FileNotFoundError(
+            f"{path}: no such weight file; tools/convert_weights.py makes one "
+            "(--help says from what)"
+        )
     convert = (
         "convert the file with: python tools/convert_weights.py "
         f"--model=alexnet|vgg16 --src={path} --out=FILE.safetensors"

@@ -138,7 +138,7 @@ def test_interrupted_run_leaves_nothing_under_the_final_name(tmp_path, monkeypat
 
 def test_leftovers_of_a_killed_run_are_not_mistaken_for_the_folder(tmp_path):
     folder = tmp_path / "paintings"
-    leftover = tmp_path / f"paintings.partial-{os.getpid()}" / STYLES[0]
+    leftover = tmp_path / "paintings.partial" / STYLES[0]
     leftover.mkdir(parents=True)
     (leftover / "0007.jpg").write_bytes(b"half a picture")
     write_folder(folder, 1, seed=0, size=32)

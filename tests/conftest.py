@@ -1,0 +1,38 @@
+"""What several test files share: a folder of small paintings and a small experiment."""
+
+import pytest
+from PIL import Image
+
+from jaxart.config import base_config
+from jaxart.data import procedural
+
+STYLES = ("color_fields", "op_stripes", "ruled_grid")
+
+
+@pytest.fixture(scope="session")
+def paintings(tmp_path_factory):
+    """Class folders: 3 styles of 7 pictures, 64 x 64."""
+    folder = tmp_path_factory.mktemp("paintings")
+    for style in STYLES:
+        (folder / style).mkdir()
+        for i in range(7):
+            picture = Image.fromarray(procedural.paint(style, i, 64))
+            picture.save(folder / style / f"{i}.png")
+    return folder
+
+
+@pytest.fixture
+def config(paintings, tmp_path):
+    """AlexNet with narrow fully connected layers; 15 training images, 6 validation."""
+    config = base_config()
+    config.hidden = (16, 16)
+    config.num_classes = 3
+    config.learning_rate = 0.01
+    config.num_epochs = 2
+    config.batch_size = 4  # so that the last of an epoch's 4 batches holds 3
+    config.display_step = 1
+    config.train_data = str(paintings)
+    config.val_fraction = 2 / 7
+    config.cache_dir = str(tmp_path / "cache")
+    config.writer = "tensorboardx"
+    return config

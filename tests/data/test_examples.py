@@ -1,0 +1,395 @@
+"""Lists, CSV files and folders give the same examples; bad ones say where."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from jaxart.data.examples import DataError, Examples, read, split
+
+
+@pytest.fixture
+def write(tmp_path):
+    """Writes a file, bytes as they are and text as UTF-8; returns its path."""
+
+    def write(name, content):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return path
+
+    return write
+
+
+@pytest.fixture
+def paint(tmp_path):
+    """Writes one-pixel pictures under `tmp_path`."""
+
+    def paint(*names):
+        for name in names:
+            path = tmp_path / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.new("RGB", (1, 1)).save(path)
+
+    return paint
+
+
+def pairs(examples):
+    return list(zip(examples.names, examples.labels.tolist(), strict=True))
+
+
+# --- List files -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("content", "wanted"),
+    [
+        pytest.param(
+            "a.jpg 0\nb/c.jpg 2\n", [("a.jpg", 0), ("b/c.jpg", 2)], id="plain"
+        ),
+        pytest.param("a.jpg 1", [("a.jpg", 1)], id="no newline at the end"),
+        pytest.param("a.jpg 0\r\nb.jpg 1\r\n", [("a.jpg", 0), ("b.jpg", 1)], id="CRLF"),
+        pytest.param(
+            "\n\na.jpg 0\n  \n\t\nb.jpg 1\n\n", [("a.jpg", 0), ("b.jpg", 1)], id="blank"
+        ),
+        pytest.param(
+            "the starry night.jpg 0\nv. gogh/1 2 3.jpg 1\n",
+            [("the starry night.jpg", 0), ("v. gogh/1 2 3.jpg", 1)],
+            id="spaces",
+        ),
+        pytest.param(
+            "a b.jpg\t2\nc.jpg \t 0\n", [("a b.jpg", 2), ("c.jpg", 0)], id="tab"
+        ),
+        pytest.param("  a.jpg 0  \n", [("a.jpg", 0)], id="spaces around"),
+        pytest.param("\ufeffa.jpg 0\n", [("a.jpg", 0)], id="byte-order mark"),
+        pytest.param(
+            "Dürer/Mädchen.jpg 0\n北斎/波.jpg 1\n",
+            [("Dürer/Mädchen.jpg", 0), ("北斎/波.jpg", 1)],
+            id="UTF-8",
+        ),
+        pytest.param("a.jpg 1\na.jpg 0\n", [("a.jpg", 1), ("a.jpg", 0)], id="twice"),
+    ],
+)
+def test_list_file(write, tmp_path, content, wanted):
+    found = read(write("list.txt", content), num_classes=3)
+    assert pairs(found) == wanted
+    assert found.labels.dtype == np.int32
+    assert found.class_names == ("0", "1", "2")
+    assert found.paths == [tmp_path / name for name, _ in wanted]
+
+
+def test_names_as_labels_are_numbered_in_sorted_order(write):
+    found = read(
+        write("list.txt", "a.jpg cubism\nb.jpg baroque\nc.jpg cubism\n"), num_classes=2
+    )
+    assert found.class_names == ("baroque", "cubism")
+    assert pairs(found) == [("a.jpg", 1), ("b.jpg", 0), ("c.jpg", 1)]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (
+            "a.jpg 0\n\nb.jpg 3\n",
+            r"list.txt:3: label '3' is none of the indices 0 to 2$",
+        ),
+        (
+            "a.jpg 0\nb.jpg -1\n",
+            r"list.txt:2: label '-1' is none of the indices 0 to 2$",
+        ),
+        ("a.jpg -1\n", r"list.txt:1: label '-1' is none of the indices 0 to 2$"),
+        ("a.jpg 0\nb.jpg\n", r"list.txt:2: 'b.jpg' is not `path label`"),
+        # A misspelt label is no class of its own.
+        ("a 0\nb 1\nc 2\nd O\n", r"list.txt:4: label 'O', but '0' at .*list.txt:1"),
+        ("a pop\nb 1\nc 2\n", r"list.txt:2: label '1', but 'pop' at .*list.txt:1"),
+        # As many labels as classes, and yet not the classes.
+        ("a -1\nb 0\nc 1\n", r"list.txt:1: label '-1' is none of"),
+        ("", "lists no images"),
+        ("\n \r\n", "lists no images"),
+        (b"a.jpg 0\nb\xff.jpg 1\n", "list.txt: not a UTF-8 text file"),
+        ("a.jpg 0\n".encode("utf-16"), "list.txt: not a UTF-8 text file"),
+    ],
+)
+def test_bad_list_file_says_where(write, content, message):
+    with pytest.raises(DataError, match=message):
+        read(write("list.txt", content), num_classes=3)
+
+
+def test_missing_source_is_named(tmp_path):
+    with pytest.raises(DataError, match="none.txt: no such list file, CSV file or fol"):
+        read(tmp_path / "none.txt", num_classes=3)
+
+
+def test_image_root_and_absolute_paths(write, tmp_path):
+    source = write("lists/train.txt", "a.jpg 0\n/data/b.jpg 1\n../c.jpg 1\n")
+    beside = read(str(source), num_classes=2)
+    assert [str(path) for path in beside.paths] == [
+        f"{tmp_path}/lists/a.jpg",
+        "/data/b.jpg",
+        f"{tmp_path}/lists/../c.jpg",
+    ]
+    rooted = read(source, num_classes=2, image_root="/art")
+    assert [str(path) for path in rooted.paths] == [
+        "/art/a.jpg",
+        "/data/b.jpg",
+        "/art/../c.jpg",
+    ]
+    assert rooted.names == beside.names == ("a.jpg", "/data/b.jpg", "../c.jpg")
+
+
+# --- classes.txt ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "0 pop art\n1 baroque\n",
+        "1 baroque\n0 pop art\n",
+        "\ufeff0\tpop art\r\n\r\n1\tbaroque\r\n",
+        " 0  pop art \n 1  baroque",
+    ],
+)
+def test_classes_beside_the_list_name_the_indices(write, content):
+    write("classes.txt", content)
+    found = read(write("list.txt", "a.jpg 1\n"), num_classes=2)
+    assert found.class_names == ("pop art", "baroque")
+    assert pairs(found) == [("a.jpg", 1)]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("0 a\none b\n", "classes.txt:2: 'one b' is not `index name`"),
+        ("0 a\n\n1\n", "classes.txt:3: '1' is not `index name`"),
+        ("baroque\n", "classes.txt:1: 'baroque' is not `index name`"),
+        ("1 a\n2 b\n", "the indices are not 0 to 1, once each"),
+        ("0 a\n2 b\n", "the indices are not 0 to 1, once each"),
+        ("0 a\n0 b\n1 c\n", "the indices are not 0 to 2, once each"),
+        (
+            "0 a\n1 b\n2 c\n",
+            r"has 3 classes \(a, b, c\), but num_classes is 2; "
+            r"set --config.num_classes=3",
+        ),
+        ("\n", "classes.txt: names no class"),
+        (b"0 \xe9\n", "classes.txt: not a UTF-8 text file"),
+    ],
+)
+def test_bad_classes_file_says_what(write, content, message):
+    write("classes.txt", content)
+    with pytest.raises(DataError, match=message):
+        read(write("list.txt", "a.jpg 1\n"), num_classes=2)
+
+
+# --- Validation data in the training data's classes ---------------------------------
+
+
+def test_names_follow_the_training_classes(write):
+    # Alphabetically 'pop' would be 1; trained as 2.
+    found = read(
+        write("val.txt", "a.jpg pop\nb.jpg baroque\n"),
+        num_classes=3,
+        class_names=("baroque", "cubism", "pop"),
+    )
+    assert pairs(found) == [("a.jpg", 2), ("b.jpg", 0)]
+    assert found.class_names == ("baroque", "cubism", "pop")
+
+
+def test_indices_take_the_training_names(write):
+    write("classes.txt", "0 other\n1 names\n")
+    found = read(write("val.txt", "a.jpg 1\n"), num_classes=2, class_names=("x", "y"))
+    assert pairs(found) == [("a.jpg", 1)]
+    assert found.class_names == ("x", "y")
+
+
+def test_folders_follow_the_training_classes(paint, tmp_path):
+    paint("pop/a.png")
+    found = read(tmp_path, num_classes=2, class_names=("cubism", "pop"))
+    assert pairs(found) == [("pop/a.png", 1)]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "where"),
+    [
+        ("val.txt", "a.jpg pop\nb.jpg rococo\n", "val.txt:2"),
+        ("val.csv", "path,label\na.jpg,pop\nb.jpg,rococo\n", "val.csv:3"),
+    ],
+)
+def test_a_class_that_was_not_trained_is_refused(write, name, content, where):
+    with pytest.raises(DataError, match=f"{where}: label 'rococo' is none of pop, zen"):
+        read(write(name, content), num_classes=2, class_names=("pop", "zen"))
+
+
+def test_a_folder_that_was_not_trained_is_refused(paint, tmp_path):
+    paint("pop/a.png", "rococo/b.png")
+    with pytest.raises(DataError, match="rococo: label 'rococo' is none of pop, zen"):
+        read(tmp_path, num_classes=2, class_names=("pop", "zen"))
+
+
+# --- CSV files ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("content", "wanted"),
+    [
+        pytest.param("path,label\na b.jpg,1\n", [("a b.jpg", 1)], id="plain"),
+        pytest.param("label,path\n1,a.jpg\n", [("a.jpg", 1)], id="other order"),
+        pytest.param(
+            'path,label\n"Still life, 1889.jpg",0\n"say ""hi"".jpg",1\n',
+            [("Still life, 1889.jpg", 0), ('say "hi".jpg', 1)],
+            id="quoted",
+        ),
+        pytest.param(
+            "id,path,artist,label,year\n7,a.jpg,Klee,1,1914\n",
+            [("a.jpg", 1)],
+            id="more",
+        ),
+        pytest.param(
+            "\ufeffpath,label\r\n\r\nä.jpg, 0 \r\n",
+            [("ä.jpg", 0)],
+            id="BOM, CRLF, blank",
+        ),
+    ],
+)
+def test_csv_file(write, content, wanted):
+    assert pairs(read(write("list.CSV", content), num_classes=2)) == wanted
+
+
+def test_csv_labels_may_be_names_with_spaces(write):
+    content = "path,label\na.jpg,Pop Art\nb.jpg,Art Nouveau\n"
+    found = read(write("list.csv", content), num_classes=2)
+    assert found.class_names == ("Art Nouveau", "Pop Art")
+    assert found.labels.tolist() == [1, 0]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (
+            "file,label\na.jpg,0\n",
+            "list.csv: needs columns path and label; it has file, ",
+        ),
+        ("a.jpg,0\nb.jpg,1\n", "needs columns path and label; it has a.jpg, 0"),
+        ("path;label\na.jpg;0\n", "needs columns path and label; it has path;label"),
+        ("", "list.csv: needs columns path and label"),
+        ("path,label\n", "list.csv: lists no images"),
+        ("path,label\na.jpg,0\nb.jpg,\n", "list.csv:3: path or label is empty"),
+        ("path,label\na.jpg,0\nb.jpg\n", "list.csv:3: path or label is empty"),
+        ("path,label\na.jpg, \n", "list.csv:2: path or label is empty"),
+        ("path,label\n,0\n", "list.csv:2: path or label is empty"),
+        ("path,label\na.jpg,0\nb.jpg,2\n", "list.csv:3: label '2' is none of the ind"),
+    ],
+)
+def test_bad_csv_file_says_where(write, content, message):
+    with pytest.raises(DataError, match=message):
+        read(write("list.csv", content), num_classes=2)
+
+
+# --- Folders ------------------------------------------------------------------------
+
+
+def test_folder_of_class_folders(paint, write, tmp_path):
+    paint("pop/b.png", "pop/A.PNG", "baroque/1600/x y.jpg", "baroque/a.webp")
+    paint(".cache/a.png", "pop/.hidden.png", "pop/.thumbnails/a.png", "loose.png")
+    write("pop/notes.txt", "no image")
+    write("pop/album.png/notes.txt", "a folder called like an image")
+    found = read(tmp_path, num_classes=2, image_root="/elsewhere")
+    assert found.root == tmp_path
+    assert found.class_names == ("baroque", "pop")
+    assert pairs(found) == [
+        ("baroque/1600/x y.jpg", 0),
+        ("baroque/a.webp", 0),
+        ("pop/A.PNG", 1),
+        ("pop/b.png", 1),
+    ]
+
+
+def test_digits_as_folder_names_are_names(paint, tmp_path):
+    # As text '10' sorts before '9': the folders are classes 0 and 1.
+    paint("9/a.png", "10/b.png")
+    found = read(tmp_path, num_classes=2)
+    assert found.class_names == ("10", "9")
+    assert pairs(found) == [("10/b.png", 0), ("9/a.png", 1)]
+
+
+def test_class_folder_without_images_is_named(paint, write, tmp_path):
+    paint("pop/a.png")
+    write("rococo/notes.txt", "to be scanned")
+    with pytest.raises(DataError, match="rococo: a class folder without images"):
+        read(tmp_path, num_classes=2)
+
+
+def test_folder_without_class_folders_says_so(paint, tmp_path):
+    paint("a.png", ".hidden/b.png")
+    with pytest.raises(DataError, match="has no class folders"):
+        read(tmp_path, num_classes=2)
+
+
+@pytest.mark.parametrize("num_classes", [1, 3])
+def test_other_number_of_classes_says_what_to_set(paint, tmp_path, num_classes):
+    paint("baroque/a.png", "pop/a.png")
+    message = (
+        rf"has 2 classes \(baroque, pop\), but num_classes is {num_classes}; "
+        "set --config.num_classes=2"
+    )
+    with pytest.raises(DataError, match=message):
+        read(tmp_path, num_classes=num_classes)
+
+
+# --- Choosing -----------------------------------------------------------------------
+
+
+def make_examples(tmp_path, counts):
+    names = [f"{label}/{i}.jpg" for label, n in enumerate(counts) for i in range(n)]
+    labels = np.repeat(np.arange(len(counts), dtype=np.int32), counts)
+    class_names = tuple(str(i) for i in range(len(counts)))
+    return Examples(tmp_path, tuple(names), labels, class_names)
+
+
+def test_take_keeps_names_and_labels_together(tmp_path):
+    taken = make_examples(tmp_path, [2, 1]).take([2, 0])
+    assert pairs(taken) == [("1/0.jpg", 1), ("0/0.jpg", 0)]
+    assert taken.paths == [tmp_path / "1/0.jpg", tmp_path / "0/0.jpg"]
+    assert pairs(taken.take([])) == []
+
+
+def test_split_is_stratified_disjoint_and_complete(tmp_path):
+    examples = make_examples(tmp_path, [50, 20, 10, 4])
+    train, val = split(examples, 0.2, seed=0)
+    # A fifth of each: 10, 4, 2 and round(0.8) = 1.
+    assert np.bincount(val.labels).tolist() == [10, 4, 2, 1]
+    assert np.bincount(train.labels).tolist() == [40, 16, 8, 3]
+    assert sorted(pairs(train) + pairs(val)) == sorted(pairs(examples))
+    assert train.class_names == val.class_names == examples.class_names
+    # Not simply the first or the last ones.
+    assert {name for name in val.names if name[0] == "0"} != {
+        f"0/{i}.jpg" for i in range(10)
+    }
+
+
+def test_split_depends_on_names_and_seed_only(tmp_path):
+    examples = make_examples(tmp_path, [30, 12])
+    _, val = split(examples, 0.5, seed=3)
+    for order_seed in range(3):
+        order = np.random.default_rng(order_seed).permutation(42)
+        _, shuffled_val = split(examples.take(order), 0.5, seed=3)
+        assert set(pairs(shuffled_val)) == set(pairs(val))
+    moved = examples._replace(root=tmp_path / "moved")
+    assert split(moved, 0.5, seed=3)[1].names == val.names
+    assert set(split(examples, 0.5, seed=4)[1].names) != set(val.names)
+
+
+def test_split_keeps_the_order_of_the_list(tmp_path):
+    examples = make_examples(tmp_path, [10, 10])
+    for side in split(examples, 0.3, seed=0):
+        positions = [examples.names.index(name) for name in side.names]
+        assert positions == sorted(positions)
+
+
+@pytest.mark.parametrize(
+    ("counts", "val_fraction"),
+    # round(0.1 * 4) is 0 in each class; nothing; everything.
+    [([4, 4], 0.1), ([9, 9], 0.0), ([9, 9], 1.0), ([1], 0.5)],
+)
+def test_split_with_an_empty_side_is_refused(tmp_path, counts, val_fraction):
+    message = f"val_fraction={val_fraction} of {sum(counts)} images leaves one side"
+    with pytest.raises(DataError, match=message):
+        split(make_examples(tmp_path, counts), val_fraction, seed=0)

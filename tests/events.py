@@ -1,0 +1,49 @@
+"""Reads TensorBoard's event files back."""
+
+import numpy as np
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.util import tensor_util
+
+UNLIMITED = {"scalars": 0, "tensors": 0, "histograms": 0, "images": 0}
+
+
+def read(workdir):
+    """Everything that was written: {tag: {step: value}}, whichever writer wrote it.
+
+    Numbers are floats, histograms are counts by right edge, pictures and texts bytes.
+    """
+    events = EventAccumulator(str(workdir), size_guidance=UNLIMITED).Reload()
+    tags = events.Tags()
+    found = {
+        tag: {e.step: e.value for e in events.Scalars(tag)} for tag in tags["scalars"]
+    }
+    for tag in tags["images"]:
+        found[tag] = {e.step: e.encoded_image_string for e in events.Images(tag)}
+    for tag in tags["histograms"]:
+        found[tag] = {
+            e.step: dict(
+                zip(
+                    e.histogram_value.bucket_limit,
+                    e.histogram_value.bucket,
+                    strict=True,
+                )
+            )
+            for e in events.Histograms(tag)
+        }
+    for tag in tags["tensors"]:
+        plugin = events.SummaryMetadata(tag).plugin_data.plugin_name
+        found[tag] = {
+            e.step: _tensor(plugin, tensor_util.make_ndarray(e.tensor_proto))
+            for e in events.Tensors(tag)
+        }
+    return found
+
+
+def _tensor(plugin, array):
+    if plugin == "scalars":
+        return float(array)
+    if plugin == "histograms":
+        return dict(zip(array[:, 1].tolist(), array[:, 2].tolist(), strict=True))
+    if plugin == "images":  # width, height, then a PNG each
+        return np.ravel(array)[2]
+    return np.ravel(array)[0]

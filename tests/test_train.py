@@ -1,0 +1,427 @@
+"""The training loop: frozen layers, the cache, resuming, evaluation, and its files."""
+
+import csv
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from PIL import Image
+
+from jaxart import checkpoint, optim, train
+from jaxart.data import examples, pipeline
+from jaxart.models import AlexNet
+from jaxart.train import train_and_evaluate
+from tests import events
+
+ROOT = Path(__file__).parents[1]
+
+
+def final_params(workdir):
+    """The last checkpoint's parameters as they lie on disk."""
+    manager = checkpoint.Checkpoints(workdir)
+    params = manager._manager.restore(manager.latest_step)["params"]
+    manager.close()
+    return params
+
+
+def assert_trees_bit_equal(a, b):
+    assert jax.tree.structure(a) == jax.tree.structure(b)
+    for path, x in jax.tree.leaves_with_path(a):
+        y = b
+        for key in path:
+            y = y[key.key]
+        np.testing.assert_array_equal(x, y, err_msg=jax.tree_util.keystr(path))
+
+
+def make_step(train_layers, *, hidden=(16, 16), boundary=None, batch_size=2):
+    """A step of AlexNet, its state, and a batch for it."""
+    model = AlexNet(num_classes=3, hidden=hidden)
+    size = model.preprocessing["size"]
+    images = 50 * jax.random.normal(jax.random.key(1), (batch_size, size, size, 3))
+    params = jax.jit(model.init)(jax.random.key(0), images)["params"]
+    labels = optim.label_layers(params, train_layers)
+    tx = optim.make_optimizer(
+        "sgd",
+        optax.constant_schedule(0.01),
+        momentum=0.9,
+        weight_decay=1e-4,
+        labels=labels,
+    )
+    state = train.TrainState(jnp.int32(0), params, tx.init(params))
+    batch = {
+        "image": images,
+        "label": jnp.arange(batch_size) % 3,
+        "mask": jnp.ones(batch_size, bool),
+    }
+    step = train.make_train_step(model, tx, labels, boundary, jax.random.key(2))
+    return step, state, batch
+
+
+def test_frozen_layers_stay_bit_equal_and_have_no_optimizer_state():
+    step, state, batch = make_step(("fc7", "fc8"))
+    before = jax.device_get(state.params)
+    momenta = [leaf for leaf in jax.tree.leaves(state.opt_state) if leaf.ndim]
+    trained = jax.tree.leaves({name: before[name] for name in ("fc7", "fc8")})
+    assert sorted(x.shape for x in momenta) == sorted(x.shape for x in trained)
+    for _ in range(3):
+        state, logs = step(state, batch, True)
+    after = jax.device_get(state.params)
+    for layer in before:
+        for name in before[layer]:
+            is_equal = np.array_equal(before[layer][name], after[layer][name])
+            assert is_equal == (layer not in ("fc7", "fc8")), (layer, name)
+    assert logs["gradient_norm"] > 0
+    for kind in ("value", "gradient"):
+        assert set(logs["histograms"][kind]) == {"fc7", "fc8"}
+        for rows in jax.tree.leaves(logs["histograms"][kind]):
+            assert rows[:, 2].sum() in (16 * 16, 16, 16 * 3, 3)  # counts every element
+
+
+def test_frozen_layers_cost_no_backward_pass():
+    # Full width, with gradient norms and histograms in the step: the issue's bound.
+    def flops(train_layers):
+        step, state, batch = make_step(train_layers, hidden=(4096, 4096))
+        return step.lower(state, batch, True).compile().cost_analysis()["flops"]
+
+    every_layer = ("conv1", "conv2", "conv3", "conv4", "conv5", "fc6", "fc7", "fc8")
+    assert flops(("fc7", "fc8")) < 0.40 * flops(every_layer)
+
+
+def test_histograms_are_filled_only_where_the_step_is_displayed():
+    step, state, batch = make_step(("fc8",))
+    state, logs = step(state, batch, False)
+    assert not any(np.any(rows) for rows in jax.tree.leaves(logs["histograms"]))
+    _, logs = step(state, batch, True)
+    assert all(np.any(rows) for rows in jax.tree.leaves(logs["histograms"]))
+
+
+def test_the_last_batchs_padding_changes_nothing():
+    step, state, batch = make_step(("fc8",), batch_size=4)
+    ragged = batch | {"mask": jnp.array([True, True, True, False])}
+    garbage = ragged | {"image": ragged["image"].at[3].set(1e6)}
+    copy = jax.tree.map(jnp.copy, state)
+    state, logs = step(state, ragged, False)
+    other, other_logs = step(copy, garbage, False)
+    np.testing.assert_allclose(logs["loss"], other_logs["loss"], rtol=1e-6)
+    np.testing.assert_allclose(
+        state.params["fc8"]["kernel"], other.params["fc8"]["kernel"], rtol=1e-5
+    )
+
+
+def test_evaluation_of_constant_logits_equals_the_hand_computed_number():
+    # Logits (2, 1, 0) for everybody: log-sum-exp = ln(e^2 + e + 1) = 2.40760596.
+    # Losses are 0.40760596, 1.40760596 and 2.40760596 for classes 0, 1 and 2.
+    # Labels 0 0 1 2 1 give the mean (2 * 0.40760596 + 2 * 1.40760596 + 2.40760596) / 5.
+    expected_loss = (2 * 0.40760596 + 2 * 1.40760596 + 2.40760596) / 5
+    constant = jnp.array([2.0, 1.0, 0.0])
+    eval_step = train.make_eval_step(
+        lambda params, x: jnp.broadcast_to(constant, (x.shape[0], 3))
+    )
+    batches = pipeline.batches(
+        np.zeros((5, 2), np.float32),
+        np.array([0, 0, 1, 2, 1]),
+        np.arange(5),
+        batch_size=2,  # the third batch is half padding
+    )
+    metrics, probabilities = train.evaluate(eval_step, {}, batches)
+    assert math.isclose(metrics["loss"], expected_loss, rel_tol=1e-6)
+    assert math.isclose(metrics["accuracy"], 2 / 5, rel_tol=1e-6)
+    np.testing.assert_array_equal(
+        metrics["confusion"], [[2, 0, 0], [2, 0, 0], [1, 0, 0]]
+    )
+    assert probabilities.shape == (5, 3)
+    np.testing.assert_allclose(
+        probabilities[0], np.exp([2, 1, 0]) / 11.10734, rtol=1e-5
+    )
+    assert eval_step._cache_size() == 1
+
+
+@pytest.mark.parametrize(
+    ("model", "hidden", "train_layers"),
+    [
+        ("alexnet", (16, 16), ("fc8",)),
+        ("alexnet", (16, 16), ("fc7", "fc8")),
+        ("vgg16", (), ("fc8",)),
+    ],
+)
+def test_cached_run_equals_uncached_run(config, tmp_path, model, hidden, train_layers):
+    config.model = model
+    config.hidden = hidden
+    config.train_layers = train_layers
+    config.num_epochs = 3
+    if model == "vgg16":  # 31 GFLOP an image; random features are large
+        config.val_fraction = 0.6
+        config.learning_rate = 1e-5
+    curves, predictions = [], []
+    for cache in (True, False):
+        config.cache = cache
+        train_and_evaluate(config, tmp_path / f"{cache}")
+        curves.append(events.read(tmp_path / f"{cache}")["train/loss"])
+        with open(tmp_path / f"{cache}" / "predictions.csv") as file:
+            predictions.append([row["predicted"] for row in csv.DictReader(file)])
+    cached, uncached = curves
+    assert cached.keys() == uncached.keys() and len(cached) >= 6
+    assert len(set(cached.values())) > 3  # it does learn something
+    np.testing.assert_allclose(
+        list(cached.values()), list(uncached.values()), rtol=1e-4
+    )
+    assert predictions[0] == predictions[1]
+    assert list((tmp_path / "cache").glob("*/features.npy"))
+
+
+def test_a_run_leaves_every_outcome_file(config, tmp_path, paintings):
+    bad = tmp_path / "bad"
+    for style in paintings.iterdir():
+        (bad / style.name).mkdir(parents=True)
+        for file in style.iterdir():
+            (bad / style.name / file.name).write_bytes(file.read_bytes())
+    (bad / "op_stripes" / "note.png").write_text("not a picture")
+    config.train_data = str(bad)
+    result = train_and_evaluate(config, tmp_path / "run")
+
+    run = tmp_path / "run"
+    assert json.loads((run / "result.json").read_text()) == json.loads(
+        json.dumps(result)
+    )
+    assert result["num_skipped"] == 1
+    assert result["num_train"] + result["num_val"] == 21
+    assert result["steps"] == 2 * math.ceil(result["num_train"] / 4)
+    assert result["epochs"] == 2 and result["best_epoch"] in (1, 2)
+    assert result["jax_backend"] == jax.default_backend()
+    assert result["train_seconds"] > 0 and result["images_per_second"] > 0
+    # conv1 ... conv5 of AlexNet hold 2,334,080 numbers; fc6, fc7, fc8 follow.
+    fc = 9216 * 16 + 16 + 16 * 16 + 16 + 16 * 3 + 3
+    assert result["param_count"] == 2_334_080 + fc
+    assert result["trained_param_count"] == 16 * 3 + 3
+
+    with open(run / "skipped.csv") as file:
+        (skipped,) = csv.DictReader(file)
+    assert skipped["path"] == "op_stripes/note.png"
+    assert "not an image" in skipped["reason"]
+
+    with open(run / "predictions.csv") as file:
+        rows = list(csv.DictReader(file))
+    classes = ["color_fields", "op_stripes", "ruled_grid"]
+    assert list(rows[0]) == ["path", "label", "predicted", *classes]
+    assert len(rows) == result["num_val"]
+    right = 0
+    for row in rows:
+        shares = [float(row[name]) for name in classes]
+        assert math.isclose(sum(shares), 1, rel_tol=1e-4)
+        assert row["predicted"] == classes[int(np.argmax(shares))]
+        assert (bad / row["path"]).parent.name == row["label"]
+        right += row["predicted"] == row["label"]
+    assert math.isclose(result["val_accuracy"], right / len(rows), rel_tol=1e-6)
+    low, high = result["val_accuracy_ci95"]
+    assert low <= result["val_accuracy"] <= high
+
+    saved = json.loads((run / "config.json").read_text())
+    assert saved["train_layers"] == ["fc8"]
+    assert saved["network"]["classes"] == classes
+    assert saved["network"]["preprocessing"]["channel_order"] == "bgr"
+    assert not list(run.glob("*.tmp"))
+
+
+@pytest.mark.parametrize("writer", ["tensorboardx", "tensorflow"])
+def test_every_tag_reaches_tensorboard_at_its_steps(config, tmp_path, writer):
+    config.writer = writer
+    config.display_step = 3
+    config.train_layers = ("fc7", "fc8")
+    train_and_evaluate(config, tmp_path / "run")
+    found = events.read(tmp_path / "run")
+
+    displayed, ends = [3, 6], [4, 8]  # of 2 epochs of 4 steps
+    for name in ("loss", "accuracy", "learning_rate", "gradient_norm"):
+        assert list(found[f"train/{name}"]) == displayed
+    assert set(found["train/learning_rate"].values()) == {pytest.approx(0.01)}
+    for layer, elements in (("fc7", 16 * 16), ("fc8", 16 * 3)):
+        for tag in (f"{layer}/kernel", f"{layer}/kernel/gradient"):
+            assert list(found[tag]) == displayed
+            assert all(sum(h.values()) == elements for h in found[tag].values())
+        for tag in (f"{layer}/bias", f"{layer}/bias/gradient"):
+            assert list(found[tag]) == displayed
+    histograms = {tag.split("/")[0] for tag in found if "gradient" in tag} - {"train"}
+    assert histograms == {"fc7", "fc8"}  # and none of a frozen layer
+    assert not any(tag.startswith(("conv", "fc6")) for tag in found)
+
+    for name in ("loss", "accuracy"):
+        assert list(found[f"val/{name}"]) == ends
+    for style in ("color_fields", "op_stripes", "ruled_grid"):
+        assert list(found[f"val/class_accuracy/{style}"]) == ends
+    per_class = [
+        found[f"val/class_accuracy/{style}"][8]
+        for style in ("color_fields", "op_stripes", "ruled_grid")
+    ]
+    assert np.mean(per_class) == pytest.approx(found["val/accuracy"][8])  # 2 of each
+    pictures = found["val/confusion_matrix"]
+    assert list(pictures) == ends
+    assert all(picture.startswith(b"\x89PNG") for picture in pictures.values())
+    (text,) = (v for tag, v in found.items() if tag.startswith("hyperparameters"))
+    assert b"| learning_rate | `0.01` |" in text[0]
+
+
+def test_a_run_killed_between_epochs_ends_bit_equal_to_an_uninterrupted_one(
+    config, tmp_path
+):
+    config.train_layers = ("fc7", "fc8")
+    config.momentum = 0.9
+    config.num_epochs = 5
+    script = tmp_path / "run.py"
+    script.write_text(
+        "import json, sys\n"
+        "from ml_collections import ConfigDict\n"
+        "from jaxart import train\n"
+        "config = ConfigDict(json.load(open(sys.argv[1])))\n"
+        "train.train_and_evaluate(config, sys.argv[2])\n"
+    )
+    (tmp_path / "config.json").write_text(config.to_json())
+
+    def start(workdir):
+        return subprocess.Popen(
+            [sys.executable, script, tmp_path / "config.json", workdir],
+            env=os.environ | {"PYTHONPATH": str(ROOT)},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    whole = start(tmp_path / "whole")
+    killed = start(tmp_path / "killed")
+    second_epoch = tmp_path / "killed" / "checkpoints" / "8"
+    while not second_epoch.exists() and killed.poll() is None:
+        time.sleep(0.01)
+    killed.send_signal(signal.SIGKILL)
+    killed.communicate()
+    assert killed.returncode == -signal.SIGKILL
+    assert not (tmp_path / "killed" / "result.json").exists()
+    _, log = whole.communicate()
+    assert whole.returncode == 0, log
+
+    resumed = start(tmp_path / "killed")
+    _, log = resumed.communicate()
+    assert resumed.returncode == 0, log
+    assert_trees_bit_equal(
+        final_params(tmp_path / "whole"), final_params(tmp_path / "killed")
+    )
+    results = [
+        json.loads((tmp_path / name / "result.json").read_text())
+        for name in ("whole", "killed")
+    ]
+    for field in ("val_accuracy", "val_loss", "best_epoch", "steps", "num_train"):
+        assert results[0][field] == results[1][field]
+
+
+def test_a_finished_run_is_not_trained_again(config, tmp_path, caplog):
+    first = train_and_evaluate(config, tmp_path / "run")
+    with caplog.at_level("INFO", logger="jaxart"):
+        second = train_and_evaluate(config, tmp_path / "run")
+    assert "Resuming" in caplog.text and "after epoch 2 of 2" in caplog.text
+    unstable = {"input_seconds"}
+    assert {k: first[k] for k in first if k not in unstable} == {
+        k: second[k] for k in second if k not in unstable
+    }
+
+
+def test_more_epochs_go_on_from_where_the_run_ended(config, tmp_path):
+    config.num_epochs = 1
+    train_and_evaluate(config, tmp_path / "run")
+    config.num_epochs = 2
+    assert train_and_evaluate(config, tmp_path / "run")["steps"] == 8
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("train_layers", ("fc7", "fc8")), ("hidden", (8, 8)), ("model", "vgg16")],
+)
+def test_a_workdir_of_another_run_is_refused(config, tmp_path, field, value):
+    config.num_epochs = 1
+    train_and_evaluate(config, tmp_path / "run")
+    config[field] = value
+    with pytest.raises(checkpoint.ResumeError, match=f"{field}=.*Choose another"):
+        train_and_evaluate(config, tmp_path / "run")
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(config, tmp_path):
+    config.learning_rate = 1e20
+    config.display_step = 100  # the check does not wait for a display
+    with pytest.raises(FloatingPointError, match=r"at step \d.*1e\+20.*learning_rate"):
+        train_and_evaluate(config, tmp_path / "run")
+
+
+def test_the_first_step_that_is_not_finite_is_named():
+    losses = [jnp.float32(x) for x in (1.0, math.nan, math.inf)]
+    with pytest.raises(FloatingPointError, match="nan at step 9, with learning rate 8"):
+        train.check_finite(losses, 10, lambda step: float(step))
+
+
+def test_too_many_unreadable_images_stop_the_run(config, tmp_path):
+    folder = tmp_path / "bad"
+    for name in ("color_fields", "op_stripes", "ruled_grid"):
+        (folder / name).mkdir(parents=True)
+        Image.new("RGB", (8, 8)).save(folder / name / "a.png")
+        (folder / name / "b.png").write_text("not a picture")
+    config.train_data = str(folder)
+    config.val_fraction = 0.5
+    with pytest.raises(
+        examples.DataError, match=r"3 of 6 images.*b\.png.*skipped\.csv"
+    ):
+        train_and_evaluate(config, tmp_path / "run")
+    assert len((tmp_path / "run" / "skipped.csv").read_text().splitlines()) == 4
+
+
+def test_a_train_layer_that_does_not_exist_is_an_error_that_lists_the_names(
+    config, tmp_path
+):
+    config.train_layers = ("fc8", "fc9")
+    with pytest.raises(ValueError, match="'fc9'.*conv1, conv2.*fc7, fc8"):
+        train_and_evaluate(config, tmp_path / "run")
+
+
+def test_eight_devices_agree_with_one(config, tmp_path):
+    config.batch_size = 8
+    config.train_layers = ("fc7", "fc8")
+    script = tmp_path / "run.py"
+    script.write_text(
+        "import json, sys\n"
+        "import jax\n"
+        "jax.config.update('jax_num_cpu_devices', 8)\n"
+        "from ml_collections import ConfigDict\n"
+        "from jaxart import train\n"
+        "config = ConfigDict(json.load(open(sys.argv[1])))\n"
+        "train.train_and_evaluate(config, sys.argv[2])\n"
+        "assert jax.device_count() == 8\n"
+    )
+    for cache in (True, False):
+        config.cache = cache
+        (tmp_path / "config.json").write_text(config.to_json())
+        done = subprocess.run(
+            [sys.executable, script, tmp_path / "config.json", tmp_path / f"8{cache}"],
+            env=os.environ | {"PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stderr
+        train_and_evaluate(config, tmp_path / f"1{cache}")
+        one, eight = (events.read(tmp_path / f"{n}{cache}") for n in (1, 8))
+        for tag in ("train/loss", "val/loss", "train/gradient_norm"):
+            np.testing.assert_allclose(
+                list(one[tag].values()), list(eight[tag].values()), rtol=1e-4
+            )
+
+
+def test_a_batch_size_that_the_devices_do_not_divide_is_refused(
+    config, tmp_path, monkeypatch
+):
+    config.batch_size = 3
+    monkeypatch.setattr(jax, "devices", lambda: [jax.local_devices()[0]] * 2)
+    with pytest.raises(ValueError, match="batch_size=3.*2 devices"):
+        train_and_evaluate(config, tmp_path / "run")
