@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -293,7 +292,6 @@ def make_train_step(
     train_layers = [name for name in labels if "train" in labels[name].values()]
 
     @functools.partial(jax.jit, donate_argnums=0)
-    @chex.assert_max_traces(n=1)
     def train_step(state, batch, is_display):
         dropout = jax.random.fold_in(dropout_key, state.step)
 
@@ -317,7 +315,7 @@ def make_train_step(
         logs = {
             "loss": loss,
             "accuracy": masked_mean(is_correct, batch["mask"]),
-            "gradient_norm": optax.global_norm(trained_grads),
+            "gradient_norm": optax.tree.norm(trained_grads),
             "histograms": jax.lax.cond(
                 is_display,
                 lambda arrays: jax.tree.map(bucketed, arrays),
@@ -339,7 +337,6 @@ def make_eval_step(logits_fn: Callable[[Any, Array], Array]) -> Callable:
     """The evaluation step: (params, batch) -> (`Metrics`, probabilities [B, K])."""
 
     @jax.jit
-    @chex.assert_max_traces(n=1)
     def eval_step(params, batch):
         logits = logits_fn(params, batch["image"])
         metrics = Metrics.from_batch(logits, batch["label"], batch["mask"])

@@ -105,6 +105,27 @@ def test_histograms_are_filled_only_where_the_step_is_displayed():
     assert all(np.any(rows) for rows in jax.tree.leaves(logs["histograms"]))
 
 
+@pytest.mark.parametrize("cache", [True, False])
+def test_a_run_with_a_ragged_last_batch_compiles_each_step_once(
+    config, tmp_path, monkeypatch, cache
+):
+    made = []
+
+    def remember(make):
+        def remembering(*args):
+            made.append(make(*args))
+            return made[-1]
+
+        return remembering
+
+    for name in ("make_train_step", "make_eval_step"):
+        monkeypatch.setattr(train, name, remember(getattr(train, name)))
+    config.cache = cache
+    result = train_and_evaluate(config, tmp_path / "run")
+    assert result["num_train"] % config.batch_size and result["steps"] == 8
+    assert [step._cache_size() for step in made] == [1, 1]
+
+
 def test_the_last_batchs_padding_changes_nothing():
     step, state, batch = make_step(("fc8",), batch_size=4)
     ragged = batch | {"mask": jnp.array([True, True, True, False])}

@@ -2,12 +2,12 @@
 
 import csv
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Int32
+from jaxtyping import Int32, Integer
 from PIL import Image
 
 
@@ -35,9 +35,8 @@ class Examples(NamedTuple):
         """Where each image lies."""
         return [self.root / name for name in self.names]
 
-    def take(self, indices: Iterable[int]) -> "Examples":
+    def take(self, indices: Integer[np.ndarray, " m"]) -> "Examples":
         """The examples at `indices`, in that order."""
-        indices = np.asarray(list(indices), np.int64)
         names = tuple(self.names[i] for i in indices)
         return self._replace(names=names, labels=self.labels[indices])
 
@@ -93,7 +92,7 @@ def read(
             f"num_classes is {num_classes}; set --config.num_classes={len(names)}"
         )
     for row in rows:
-        if index_of.get(row.label, num_classes) >= num_classes:
+        if not 0 <= index_of.get(row.label, -1) < num_classes:
             raise DataError(f"{row.where}: label {row.label!r} is none of {known}")
     labels = np.array([index_of[row.label] for row in rows], np.int32)
     return Examples(root, tuple(row.name for row in rows), labels, names)
@@ -208,8 +207,8 @@ def _names_beside(source: Path, num_classes: int) -> tuple[str, ...]:
             raise DataError(f"{path}:{number}: {line!r} is not `index name`")
         names.append((int(index), *name))
     names.sort()
-    if [index for index, _ in names] != list(range(len(names))):
-        raise DataError(f"{path}: the indices are not 0 to {len(names) - 1}, once each")
+    if not names or [index for index, _ in names] != list(range(len(names))):
+        raise DataError(f"{path}: the indices are not 0, 1, 2 and so on, once each")
     return tuple(name for _, name in names)
 
 

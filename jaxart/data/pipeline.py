@@ -1,6 +1,7 @@
 """grain: examples -> batches {'image', 'label', 'mask'}, all of one shape."""
 
 import dataclasses
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -88,20 +89,11 @@ def batches(
     Returns:
       Dataset of {'image': float32 [B, ...], 'label': int32 [B], 'mask': bool [B]}.
     """
-
-    def load(chosen: np.ndarray) -> dict[str, np.ndarray]:
-        missing = batch_size - len(chosen)
-        image = np.asarray(inputs[chosen])
-        return {
-            "image": np.pad(image, [(0, missing)] + [(0, 0)] * (image.ndim - 1)),
-            "label": np.pad(labels[chosen].astype(np.int32), (0, missing)),
-            "mask": np.arange(batch_size) < len(chosen),
-        }
-
     dataset = grain.MapDataset.source(indices)
     if seed is not None:
         dataset = dataset.seed(seed).shuffle()
     dataset = dataset.batch(batch_size).repeat(num_epochs)[first_batch:]
+    load = functools.partial(_load_batch, inputs, labels, batch_size)
     return _read(dataset, load, num_workers)
 
 
@@ -116,6 +108,18 @@ def read_all(
     """
     dataset = grain.MapDataset.source(np.arange(first, len(files.paths)))
     return iter(_read(dataset.batch(batch_size), files.load_or_blank, num_workers))
+
+
+def _load_batch(
+    inputs: Inputs, labels: np.ndarray, batch_size: int, chosen: np.ndarray
+) -> dict[str, np.ndarray]:
+    missing = batch_size - len(chosen)
+    image = np.asarray(inputs[chosen])
+    return {
+        "image": np.pad(image, [(0, missing)] + [(0, 0)] * (image.ndim - 1)),
+        "label": np.pad(labels[chosen].astype(np.int32), (0, missing)),
+        "mask": np.arange(batch_size) < len(chosen),
+    }
 
 
 def _read(

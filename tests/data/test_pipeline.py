@@ -1,0 +1,173 @@
+"""Every epoch holds each example once, in batches of one shape, resumable anywhere."""
+
+import pickle
+
+import absl.flags
+import numpy as np
+import pytest
+from PIL import Image
+
+from jaxart.data import images
+from jaxart.data.pipeline import ImageFiles, batches, read_all
+
+# Eleven inputs of two numbers, none of them zero: row i is (i + 1, 10 i + 10).
+INPUTS = np.arange(1, 12, dtype=np.float32)[:, None] * np.float32([1, 10])
+LABELS = np.arange(11) % 4
+PREPROCESSING = {"size": 4, "channel_order": "bgr", "mean": (1.0, 2.0, 3.0)}
+
+
+def seen(some_batches):
+    """Which inputs the batches hold, in order, without the padding."""
+    firsts = [batch["image"][batch["mask"], 0] for batch in some_batches]
+    return [int(first) - 1 for first in np.concatenate(firsts)]
+
+
+def assert_same(found, wanted):
+    found, wanted = list(found), list(wanted)
+    assert len(found) == len(wanted)
+    for batch, wanted_batch in zip(found, wanted, strict=True):
+        assert set(batch) == {"image", "label", "mask"}
+        for name in batch:
+            np.testing.assert_array_equal(batch[name], wanted_batch[name])
+
+
+@pytest.fixture
+def paintings(tmp_path):
+    """Five pictures of one colour, (50 i, 100, 150), the fourth not an image."""
+    paths = []
+    for i in range(5):
+        paths.append(tmp_path / f"{i}.png")
+        Image.new("RGB", (3, 2), (50 * i, 100, 150)).save(paths[-1])
+    paths[3].write_text("a poem")
+    return paths
+
+
+# --- Batches --------------------------------------------------------------------------
+
+
+def test_without_seed_the_order_is_kept_and_the_last_batch_filled_up():
+    indices = np.array([7, 0, 3, 10, 2])
+    first, last = batches(INPUTS, LABELS, indices, batch_size=3)
+    np.testing.assert_array_equal(first["image"], [[8, 80], [1, 10], [4, 40]])
+    np.testing.assert_array_equal(first["label"], [3, 0, 3])
+    np.testing.assert_array_equal(first["mask"], [True, True, True])
+    np.testing.assert_array_equal(last["image"], [[11, 110], [3, 30], [0, 0]])
+    np.testing.assert_array_equal(last["label"], [2, 2, 0])
+    np.testing.assert_array_equal(last["mask"], [True, True, False])
+    for batch in (first, last):
+        dtypes = {name: array.dtype for name, array in batch.items()}
+        assert dtypes == {"image": np.float32, "label": np.int32, "mask": bool}
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "num_batches"),
+    # 11 examples: 3 batches of 4 (one free), 11 of 1, 1 of 11, 1 of 32.
+    [(4, 3), (1, 11), (11, 1), (32, 1)],
+)
+def test_every_epoch_holds_each_example_once(batch_size, num_batches):
+    indices = np.arange(11)
+    found = list(
+        batches(INPUTS, LABELS, indices, batch_size=batch_size, seed=0, num_epochs=3)
+    )
+    assert len(found) == 3 * num_batches
+    assert {batch["image"].shape for batch in found} == {(batch_size, 2)}
+    assert {batch["label"].shape for batch in found} == {(batch_size,)}
+    for epoch in range(3):
+        part = found[epoch * num_batches : (epoch + 1) * num_batches]
+        assert sorted(seen(part)) == list(range(11))
+        # Only the last batch of an epoch is not full.
+        assert [batch["mask"].sum() for batch in part[:-1]] == [batch_size] * (
+            num_batches - 1
+        )
+    for batch in found:
+        chosen = seen([batch])
+        np.testing.assert_array_equal(batch["label"][batch["mask"]], LABELS[chosen])
+        assert not batch["image"][~batch["mask"]].any()
+
+
+def test_shuffling_follows_the_seed_and_differs_between_epochs():
+    def order(seed):
+        options = {"batch_size": 4, "seed": seed, "num_epochs": 3}
+        found = seen(batches(INPUTS, LABELS, np.arange(11), **options))
+        return [found[:11], found[11:22], found[22:]]
+
+    epochs = order(seed=5)
+    assert epochs == order(seed=5)
+    assert list(range(11)) not in epochs
+    assert len({tuple(epoch) for epoch in epochs}) == 3
+    assert not any(epoch in order(seed=6) for epoch in epochs)
+
+
+@pytest.mark.parametrize("first_batch", [0, 1, 2, 3, 4, 7, 8, 9])
+@pytest.mark.parametrize("seed", [None, 2])
+def test_first_batch_leaves_out_what_came_before(first_batch, seed):
+    # Three batches an epoch: 3 and 9 start an epoch (9: there is nothing left).
+    options = {"batch_size": 4, "seed": seed, "num_epochs": 3}
+    whole = list(batches(INPUTS, LABELS, np.arange(11), **options))
+    rest = batches(INPUTS, LABELS, np.arange(11), first_batch=first_batch, **options)
+    assert_same(rest, whole[first_batch:])
+
+
+def test_image_files_are_loaded_for_their_network(paintings):
+    files = ImageFiles(paintings, "tf1_bilinear", PREPROCESSING)
+    (batch,) = batches(files, np.arange(5), np.array([4, 1]), batch_size=2)
+    assert batch["image"].shape == (2, 4, 4, 3)
+    # Blue 150 - 1, green 100 - 2, red 50 i - 3.
+    np.testing.assert_array_equal(batch["image"][0], np.full((4, 4, 3), (149, 98, 197)))
+    np.testing.assert_array_equal(batch["image"][1], np.full((4, 4, 3), (149, 98, 47)))
+    np.testing.assert_array_equal(batch["label"], [4, 1])
+
+
+def test_an_unreadable_image_stops_with_its_name(paintings):
+    files = ImageFiles(paintings, "antialias", PREPROCESSING)
+    with pytest.raises(images.ImageError, match=r"/3\.png: not an image"):
+        files[np.array([0, 3])]
+    with pytest.raises(images.ImageError, match=r"/3\.png: not an image"):
+        list(batches(files, np.arange(5), np.arange(5), batch_size=2))
+
+
+def test_worker_processes_give_the_same_batches(paintings):
+    absl.flags.FLAGS.mark_as_parsed()  # grain hands them to its processes
+    files = ImageFiles(paintings, "crop", PREPROCESSING)
+    readable = np.array([0, 1, 2, 4])
+    options = {"batch_size": 3, "seed": 1, "num_epochs": 2, "first_batch": 1}
+    assert_same(
+        batches(files, np.arange(5), readable, num_workers=2, **options),
+        batches(files, np.arange(5), readable, **options),
+    )
+
+
+# --- Reading all ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("first", [0, 1, 3, 4])
+def test_read_all_gives_images_in_order_and_reasons(paintings, first):
+    files = ImageFiles(paintings, "tf1_bilinear", PREPROCESSING)
+    found = list(read_all(files, batch_size=2, first=first))
+    assert [len(loaded) for loaded, _ in found] == {
+        0: [2, 2, 1],
+        1: [2, 2],
+        3: [2],
+        4: [1],
+    }[first]
+    loaded = np.concatenate([loaded for loaded, _ in found])
+    # 50 i - 3 in the red channel, and zeros for the fourth.
+    wanted = [-3, 47, 97, 0, 197]
+    np.testing.assert_array_equal(loaded[:, 0, 0, 2], wanted[first:])
+    assert loaded[3 - first].any() == (first == 4)
+    reasons = [reason for _, some in found for reason in some]
+    text = "not an image that Pillow reads"
+    assert reasons == ["", "", "", text, ""][first:]
+
+
+def test_read_all_of_nothing_left_is_empty(paintings):
+    files = ImageFiles(paintings, "crop", PREPROCESSING)
+    assert list(read_all(files, batch_size=2, first=5)) == []
+
+
+def test_read_all_can_be_sent_to_worker_processes(paintings):
+    files = ImageFiles(paintings, "crop", PREPROCESSING)
+    load = pickle.loads(pickle.dumps(files.load_or_blank))
+    loaded, reasons = load(np.array([3, 2]))
+    assert reasons == ["not an image that Pillow reads", ""]
+    np.testing.assert_array_equal(loaded[1], files[np.array([2])][0])
