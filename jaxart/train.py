@@ -213,9 +213,11 @@ def train_and_evaluate(
             epoch = step // steps_per_epoch
             metrics, _ = evaluate(eval_step, state.params, val_batches())
             writers.write_validation(writer, step, metrics, data.class_names)
-            bar.write(
-                f"epoch {epoch}: validation accuracy {metrics['accuracy']:.4f}, "
-                f"loss {metrics['loss']:.4f}"
+            logger.info(
+                "epoch %d: validation accuracy %.4f, loss %.4f",
+                epoch,
+                metrics["accuracy"],
+                metrics["loss"],
             )
             is_last = epoch == config.num_epochs
             if is_last or epoch % config.checkpoint_every_epochs == 0:

@@ -77,8 +77,9 @@ def read(
     if not rows:
         raise DataError(f"{source}: lists no images")
 
-    # Folder names are names, even where they are digits.
-    if not source.is_dir() and _are_indices(rows):
+    # Names are names, even where they are digits: those of folders, and known ones.
+    is_named = source.is_dir() or {row.label for row in rows} <= set(class_names)
+    if not is_named and _are_indices(rows):
         names = tuple(class_names) or _names_beside(source, num_classes)
         index_of = {row.label: int(row.label) for row in rows}
         known = f"the indices 0 to {num_classes - 1}"

@@ -1,0 +1,90 @@
+"""Who may import whom: data flows one way, and this reads the imports to hold it."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+FILES = sorted((ROOT / "jaxart").rglob("*.py"))
+
+# Modules of jaxart that each module may import; what is not listed imports none.
+ALLOWED = {
+    "main": {"train", "config"},
+    "train": {
+        *("checkpoint config inputs metrics network optim results writers".split()),
+        *("data.pipeline models models.layers".split()),
+    },
+    "config": {"data.images", "models", "optim", "writers"},
+    "inputs": {
+        *("results models models.layers data.examples data.features".split()),
+        *("data.pipeline data.procedural".split()),
+    },
+    "network": {"models", "models.layers", "weights.canonical", "weights.merge"},
+    "writers": {"figures"},
+    "data.features": {"data.pipeline"},
+    "data.pipeline": {"data.images"},
+    "data.procedural": {"data.painters"},
+    "models": {"models.alexnet", "models.layers", "models.vgg16"},
+    "models.alexnet": {"models.layers"},
+    "models.vgg16": {"models.layers"},
+    "weights": {"weights.errors"},
+    "weights.caffe_npy": {"weights.errors", "weights.restricted_pickle"},
+    "weights.canonical": {"weights.errors"},
+    "weights.channel_order": {"weights.errors"},
+    "weights.merge": {"weights.canonical", "weights.errors"},
+    "weights.npz": {"weights.errors", "weights.npy_header"},
+    "weights.restricted_pickle": {"weights.errors", "weights.npy_header"},
+}
+
+
+def module_name(path):
+    parts = path.relative_to(ROOT / "jaxart").with_suffix("").parts
+    return ".".join(part for part in parts if part != "__init__")
+
+
+MODULES = {module_name(path) for path in FILES}
+
+
+def imports(path):
+    """(module, name) of every import in a file; name is None for `import x`."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, None) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, f"{path}: relative import"
+            yield from ((node.module, alias.name) for alias in node.names)
+
+
+@pytest.mark.parametrize("path", FILES, ids=module_name)
+def test_imports_go_one_way(path):
+    used = set()
+    for module, name in imports(path):
+        if module.split(".")[0] != "jaxart":
+            continue
+        inner = module.removeprefix("jaxart").lstrip(".")
+        whole = f"{inner}.{name}".lstrip(".")
+        used.add(whole if whole in MODULES else inner)
+    assert used <= ALLOWED.get(module_name(path), set())
+
+
+@pytest.mark.parametrize("path", FILES, ids=module_name)
+def test_nothing_imports_configs_tools_or_tests(path):
+    roots = {module.split(".")[0] for module, _ in imports(path)}
+    assert not roots & {"configs", "tools", "tests", "benchmarks"}
+
+
+def test_images_are_read_without_jax():
+    roots = {m.split(".")[0] for m, _ in imports(ROOT / "jaxart/data/images.py")}
+    assert roots <= {"os", "collections", "numpy", "jaxtyping", "PIL"}
+
+
+def test_only_the_writer_imports_tensorflow_and_late():
+    for path in FILES:
+        for module, name in imports(path):
+            assert module.split(".")[0] != "tensorflow", path
+            if "metric_writers" in (name, module.split(".")[-1]):
+                assert path.name == "writers.py"
+    tree = ast.parse((ROOT / "jaxart/writers.py").read_text())
+    top = [n for n in tree.body if isinstance(n, ast.ImportFrom)]
+    assert not any("metric_writers" in (a.name for a in n.names) for n in top)

@@ -1,0 +1,80 @@
+"""Checkpoints: what is kept, what comes back, and what is refused."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from jaxart import optim
+from jaxart.checkpoint import FIXED_FIELDS, Checkpoints, Progress, ResumeError
+from jaxart.config import base_config
+
+CONFIG = dict.fromkeys(FIXED_FIELDS, 1)
+
+
+def params(value):
+    return {
+        "fc7": {"kernel": jnp.full((3, 2), value), "bias": jnp.zeros(2)},
+        "fc8": {"kernel": jnp.full((2, 2), value), "bias": jnp.ones(2)},
+    }
+
+
+def test_the_last_and_the_best_are_kept_and_come_back_bit_equal(tmp_path):
+    tx = optim.make_optimizer(
+        "sgd",
+        optax.constant_schedule(0.1),
+        momentum=0.9,
+        weight_decay=0.0,
+        labels=optim.label_layers(params(0.0), ("fc8",)),
+    )
+    opt_state = tx.init(params(0.0))
+    noisy = jax.tree.map(lambda x: x + jnp.asarray(0.1, x.dtype), opt_state)
+    checkpoints = Checkpoints(tmp_path)
+    assert checkpoints.latest_step is None
+    for step, accuracy in ((5, 0.2), (10, 0.9), (15, 0.3), (20, 0.4)):
+        checkpoints.save(
+            Progress(step, 1.5 * step),
+            params(step / 3),
+            noisy,
+            config=CONFIG,
+            metrics={"accuracy": accuracy, "loss": 1.0},
+        )
+    checkpoints.close()
+
+    checkpoints = Checkpoints(tmp_path)
+    kept = {p.name for p in (tmp_path / "checkpoints").iterdir() if p.is_dir()}
+    assert kept == {"10", "20"}
+    assert (checkpoints.latest_step, checkpoints.best_step) == (20, 10)
+    assert checkpoints.metrics(10)["accuracy"] == 0.9
+    progress, last, last_state = checkpoints.restore(params(0.0), opt_state)
+    assert progress == Progress(20, 30.0)
+    assert jax.tree.structure(last_state) == jax.tree.structure(noisy)
+    for got, wanted in (
+        (last, params(20 / 3)),
+        (last_state, noisy),
+        (checkpoints.restore_best(params(0.0)), params(10 / 3)),
+    ):
+        jax.tree.map(np.testing.assert_array_equal, got, wanted)
+    checkpoints.close()
+
+
+@pytest.mark.parametrize("field", FIXED_FIELDS)
+def test_a_changed_field_is_named_with_both_values(tmp_path, field):
+    checkpoints = Checkpoints(tmp_path)
+    checkpoints.check_config(CONFIG)  # an empty workdir takes any
+    checkpoints.save(
+        Progress(1, 1.0),
+        params(0.0),
+        params(0.0),
+        config=CONFIG,
+        metrics={"accuracy": 0.5},
+    )
+    checkpoints.check_config(CONFIG)
+    with pytest.raises(ResumeError, match=f"{field}=1; this one has {field}=2"):
+        checkpoints.check_config(CONFIG | {field: 2})
+    checkpoints.close()
+
+
+def test_the_fixed_fields_are_config_fields():
+    assert set(FIXED_FIELDS) < set(base_config())

@@ -1,0 +1,75 @@
+"""The command line, as a user types it."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+def jaxart(*arguments):
+    return subprocess.run(
+        [sys.executable, "-m", "jaxart.main", *map(str, arguments)],
+        cwd=ROOT,
+        env=os.environ | {"JAX_PLATFORMS": "cpu"},
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_a_run_from_the_command_line_prints_its_result(tmp_path, paintings):
+    done = jaxart(
+        "--config=configs/demo.py",
+        f"--workdir={tmp_path / 'run'}",
+        f"--config.train_data={paintings}",
+        f"--config.cache_dir={tmp_path / 'cache'}",
+        "--config.hidden=(8,)",
+        "--config.train_layers=('fc6','fc8')",
+        "--config.num_classes=3",
+        "--config.num_epochs=1",
+        "--config.batch_size=8",
+        "--config.writer=tensorboardx",
+    )
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert result == json.loads((tmp_path / "run" / "result.json").read_text())
+    assert "JAX runs on cpu: 1 device(s)" in done.stderr
+    assert "every layer starts from random parameters" in done.stderr
+    assert "| fc6/kernel   | (9216, 8)        | 73,728  | yes     |" in done.stderr
+    assert "epoch 1: validation accuracy" in done.stderr
+    assert "orbax" not in done.stderr  # its chatter is off
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            ["--config.wieghts=x"],
+            "unknown config field 'wieghts'; did you mean 'weights'?",
+        ),
+        (
+            ["--config.weights=absent.safetensors"],
+            "absent.safetensors: no such weight file; tools/convert_weights.py",
+        ),
+        (
+            ["--config.train_data=absent.txt"],
+            "absent.txt: no such list file, CSV file or folder",
+        ),
+    ],
+    ids=["unknown field", "missing weights", "missing data"],
+)
+def test_errors_are_one_sentence(tmp_path, paintings, arguments, message):
+    done = jaxart(
+        "--config=configs/demo.py",
+        f"--workdir={tmp_path / 'run'}",
+        f"--config.train_data={paintings}",
+        "--config.num_classes=3",
+        *arguments,
+    )
+    assert done.returncode == 1
+    assert f"jaxart: {message}" in done.stderr
+    assert "Traceback" not in done.stderr
