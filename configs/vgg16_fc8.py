@@ -11,7 +11,13 @@ from jaxart.config import base_config
 
 
 def get_config():
-    """A linear classifier on frozen features."""
+    """A linear classifier on frozen features, decayed hard.
+
+    pool5 has 25,088 features, more than there are paintings: without a decay that
+    makes it forget them, the classifier keeps its random initial weights wherever
+    the paintings say nothing. Rate and decay were chosen on folds of training
+    artists, not on the test paintings.
+    """
     config = base_config()
     config.model = "vgg16"
     config.weights = "vgg16.safetensors"
@@ -19,9 +25,9 @@ def get_config():
     config.train_layers = ("fc8",)
     config.num_classes = 10
 
-    config.optimizer = "sgd"
-    config.momentum = 0.9
-    config.learning_rate = 1e-5
+    config.optimizer = "adamw"
+    config.learning_rate = 1e-3
+    config.weight_decay = 100.0
     config.schedule = "cosine"
     config.num_epochs = 20
     config.batch_size = 128

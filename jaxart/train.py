@@ -18,7 +18,7 @@ from jaxtyping import Array
 from ml_collections import ConfigDict
 from tqdm import tqdm
 
-from jaxart import checkpoint, inputs, network, optim, results, writers
+from jaxart import checkpoint, inputs, network, optim, results, summaries, writers
 from jaxart import config as config_lib
 from jaxart.data import pipeline
 from jaxart.metrics import NUM_BUCKETS, Metrics, bucketed, cross_entropy, masked_mean
@@ -175,7 +175,7 @@ def train_and_evaluate(
         lambda params, x: model.apply({"params": params}, x, after=boundary)
     )
     writer = writers.create_writer(config.writer, workdir)
-    writer.write_texts(0, {"hyperparameters": writers.markdown_table(plain_config)})
+    summaries.write_config(writer, plain_config)
     train_batches = make_batches(
         data.train,
         seed=config.seed,
@@ -205,14 +205,14 @@ def train_and_evaluate(
             check_finite(losses, step, schedule)
             losses.clear()
         if is_display:
-            writers.write_training(writer, step, logs, float(schedule(step - 1)))
+            summaries.write_training(writer, step, logs, float(schedule(step - 1)))
             bar.set_postfix(
                 loss=f"{logs['loss']:.4f}", accuracy=f"{logs['accuracy']:.3f}"
             )
         if is_epoch_end:
             epoch = step // steps_per_epoch
             metrics, _ = evaluate(eval_step, state.params, val_batches())
-            writers.write_validation(writer, step, metrics, data.class_names)
+            summaries.write_validation(writer, step, metrics, data.class_names)
             logger.info(
                 "epoch %d: validation accuracy %.4f, loss %.4f",
                 epoch,

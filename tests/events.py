@@ -39,6 +39,12 @@ def read(workdir):
     return found
 
 
+def all_tags(workdir):
+    """Every tag that has a plugin, even without values."""
+    events = EventAccumulator(str(workdir)).Reload()
+    return set(events.summary_metadata)
+
+
 def _tensor(plugin, array):
     if plugin == "scalars":
         return float(array)
@@ -46,4 +52,4 @@ def _tensor(plugin, array):
         return dict(zip(array[:, 1].tolist(), array[:, 2].tolist(), strict=True))
     if plugin == "images":  # width, height, then a PNG each
         return np.ravel(array)[2]
-    return np.ravel(array)[0]
+    return next(iter(np.ravel(array)), None)  # hyper-parameters have only metadata

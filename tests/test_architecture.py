@@ -12,7 +12,8 @@ FILES = sorted((ROOT / "jaxart").rglob("*.py"))
 ALLOWED = {
     "main": {"train", "config"},
     "train": {
-        *("checkpoint config inputs metrics network optim results writers".split()),
+        *("checkpoint config inputs metrics network optim results".split()),
+        *("summaries writers".split()),
         *("data.pipeline models models.layers".split()),
     },
     "config": {"data.images", "models", "optim", "writers"},
@@ -21,7 +22,7 @@ ALLOWED = {
         *("data.pipeline data.procedural".split()),
     },
     "network": {"models", "models.layers", "weights.canonical", "weights.merge"},
-    "writers": {"figures"},
+    "summaries": {"figures"},
     "data.features": {"data.pipeline"},
     "data.pipeline": {"data.images"},
     "data.procedural": {"data.painters"},
