@@ -19,8 +19,10 @@ def get_config():
     config.num_classes = 10
 
     config.optimizer = "adamw"
-    config.learning_rate = 1e-3
-    config.num_epochs = 10
+    config.learning_rate = 3e-3
+    config.weight_decay = 30.0  # 9,216 features, 450 pictures
+    config.schedule = "cosine"
+    config.num_epochs = 20
     config.batch_size = 32
 
     config.train_data = "procedural"

@@ -1,5 +1,6 @@
 """Fine-tuning: `train_and_evaluate`, to be read top to bottom."""
 
+import contextlib
 import functools
 import json
 import logging
@@ -174,8 +175,6 @@ def train_and_evaluate(
     eval_step = make_eval_step(
         lambda params, x: model.apply({"params": params}, x, after=boundary)
     )
-    writer = writers.create_writer(config.writer, workdir)
-    summaries.write_config(writer, plain_config)
     train_batches = make_batches(
         data.train,
         seed=config.seed,
@@ -186,52 +185,54 @@ def train_and_evaluate(
     def val_batches():
         return map(put, make_batches(data.val))
 
-    bar = tqdm(
-        total=len(data.train) * config.num_epochs,
-        initial=len(data.train) * (progress.step // steps_per_epoch),
-        desc="training",
-        unit="img",
-    )
     losses = []  # of the steps since the last look, still on the device
-    start = time.perf_counter() - progress.train_seconds
-    for step, batch in enumerate(train_batches, start=progress.step + 1):
-        is_display = step % config.display_step == 0
-        is_epoch_end = step % steps_per_epoch == 0
-        state, logs = train_step(state, put(batch), is_display)
-        losses.append(logs["loss"])
-        bar.update(int(batch["mask"].sum()))
+    with (
+        contextlib.closing(writers.create_writer(config.writer, workdir)) as writer,
+        tqdm(
+            total=len(data.train) * config.num_epochs,
+            initial=len(data.train) * (progress.step // steps_per_epoch),
+            desc="training",
+            unit="img",
+        ) as bar,
+    ):
+        summaries.write_config(writer, plain_config)
+        start = time.perf_counter() - progress.train_seconds
+        for step, batch in enumerate(train_batches, start=progress.step + 1):
+            is_display = step % config.display_step == 0
+            is_epoch_end = step % steps_per_epoch == 0
+            state, logs = train_step(state, put(batch), is_display)
+            losses.append(logs["loss"])
+            bar.update(int(batch["mask"].sum()))
 
-        if is_display or is_epoch_end:
-            check_finite(losses, step, schedule)
-            losses.clear()
-        if is_display:
-            summaries.write_training(writer, step, logs, float(schedule(step - 1)))
-            bar.set_postfix(
-                loss=f"{logs['loss']:.4f}", accuracy=f"{logs['accuracy']:.3f}"
-            )
-        if is_epoch_end:
-            epoch = step // steps_per_epoch
-            metrics, _ = evaluate(eval_step, state.params, val_batches())
-            summaries.write_validation(writer, step, metrics, data.class_names)
-            logger.info(
-                "epoch %d: validation accuracy %.4f, loss %.4f",
-                epoch,
-                metrics["accuracy"],
-                metrics["loss"],
-            )
-            is_last = epoch == config.num_epochs
-            if is_last or epoch % config.checkpoint_every_epochs == 0:
-                progress = checkpoint.Progress(step, time.perf_counter() - start)
-                checkpoints.save(
-                    progress,
-                    state.params,
-                    state.opt_state,
-                    config=plain_config,
-                    metrics={name: metrics[name] for name in ("accuracy", "loss")},
+            if is_display or is_epoch_end:
+                check_finite(losses, step, schedule)
+                losses.clear()
+            if is_display:
+                summaries.write_training(writer, step, logs, float(schedule(step - 1)))
+                bar.set_postfix(
+                    loss=f"{logs['loss']:.4f}", accuracy=f"{logs['accuracy']:.3f}"
                 )
-            writer.flush()
-    bar.close()
-    writer.close()
+            if is_epoch_end:
+                epoch = step // steps_per_epoch
+                metrics, _ = evaluate(eval_step, state.params, val_batches())
+                summaries.write_validation(writer, step, metrics, data.class_names)
+                logger.info(
+                    "epoch %d: validation accuracy %.4f, loss %.4f",
+                    epoch,
+                    metrics["accuracy"],
+                    metrics["loss"],
+                )
+                is_last = epoch == config.num_epochs
+                if is_last or epoch % config.checkpoint_every_epochs == 0:
+                    progress = checkpoint.Progress(step, time.perf_counter() - start)
+                    checkpoints.save(
+                        progress,
+                        state.params,
+                        state.opt_state,
+                        config=plain_config,
+                        metrics={name: metrics[name] for name in ("accuracy", "loss")},
+                    )
+                writer.flush()
 
     # The outcome: the best epoch's, and beside it what the last one reached.
     params = checkpoints.restore_best(state.params)
@@ -313,10 +314,10 @@ def make_train_step(
         params = optax.apply_updates(state.params, updates)
 
         trained_grads = optim.only_trained(grads, train_layers)
-        is_correct = (jnp.argmax(logits, axis=-1) == batch["label"]).astype(jnp.float32)
+        metrics = Metrics.from_batch(logits, batch["label"], batch["mask"]).compute()
         logs = {
             "loss": loss,
-            "accuracy": masked_mean(is_correct, batch["mask"]),
+            "accuracy": metrics["accuracy"],
             "gradient_norm": optax.tree.norm(trained_grads),
             "histograms": jax.lax.cond(
                 is_display,
@@ -367,11 +368,13 @@ def evaluate(
         batch_metrics.append(metrics)
         probabilities.append(np.asarray(batch_probabilities)[np.asarray(batch["mask"])])
     total = functools.reduce(Metrics.merge, batch_metrics).compute()
-    return {
+    confusion = np.asarray(total["confusion"])
+    values = {
         "loss": float(total["loss"]),
-        "accuracy": float(total["accuracy"]),
-        "confusion": np.asarray(total["confusion"]),
-    }, np.concatenate(probabilities)
+        "accuracy": float(confusion.trace() / confusion.sum()),  # exact
+        "confusion": confusion,
+    }
+    return values, np.concatenate(probabilities)
 
 
 def check_finite(losses: list[Array], last_step: int, schedule: optax.Schedule) -> None:

@@ -137,6 +137,7 @@ class CaffeNet(nn.Module):
     # What the network's input is made of: plain data, beside the model.
     preprocessing: ClassVar[dict[str, Any]]
 
+    @nn.nowrap
     def convolutions(self) -> dict[str, Layer]:
         """The layers up to and including pool5."""
         return {}
