@@ -12,10 +12,10 @@ References:
 import jax
 import numpy as np
 import pytest
-from caffe_files import Layer, caffemodel, prototxt
 from cv2 import dnn
 
 from jaxart.models import VGG16, AlexNet
+from tests.models.caffe_files import Layer, caffemodel, prototxt
 
 # One worker runs this file: its fixtures are hundreds of megabytes.
 pytestmark = pytest.mark.xdist_group("caffe_parity")
