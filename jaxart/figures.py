@@ -26,10 +26,13 @@ def confusion_matrix(
       uint8 [H, W, 3].
     """
     font = ImageFont.load_default(13)
-    gutter = 2 * MARGIN + max(round(font.getlength(name)) for name in class_names)
+    corner = "class / predicted"
+    names = (corner, *class_names)
+    gutter = 2 * MARGIN + max(round(font.getlength(name)) for name in names)
     side = gutter + CELL * len(class_names) + MARGIN
     picture = Image.new("RGB", (side, side), "white")
     draw = ImageDraw.Draw(picture)
+    draw.text((gutter - MARGIN, gutter - MARGIN), corner, "gray", font, anchor="rb")
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
 
     for i, name in enumerate(class_names):

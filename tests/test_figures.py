@@ -34,8 +34,8 @@ def test_a_class_without_examples_is_a_white_row():
 def test_names_make_room_for_themselves():
     counts = np.eye(2, dtype=int)
     short = figures.confusion_matrix(counts, ("a", "b"))
-    long = figures.confusion_matrix(counts, ("a", "post_impressionism"))
-    assert long.shape[0] > short.shape[0] + 50
+    long = figures.confusion_matrix(counts, ("a", 3 * "post_impressionism"))
+    assert long.shape[0] > short.shape[0] + 100
     # The long name is written in the left gutter beside row 1, and above column 1.
     left = long[-figures.CELL : -figures.MARGIN, : long.shape[1] // 3]
     assert (left.min(axis=(1, 2)) < 128).any()
