@@ -56,7 +56,7 @@ def write_validation(
     Args:
       writer: a clu `MetricWriter`.
       step: training steps done.
-      metrics: from `train.evaluate`.
+      metrics: from `steps.evaluate`.
       class_names: what each class is called.
     """
     confusion = metrics["confusion"]

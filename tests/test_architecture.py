@@ -12,9 +12,8 @@ FILES = sorted((ROOT / "jaxart").rglob("*.py"))
 ALLOWED = {
     "main": {"train", "config"},
     "train": {
-        *("checkpoint config inputs metrics network optim results".split()),
-        *("summaries writers".split()),
-        *("data.pipeline models models.layers".split()),
+        *("checkpoint config inputs network optim results".split()),
+        *("steps summaries writers data.pipeline models.layers".split()),
     },
     "config": {"data.images", "models", "optim", "writers"},
     "inputs": {
@@ -22,6 +21,7 @@ ALLOWED = {
         *("data.pipeline data.procedural".split()),
     },
     "network": {"models", "models.layers", "weights.canonical", "weights.merge"},
+    "steps": {"metrics", "models", "optim"},
     "summaries": {"figures"},
     "data.features": {"data.pipeline"},
     "data.pipeline": {"data.images"},

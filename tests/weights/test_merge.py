@@ -156,7 +156,9 @@ def test_only_removed_layers_may_be_surplus():
 
 def test_check_fit_takes_shapes_for_arrays():
     shapes = jax.eval_shape(lambda: jax.tree.map(jax.numpy.asarray, make(0)))
-    check_fit(shapes, make(1))
+    assert check_fit(shapes, make(1)) is None
+    with pytest.raises(WeightsError, match="misshapen.*fc8/kernel"):
+        check_fit(shapes, make(1, fc8=((5, 7), (7,))))
 
 
 @pytest.fixture
