@@ -39,10 +39,12 @@ class Progress(NamedTuple):
     Attributes:
       step: training steps done; also the position in the data, in batches.
       train_seconds: time they took.
+      num_train: how many training images that data held.
     """
 
-    step: int = 0
-    train_seconds: float = 0.0
+    step: int
+    train_seconds: float
+    num_train: int
 
 
 class Checkpoints:
@@ -121,15 +123,29 @@ class Checkpoints:
                     "with the old value."
                 )
 
-    def restore(self, params: Any, opt_state: Any) -> tuple[Progress, Any, Any]:
-        """The last checkpoint, in the shapes and shardings of `params`, `opt_state`."""
+    def restore(
+        self, params: Any, opt_state: Any, *, num_train: int
+    ) -> tuple[Progress, Any, Any]:
+        """The last checkpoint, in the shapes and shardings of `params`, `opt_state`.
+
+        Raises:
+          ResumeError: the run was trained on another number than `num_train` of
+            images, so that its position in the data means nothing.
+        """
         restored = self._restore(
             self.latest_step,
             params=ocp.args.StandardRestore(_abstract(params)),
             opt_state=ocp.args.StandardRestore(_abstract(opt_state)),
             progress=ocp.args.JsonRestore(),
         )
-        return Progress(**restored.progress), restored.params, restored.opt_state
+        progress = Progress(**restored.progress)
+        if progress.num_train != num_train:
+            raise ResumeError(
+                f"{self._manager.directory.parent} holds a run on {progress.num_train} "
+                f"training images; now there are {num_train}. Choose another "
+                "--workdir, or bring the old images back."
+            )
+        return progress, restored.params, restored.opt_state
 
     def restore_best(self, params: Any) -> Any:
         """The best checkpoint's parameters, in the shapes and shardings of `params`."""

@@ -123,7 +123,8 @@ def train_and_evaluate(
         batch_size=config.batch_size,
         num_workers=0 if boundary else config.num_workers,
     )
-    steps_per_epoch = -(-len(data.train) // config.batch_size)
+    num_train = len(data.train)
+    steps_per_epoch = -(-num_train // config.batch_size)
     network_facts = network.describe(model) | {"classes": data.class_names}
     results.write_json(
         workdir / "config.json", plain_config | {"network": network_facts}
@@ -148,9 +149,11 @@ def train_and_evaluate(
     state = jax.device_put(state, replicated)
 
     # Where an earlier run in this workdir stopped.
-    progress = checkpoint.Progress()
+    progress = checkpoint.Progress(0, 0.0, num_train)
     if checkpoints.latest_step is not None:
-        progress, params, opt_state = checkpoints.restore(state.params, state.opt_state)
+        progress, params, opt_state = checkpoints.restore(
+            state.params, state.opt_state, num_train=num_train
+        )
         step = jax.device_put(jnp.int32(progress.step), replicated)
         state = TrainState(step, params, opt_state)
         logger.info(
@@ -179,8 +182,8 @@ def train_and_evaluate(
     with (
         contextlib.closing(writers.create_writer(config.writer, workdir)) as writer,
         tqdm(
-            total=len(data.train) * config.num_epochs,
-            initial=len(data.train) * (progress.step // steps_per_epoch),
+            total=num_train * config.num_epochs,
+            initial=num_train * (progress.step // steps_per_epoch),
             desc="training",
             unit="img",
         ) as bar,
@@ -214,7 +217,8 @@ def train_and_evaluate(
                 )
                 is_last = epoch == config.num_epochs
                 if is_last or epoch % config.checkpoint_every_epochs == 0:
-                    progress = checkpoint.Progress(step, time.perf_counter() - start)
+                    seconds = time.perf_counter() - start
+                    progress = checkpoint.Progress(step, seconds, num_train)
                     checkpoints.save(
                         progress,
                         state.params,
@@ -242,14 +246,14 @@ def train_and_evaluate(
         "val_loss": metrics["loss"],
         "best_epoch": checkpoints.best_step // steps_per_epoch,
         "last_val_accuracy": checkpoints.metrics(progress.step)["accuracy"],
-        "num_train": len(data.train),
+        "num_train": num_train,
         "num_val": len(data.val),
         "num_skipped": data.num_skipped,
         "steps": progress.step,
         "epochs": epochs,
         "input_seconds": input_seconds,
         "train_seconds": progress.train_seconds,
-        "images_per_second": len(data.train) * epochs / progress.train_seconds,
+        "images_per_second": num_train * epochs / progress.train_seconds,
         "param_count": network.count(params),
         "trained_param_count": network.count(
             optim.only_trained(params, config.train_layers)

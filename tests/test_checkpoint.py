@@ -34,7 +34,7 @@ def test_the_last_and_the_best_are_kept_and_come_back_bit_equal(tmp_path):
     assert checkpoints.latest_step is None
     for step, accuracy in ((5, 0.2), (10, 0.9), (15, 0.3), (20, 0.4)):
         checkpoints.save(
-            Progress(step, 1.5 * step),
+            Progress(step, 1.5 * step, num_train=50),
             params(step / 3),
             noisy,
             config=CONFIG,
@@ -47,8 +47,10 @@ def test_the_last_and_the_best_are_kept_and_come_back_bit_equal(tmp_path):
     assert kept == {"10", "20"}
     assert (checkpoints.latest_step, checkpoints.best_step) == (20, 10)
     assert checkpoints.metrics(10)["accuracy"] == 0.9
-    progress, last, last_state = checkpoints.restore(params(0.0), opt_state)
-    assert progress == Progress(20, 30.0)
+    progress, last, last_state = checkpoints.restore(
+        params(0.0), opt_state, num_train=50
+    )
+    assert progress == Progress(20, 30.0, num_train=50)
     assert jax.tree.structure(last_state) == jax.tree.structure(noisy)
     for got, wanted in (
         (last, params(20 / 3)),
@@ -56,6 +58,8 @@ def test_the_last_and_the_best_are_kept_and_come_back_bit_equal(tmp_path):
         (checkpoints.restore_best(params(0.0)), params(10 / 3)),
     ):
         jax.tree.map(np.testing.assert_array_equal, got, wanted)
+    with pytest.raises(ResumeError, match="on 50 training images; now there are 51"):
+        checkpoints.restore(params(0.0), opt_state, num_train=51)
     checkpoints.close()
 
 
@@ -64,7 +68,7 @@ def test_a_changed_field_is_named_with_both_values(tmp_path, field):
     checkpoints = Checkpoints(tmp_path)
     checkpoints.check_config(CONFIG)  # an empty workdir takes any
     checkpoints.save(
-        Progress(1, 1.0),
+        Progress(1, 1.0, 50),
         params(0.0),
         params(0.0),
         config=CONFIG,
