@@ -9,6 +9,7 @@ References:
   Local response normalisation: Krizhevsky et al. 2012, section 3.3.
 """
 
+import functools
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -22,6 +23,46 @@ Layer = nn.Module | Rectifier
 
 FC_NAMES = ("fc6", "fc7")
 HEAD = "fc8"
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
+def convolve(
+    x: Float[Array, "b h w c"], kernel: Float[Array, "k k c c2"], stride: int, pad: int
+) -> Float[Array, "b h2 w2 c2"]:
+    """Convolves images with a square kernel, zero padded by `pad` on each side.
+
+    The gradient with respect to `x` at stride 1 is written as a convolution with the
+    flipped kernel, laid out for it. XLA does that by itself, except inside a loop:
+    on CPU, where methods that sample spend all their time, it is 4 times faster.
+    Forward-mode derivatives are not defined.
+    """
+    return jax.lax.conv_general_dilated(
+        x,
+        kernel,
+        window_strides=(stride, stride),
+        padding=[(pad, pad)] * 2,
+        dimension_numbers=("NHWC", "HWIO", "NHWC"),
+    )
+
+
+def _convolve_forward(x, kernel, stride, pad):
+    return convolve(x, kernel, stride, pad), (x, kernel)
+
+
+def _convolve_backward(stride, pad, inputs, gradient):
+    # The two gradients of JAX; what is not used of them is never computed.
+    plain = functools.partial(convolve.fun, stride=stride, pad=pad)
+    x_gradient, kernel_gradient = jax.vjp(plain, *inputs)[1](gradient)
+    if stride == 1:
+        _, kernel = inputs
+        flipped = jnp.flip(kernel, axis=(0, 1)).swapaxes(2, 3)
+        # Without the barrier XLA takes the flip back out.
+        flipped = jax.lax.optimization_barrier(flipped)
+        x_gradient = convolve(gradient, flipped, 1, kernel.shape[0] - 1 - pad)
+    return x_gradient, kernel_gradient
+
+
+convolve.defvjp(_convolve_forward, _convolve_backward)
 
 
 class Convolution(nn.Module):
@@ -44,13 +85,7 @@ class Convolution(nn.Module):
         kernel = self.param("kernel", nn.initializers.glorot_uniform(), kernel_shape)
         bias = self.param("bias", nn.initializers.zeros, (self.features,))
         outputs = [
-            jax.lax.conv_general_dilated(
-                x_group,
-                kernel_group,
-                window_strides=(self.stride, self.stride),
-                padding=[(self.pad, self.pad)] * 2,
-                dimension_numbers=("NHWC", "HWIO", "NHWC"),
-            )
+            convolve(x_group, kernel_group, self.stride, self.pad)
             for x_group, kernel_group in zip(
                 jnp.split(x, self.groups, axis=-1),
                 jnp.split(kernel, self.groups, axis=-1),

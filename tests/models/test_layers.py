@@ -16,6 +16,7 @@ from jaxart.models.layers import (
     InnerProduct,
     LocalResponseNorm,
     MaxPool,
+    convolve,
     frozen_boundary,
     select,
     trainable,
@@ -401,3 +402,94 @@ def test_dropout_depends_on_its_key_alone(small, activations):
     ones = jnp.ones((2, 8))
     masks = [run(0, ones, after=f"relu{n}", upto=f"drop{n}") for n in (6, 7)]
     assert not np.array_equal(*masks)  # drop6 and drop7 draw apart
+
+
+# --- the gradients of a convolution ---------------------------------------------------
+
+
+def plain_convolve(x, kernel, stride, pad):
+    return jax.lax.conv_general_dilated(
+        *(x, kernel, (stride, stride), [(pad, pad)] * 2),
+        dimension_numbers=("NHWC", "HWIO", "NHWC"),
+    )
+
+
+def convolution_case(stride, pad, kernel_size, channels):
+    """Images, a kernel and what comes back from above."""
+    c, features = channels
+    x = jnp.asarray(random_array(2, 9, 7, c))
+    kernel = jnp.asarray(random_array(kernel_size, kernel_size, c, features, seed=1))
+    shape = jax.eval_shape(lambda *a: plain_convolve(*a, stride, pad), x, kernel).shape
+    return x, kernel, jnp.asarray(random_array(*shape, seed=2))
+
+
+def assert_equal_to_rounding(found, expected):
+    assert jax.tree.structure(found) == jax.tree.structure(expected)
+    for ours, theirs in zip(*map(jax.tree.leaves, (found, expected)), strict=True):
+        error = np.abs(ours - theirs).max()
+        assert error <= 1e-5 * np.abs(theirs).max()
+
+
+@pytest.mark.parametrize("kernel_size", [1, 3, 5])
+@pytest.mark.parametrize(
+    "pad", [0, 1, 2]
+)  # 1 and 2 are more than a kernel of 1 reaches
+@pytest.mark.parametrize(
+    ("stride", "channels"), [(1, (3, 5)), (1, (4, 1)), (2, (3, 5)), (4, (1, 4))]
+)
+def test_gradients_of_convolve(quick_compiles, stride, pad, kernel_size, channels):
+    x, kernel, incoming = convolution_case(stride, pad, kernel_size, channels)
+
+    @functools.partial(jax.jit, static_argnums=0)
+    def run(f, x, kernel, incoming):
+        y, backward = jax.vjp(lambda x, k: f(x, k, stride, pad), x, kernel)
+        return y, backward(incoming)
+
+    found, expected = (run(f, x, kernel, incoming) for f in (convolve, plain_convolve))
+    assert_equal_to_rounding(found, expected)
+
+
+SOME_CONVOLUTIONS = [(1, 1, 3, (3, 5)), (1, 0, 5, (3, 2)), (2, 1, 3, (3, 5))]
+
+
+@pytest.mark.parametrize("case", SOME_CONVOLUTIONS)
+def test_second_derivatives_of_convolve(quick_compiles, case):
+    x, kernel, _ = convolution_case(*case)
+
+    @functools.partial(jax.jit, static_argnums=0)
+    def second(f, x, kernel):
+        def score(x, kernel):
+            return jnp.sin(f(x, kernel, *case[:2])).sum()
+
+        def slope(x, kernel):
+            gradients = jax.grad(score, (0, 1))(x, kernel)
+            return sum((gradient**2).sum() for gradient in gradients)
+
+        return jax.grad(slope, (0, 1))(x, kernel)
+
+    found, expected = (second(f, x, kernel) for f in (convolve, plain_convolve))
+    assert_equal_to_rounding(found, expected)
+
+
+@pytest.mark.parametrize("case", SOME_CONVOLUTIONS)
+def test_gradients_of_convolve_in_a_loop(quick_compiles, case):
+    x, kernel, incoming = convolution_case(*case)
+
+    def gradients(f, i):
+        def score(x, kernel):
+            return (incoming * f(x, kernel, *case[:2])).sum()
+
+        return jax.grad(score, (0, 1))((i + 1) * x, (i + 2) * kernel)
+
+    @jax.jit
+    def in_a_loop():
+        def add(i, sums):
+            return jax.tree.map(jnp.add, sums, gradients(convolve, i))
+
+        zeros = jax.tree.map(jnp.zeros_like, (x, kernel))
+        return jax.lax.fori_loop(0, 3, add, zeros)
+
+    # The gradient for one is linear in the other: factors 2 + 3 + 4 and 1 + 2 + 3.
+    x_gradient, kernel_gradient = gradients(plain_convolve, 0)
+    expected = (x_gradient / 2 * 9, kernel_gradient * 6)
+    assert_equal_to_rounding(in_a_loop(), expected)
