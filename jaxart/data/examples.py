@@ -131,7 +131,7 @@ class _Row(NamedTuple):
 
 def _list_rows(source: Path) -> list[_Row]:
     rows = []
-    for number, line in enumerate(_text(source).splitlines(), start=1):
+    for number, line in enumerate(read_text(source).splitlines(), start=1):
         if not line.strip():
             continue
         fields = line.strip().rsplit(maxsplit=1)
@@ -142,7 +142,7 @@ def _list_rows(source: Path) -> list[_Row]:
 
 
 def _csv_rows(source: Path) -> list[_Row]:
-    reader = csv.DictReader(_text(source).splitlines())
+    reader = csv.DictReader(read_text(source).splitlines())
     columns = reader.fieldnames or []
     if not {"path", "label"} <= set(columns):
         raise DataError(
@@ -159,27 +159,33 @@ def _csv_rows(source: Path) -> list[_Row]:
 
 
 def _folder_rows(source: Path) -> list[_Row]:
-    suffixes = Image.registered_extensions()
     rows = []
     for folder in sorted(source.iterdir()):
         if not folder.is_dir() or folder.name.startswith("."):
             continue
-        inside = [path.relative_to(source) for path in sorted(folder.rglob("*"))]
-        names = [
-            path.as_posix()
-            for path in inside
-            if path.suffix.lower() in suffixes
-            and not any(part.startswith(".") for part in path.parts)
-            and (source / path).is_file()
-        ]
+        names = image_names(folder)
         if not names:
             raise DataError(f"{folder}: a class folder without images")
-        rows += [_Row(name, folder.name, str(folder)) for name in names]
+        rows += [
+            _Row(f"{folder.name}/{name}", folder.name, str(folder)) for name in names
+        ]
     if not rows:
         raise DataError(
             f"{source}: has no class folders (one folder of images a class)"
         )
     return rows
+
+
+def image_names(folder: Path) -> list[str]:
+    """Files in a folder, searched deep, whose suffix is an image's; hidden ones not."""
+    suffixes = Image.registered_extensions()
+    names = []
+    for path in sorted(folder.rglob("*")):
+        inside = path.relative_to(folder)
+        is_hidden = any(part.startswith(".") for part in inside.parts)
+        if path.suffix.lower() in suffixes and not is_hidden and path.is_file():
+            names.append(inside.as_posix())
+    return names
 
 
 def _are_indices(rows: list[_Row]) -> bool:
@@ -200,7 +206,7 @@ def _names_beside(source: Path, num_classes: int) -> tuple[str, ...]:
     if not path.is_file():
         return tuple(str(i) for i in range(num_classes))
     names = []
-    for number, line in enumerate(_text(path).splitlines(), start=1):
+    for number, line in enumerate(read_text(path).splitlines(), start=1):
         if not line.strip():
             continue
         index, *name = line.strip().split(maxsplit=1)
@@ -213,7 +219,12 @@ def _names_beside(source: Path, num_classes: int) -> tuple[str, ...]:
     return tuple(name for _, name in names)
 
 
-def _text(path: Path) -> str:
+def read_text(path: Path) -> str:
+    """A text file's content.
+
+    Raises:
+      DataError: it is not UTF-8.
+    """
     try:
         return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:

@@ -1,0 +1,175 @@
+"""A trained classifier, ready to use: from a weight file, or from a run."""
+
+import collections
+import difflib
+import importlib.resources
+import json
+import os
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from jaxart import checkpoint
+from jaxart.models import MODELS, CaffeNet
+from jaxart.models.layers import FC_NAMES, HEAD, trainable
+from jaxart.weights import WeightsError, canonical
+
+NUM_IMAGENET_CLASSES = 1000
+MAX_CLASSES_IN_ERROR = 30
+
+
+class ClassifierError(ValueError):
+    """No classifier can be made of what was given; the message says why."""
+
+
+class Classifier(NamedTuple):
+    """A network, its parameters, and what its logits mean.
+
+    Attributes:
+      model: the network.
+      params: its parameter tree.
+      class_names: what each logit stands for.
+      resize: how an image becomes square: the rule of its training; '' where the
+        weights do not say.
+    """
+
+    model: CaffeNet
+    params: Any
+    class_names: tuple[str, ...]
+    resize: str
+
+    def class_index(self, label: str) -> int:
+        """The class that an index or a name stands for.
+
+        Raises:
+          ClassifierError: there is no such class, or more than one.
+        """
+        if label in self.class_names:
+            return self.class_names.index(label)
+        if label.removeprefix("-").isdecimal():
+            if 0 <= int(label) < len(self.class_names):
+                return int(label)
+            last = len(self.class_names) - 1
+            raise ClassifierError(f"class {label}: the indices are 0 to {last}")
+        near = [name for name in self.class_names if name.lower() == label.lower()]
+        if len(near) == 1:
+            return self.class_names.index(near[0])
+        # Names that only differ in their synset, crane (n02012849), count as near.
+        start = f"{label} (".lower()
+        near += [name for name in self.class_names if name.lower().startswith(start)]
+        near = near or difflib.get_close_matches(label, self.class_names)
+        if not near and len(self.class_names) <= MAX_CLASSES_IN_ERROR:
+            near = list(self.class_names)
+        hint = f": one of {', '.join(near)}?" if near else ""
+        raise ClassifierError(f"no class is called {label!r}{hint}")
+
+
+def load(weights: str | None, workdir: str | None) -> Classifier:
+    """The classifier of a weight file or of a run, whichever is given.
+
+    Raises:
+      WeightsError: not a usable weight file.
+      ClassifierError: no classifier can be made; or not exactly one is given.
+    """
+    if bool(weights) == bool(workdir):
+        raise ClassifierError("one of --weights and --workdir says which network")
+    return from_run(workdir) if workdir else from_weights(weights)
+
+
+def from_weights(path: str | os.PathLike) -> Classifier:
+    """The ImageNet classifier that a converted weight file holds.
+
+    Args:
+      path: a file of tools/convert_weights.py that holds every layer.
+
+    Raises:
+      WeightsError: not such a file.
+      ClassifierError: its last layers are missing: it classifies nothing.
+    """
+    metadata = canonical.read_metadata(path)
+    layers = json.loads(metadata["layers"])
+    if HEAD not in layers:
+        config = {
+            "alexnet": "configs/fc8.py --config.hidden='()'",
+            "vgg16": "configs/vgg16_fc8.py",
+        }[metadata["model"]]
+        raise ClassifierError(
+            f"{path} has no {HEAD}: it tells no classes apart. Give it a head with\n"
+            f"  python -m jaxart.main --config={config} --workdir=RUN "
+            f"--config.weights={path} --config.train_data=LIST\n"
+            "and then use --workdir=RUN."
+        )
+    params, _ = canonical.read(path)
+    model = MODELS[metadata["model"]](
+        num_classes=params[HEAD]["bias"].size,
+        hidden=tuple(params[name]["bias"].size for name in FC_NAMES if name in layers),
+        **canonical.model_fields(metadata),
+    )
+    missing = [name for name in trainable(model.layers()) if name not in params]
+    if missing:
+        raise WeightsError(f"{path}: layers {', '.join(missing)} are missing")
+    return Classifier(
+        model,
+        jax.tree.map(jnp.asarray, params),
+        _class_names(model.num_classes),
+        resize="",
+    )
+
+
+def from_run(workdir: str | os.PathLike) -> Classifier:
+    """The best epoch of a run of `python -m jaxart.main`.
+
+    Raises:
+      ClassifierError: the folder holds no run, or one without a checkpoint.
+    """
+    workdir = Path(workdir)
+    try:
+        config = json.loads((workdir / "config.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ClassifierError(
+            f"{workdir}: no run of jaxart.main (config.json is missing)"
+        ) from None
+    facts = dict(config["network"])
+    class_names = tuple(facts.pop("classes"))
+    facts.pop("preprocessing")
+    model = MODELS[config["model"]](**facts | {"hidden": tuple(facts["hidden"])})
+    checkpoints = checkpoint.Checkpoints(workdir)
+    if checkpoints.latest_step is None:
+        raise ClassifierError(
+            f"{workdir}: the run has no checkpoint yet; the same command of "
+            "jaxart.main goes on with it"
+        )
+    params = checkpoints.restore_best(_abstract_params(model))
+    checkpoints.close()
+    return Classifier(model, params, class_names, config["resize"])
+
+
+def _abstract_params(model: CaffeNet) -> Any:
+    """The parameters' shapes and where they go, without their memory."""
+    size = model.preprocessing["size"]
+    image = jax.ShapeDtypeStruct((1, size, size, 3), jnp.float32)
+    shapes = jax.eval_shape(model.init, jax.random.key(0), image)["params"]
+    device = jax.sharding.SingleDeviceSharding(jax.devices()[0])
+    return jax.tree.map(
+        lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=device), shapes
+    )
+
+
+def _class_names(num_classes: int) -> tuple[str, ...]:
+    """ImageNet's names, each class's first synonym; else the indices."""
+    if num_classes != NUM_IMAGENET_CLASSES:
+        return tuple(str(i) for i in range(num_classes))
+    # Caffe's synset_words.txt: `wnid name, synonym, ...` in the order of the logits.
+    listing = importlib.resources.files("jaxart") / "imagenet_synsets.txt"
+    wnids, synonyms = zip(
+        *(line.split(" ", 1) for line in listing.read_text("utf-8").splitlines()),
+        strict=True,
+    )
+    names = [names.split(", ")[0] for names in synonyms]
+    count = collections.Counter(names)
+    return tuple(
+        name if count[name] == 1 else f"{name} ({wnid})"
+        for name, wnid in zip(names, wnids, strict=True)
+    )

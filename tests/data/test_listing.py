@@ -1,0 +1,191 @@
+"""Which images a folder, a file or a list names, in which order, with which labels."""
+
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from jaxart.data import listing
+from jaxart.data.examples import DataError
+
+
+def make(folder, *names):
+    """Empty files: a listing looks at names alone."""
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+    return folder
+
+
+def write(path, *lines):
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+# --- A folder, a file -----------------------------------------------------------------
+
+
+def test_a_folder_is_searched_deep_and_its_folders_are_labels(tmp_path):
+    make(
+        tmp_path,
+        *("top.jpg", "cats/b.PNG", "cats/a.jpeg", "dogs/deep/er/c.webp"),
+        *("été/d é.gif", "cats/notes.txt", "cats/no suffix", "README"),
+        *(".hidden.jpg", ".git/a.jpg", "cats/.cache/a.jpg", "cats/._a.jpg"),
+    )
+    (tmp_path / "folder.jpg").mkdir()
+    found = listing.read(tmp_path)
+    assert found == listing.Listing(
+        tmp_path,
+        ("cats/a.jpeg", "cats/b.PNG", "dogs/deep/er/c.webp", "top.jpg", "été/d é.gif"),
+        ("cats", "cats", "dogs", "", "été"),
+    )
+    assert all((found.root / name).is_file() for name in found.names)
+
+
+def test_a_hidden_folder_can_be_asked_for(tmp_path):
+    assert listing.read(make(tmp_path / ".cache", "a.jpg")).names == ("a.jpg",)
+
+
+def test_image_root_is_not_a_folders(tmp_path):
+    found = listing.read(make(tmp_path / "a", "1.jpg"), tmp_path / "b")
+    assert found.root / found.names[0] == tmp_path / "a" / "1.jpg"
+
+
+def test_one_file(tmp_path):
+    make(tmp_path, "a b.jpg", "c.jpg")
+    found = listing.read(tmp_path / "a b.jpg", tmp_path / "elsewhere")
+    assert found == listing.Listing(tmp_path, ("a b.jpg",), ("",))
+
+
+def test_one_file_beside(tmp_path, monkeypatch):
+    monkeypatch.chdir(make(tmp_path, "a.jpg"))
+    assert listing.read("a.jpg") == listing.Listing(Path("."), ("a.jpg",), ("",))
+
+
+# --- A list ---------------------------------------------------------------------------
+
+
+def test_a_list_keeps_its_order_and_paths_may_hold_spaces(tmp_path):
+    source = write(
+        tmp_path / "list.txt",
+        *("z.jpg", "", "  a b/c d.jpg  ", "a b/e f.jpg 12", "g.png\tred-fox"),
+        *("my photo 3.JPG", "sub/no-suffix", "sub/no-suffix-2 owl"),
+    )
+    found = listing.read(source)
+    assert found.root == tmp_path
+    assert dict(zip(found.names, found.labels, strict=True)) == {
+        "z.jpg": "",
+        "a b/c d.jpg": "",
+        "a b/e f.jpg": "12",
+        "g.png": "red-fox",
+        "my photo 3.JPG": "",
+        "sub/no-suffix": "",
+        "sub/no-suffix-2": "owl",
+    }
+    assert found.names[:2] == ("z.jpg", "a b/c d.jpg")
+
+
+def test_a_csv_file_with_and_without_labels(tmp_path):
+    source = write(
+        tmp_path / "a.CSV",
+        *("artist,label,path", 'Ann,Egyptian cat,"x, y.jpg"', "Ben,, b c.jpg "),
+        *("Cy,owl,", "Di,owl,d.jpg"),
+    )
+    assert listing.read(source) == listing.Listing(
+        tmp_path, ("x, y.jpg", "b c.jpg", "d.jpg"), ("Egyptian cat", "", "owl")
+    )
+    source = write(tmp_path / "b.csv", "path", "x.jpg", '"a b 3.jpg"')
+    assert listing.read(source) == listing.Listing(
+        tmp_path, ("x.jpg", "a b 3.jpg"), ("", "")
+    )
+
+
+def test_a_file_of_windows_notepad(tmp_path):
+    text = "path,label\r\nb.jpg,ö\r\n"
+    (tmp_path / "a.csv").write_bytes(b"\xef\xbb\xbf" + text.encode())
+    assert listing.read(tmp_path / "a.csv")[1:] == (("b.jpg",), ("ö",))
+
+
+def test_an_image_that_is_listed_twice_comes_once_where_it_came_first(tmp_path):
+    lines = "b.jpg owl", "a.jpg", "b.jpg cat", "a.jpg fox", "c.jpg"
+    assert listing.read(write(tmp_path / "l.txt", *lines))[1:] == (
+        ("b.jpg", "a.jpg", "c.jpg"),
+        ("owl", "", ""),
+    )
+
+
+def test_relative_paths_start_at_image_root_and_absolute_ones_do_not(tmp_path):
+    make(tmp_path, "pictures/a.jpg", "lists/b.jpg")
+    absolute = tmp_path / "lists" / "b.jpg"
+    source = write(tmp_path / "lists" / "l.txt", "a.jpg", str(absolute))
+    found = listing.read(source, tmp_path / "pictures")
+    paths = [found.root / name for name in found.names]
+    assert paths == [tmp_path / "pictures" / "a.jpg", absolute]
+    assert listing.read(source).root == source.parent
+
+
+# --- Fewer ----------------------------------------------------------------------------
+
+
+def test_first():
+    all_ = listing.Listing(Path("x"), ("a", "b", "c"), ("1", "2", ""))
+    assert all_.first(2) == listing.Listing(Path("x"), ("a", "b"), ("1", "2"))
+    assert all_.first(None) == all_.first(99) == all_
+
+
+def test_an_output_folder_inside_is_left_out(tmp_path, monkeypatch):
+    make(tmp_path, "a.jpg", "out/heatmap/a.jpg.png", "out2/b.jpg", "c/out/d.jpg")
+    found = listing.read(tmp_path)
+    kept = ("a.jpg", "c/out/d.jpg", "out2/b.jpg")
+    assert found.without(tmp_path / "out").names == kept
+    assert found.without(tmp_path / "out").labels == ("", "c", "out2")
+    assert found.without(tmp_path / "elsewhere") == found
+    monkeypatch.chdir(tmp_path)
+    for source, out in [(".", "out"), (".", "./out"), (str(tmp_path), "out")]:
+        assert listing.read(source).without(Path(out)).names == kept
+    with pytest.raises(DataError) as error:
+        found.without(Path("."))
+    assert str(error.value) == f"all images lie in {tmp_path}, the output folder"
+
+
+@pytest.mark.parametrize("out", ["c/../out", "link/out"])
+def test_an_output_folder_is_left_out_however_it_is_written(tmp_path, out):
+    make(tmp_path / "in", "a.jpg", "c/d.jpg", "out/heatmap/a.jpg.png")
+    if out == "link/out":
+        (tmp_path / "link").symlink_to(tmp_path / "in")
+        out = tmp_path / "link" / "out"
+    else:
+        out = tmp_path / "in" / "c" / ".." / "out"
+    names = listing.read(tmp_path / "in").without(out).names
+    assert names == ("a.jpg", "c/d.jpg")
+
+
+# --- What cannot be used --------------------------------------------------------------
+
+
+def test_errors_name_the_source(tmp_path):
+    make(tmp_path, "empty/notes.txt", "blank.txt")
+    write(tmp_path / "names.csv", "name,label", "a.jpg,1")
+    write(tmp_path / "header.csv", "path,label")
+    (tmp_path / "latin.txt").write_bytes("é.jpg".encode("latin-1"))
+    for name, message in {
+        "none": "no such folder, image or list file",
+        "none.jpg": "no such folder, image or list file",
+        "empty": "names no images",
+        "blank.txt": "names no images",
+        "header.csv": "names no images",
+        "names.csv": "needs a column path; it has ['name', 'label']",
+    }.items():
+        with pytest.raises(DataError) as error:
+            listing.read(tmp_path / name)
+        assert str(error.value) == f"{tmp_path / name}: {message}"
+    with pytest.raises(DataError, match="latin.txt: not a UTF-8 text file"):
+        listing.read(tmp_path / "latin.txt")
+
+
+def test_names_that_are_no_utf8_name_their_files(tmp_path):
+    made = str(tmp_path).encode() + b"/caf\xe9.png"
+    with open(made, "wb") as file:
+        Image.new("RGB", (1, 1)).save(file, "PNG")
+    found = listing.read(tmp_path)
+    assert (found.root / found.names[0]).is_file()
