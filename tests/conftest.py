@@ -1,5 +1,10 @@
 """What several test files share: a folder of small paintings and a small experiment."""
 
+import os
+import shutil
+import tempfile
+
+import jax
 import pytest
 from PIL import Image
 
@@ -7,6 +12,21 @@ from jaxart.config import base_config
 from jaxart.data import procedural
 
 STYLES = ("color_fields", "op_stripes", "ruled_grid")
+
+CACHE = "JAX_COMPILATION_CACHE_DIR"
+
+
+def pytest_configure(config):
+    """What one worker or process compiles, the others need not: compiling is slow."""
+    if CACHE not in os.environ:
+        os.environ[CACHE] = config.compilation_cache = tempfile.mkdtemp()
+        os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.5"
+
+
+def pytest_unconfigure(config):
+    """Removes it, where the tests began."""
+    if hasattr(config, "compilation_cache"):
+        shutil.rmtree(config.compilation_cache)
 
 
 @pytest.fixture(scope="session")
@@ -36,3 +56,11 @@ def config(paintings, tmp_path):
     config.cache_dir = str(tmp_path / "cache")
     config.writer = "tensorboardx"
     return config
+
+
+@pytest.fixture
+def quick_compiles():
+    """For tests of small functions, which compile longer than they run."""
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", False)
