@@ -29,7 +29,7 @@ def wilson_interval(correct: int, total: int) -> tuple[float, float]:
 
 def write_json(path: str | os.PathLike, value: Mapping[str, Any]) -> None:
     """Writes an indented JSON file, beside and renamed."""
-    _write(path, json.dumps(value, indent=2) + "\n")
+    write_text(path, json.dumps(value, indent=2) + "\n")
 
 
 def write_csv(
@@ -40,7 +40,7 @@ def write_csv(
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(header)
     writer.writerows(rows)
-    _write(path, text.getvalue())
+    write_text(path, text.getvalue())
 
 
 def write_predictions(
@@ -66,7 +66,9 @@ def write_predictions(
     )
 
 
-def _write(path: str | os.PathLike, text: str) -> None:
-    beside = Path(path).with_suffix(".tmp")
-    beside.write_text(text, encoding="utf-8", newline="")
+def write_text(path: str | os.PathLike, text: str) -> None:
+    """Writes a UTF-8 file, beside and renamed; odd bytes of file names stay as are."""
+    path = Path(path)
+    beside = path.with_name(f"{path.name}.tmp")
+    beside.write_text(text, encoding="utf-8", errors="surrogateescape", newline="")
     os.replace(beside, path)
