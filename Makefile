@@ -1,4 +1,5 @@
-# make demo: fine-tunes on embedded pictures.   make test: the whole test suite.
+# make demo: fine-tunes on embedded pictures, and explains what the network sees.
+# make test: the whole test suite.
 # Both make a virtual environment in .venv first, where there is none.
 
 PYTHON ?= python3
@@ -8,8 +9,12 @@ BIN := .venv/bin
 
 demo: .venv/installed
 	$(BIN)/python -m jaxart.main --config=configs/demo.py --workdir=runs/demo
+	$(BIN)/python -m jaxart.saliency --workdir=runs/demo \
+	    --images=runs/demo/predictions.csv --image_root=runs/demo/procedural \
+	    --out=runs/demo/saliency
 	@echo
 	@echo "The run is in runs/demo: result.json, predictions.csv, checkpoints/."
+	@echo "What the network sees:    runs/demo/saliency/index.html"
 	@echo "Its curves and pictures:  $(BIN)/tensorboard --logdir runs"
 
 test: .venv/installed-test

@@ -11,4 +11,11 @@ for name in ("config.json", "predictions.csv", "skipped.csv"):
 assert any((run / "checkpoints").iterdir())
 assert any(run.glob("events.out.tfevents.*"))
 assert result["val_accuracy"] >= 0.80, result
+saliency = run / "saliency"
+manifest = (saliency / "manifest.jsonl").read_text().splitlines()
+assert len(manifest) == result["num_val"], len(manifest)
+for line in manifest:
+    for name in json.loads(line)["files"].values():
+        assert (saliency / name).stat().st_size, name
+assert (saliency / "index.html").stat().st_size
 print(f"demo: validation accuracy {result['val_accuracy']:.3f}")

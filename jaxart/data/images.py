@@ -111,22 +111,33 @@ def resize_to(
     if rule == "antialias":
         image = image.resize((size, size), Image.Resampling.BILINEAR)
     elif rule == "crop":
-        short = max(CROP_SHORT_SIDE, size)
-        scale = short / min(image.size)
-        width, height = (max(short, round(side * scale)) for side in image.size)
-        left, top = (width - size) // 2, (height - size) // 2
-        # The centre, in the picture's own pixels: only what is kept is resized.
-        box = (left, top, left + size, top + size)
-        box = tuple(
-            edge * side / scaled
-            for edge, side, scaled in zip(
-                box, image.size * 2, (width, height) * 2, strict=True
-            )
-        )
+        box = field_of_view(image.width, image.height, size, rule)
         image = image.resize((size, size), Image.Resampling.BILINEAR, box=box)
     else:
         raise ValueError(f"resize={rule!r}: one of {', '.join(RESIZE_RULES)}")
     return np.asarray(image, np.float32)
+
+
+def field_of_view(
+    width: int, height: int, size: int, rule: str
+) -> tuple[float, float, float, float]:
+    """The part of a picture that the network sees, in the picture's own pixels.
+
+    Returns:
+      left, top, right, bottom; the whole picture unless it is cropped.
+    """
+    if rule != "crop":
+        return 0.0, 0.0, float(width), float(height)
+    # Only what is kept is resized, so the crop is taken in the picture's pixels.
+    short = max(CROP_SHORT_SIDE, size)
+    scale = short / min(width, height)
+    box = []
+    for side in (width, height):
+        scaled = max(short, round(side * scale))
+        start = (scaled - size) // 2
+        box.append((start * side / scaled, (start + size) * side / scaled))
+    (left, right), (top, bottom) = box
+    return left, top, right, bottom
 
 
 def tf1_bilinear(

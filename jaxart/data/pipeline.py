@@ -94,7 +94,7 @@ def batches(
         dataset = dataset.seed(seed).shuffle()
     dataset = dataset.batch(batch_size).repeat(num_epochs)[first_batch:]
     load = functools.partial(_load_batch, inputs, labels, batch_size)
-    return _read(dataset, load, num_workers)
+    return load_ahead(dataset, load, num_workers)
 
 
 def read_all(
@@ -107,7 +107,7 @@ def read_all(
       reason why it cannot ('' where it can). The last batch may be shorter.
     """
     dataset = grain.MapDataset.source(np.arange(first, len(files.paths)))
-    return iter(_read(dataset.batch(batch_size), files.load_or_blank, num_workers))
+    return iter(load_ahead(dataset.batch(batch_size), files.load_or_blank, num_workers))
 
 
 def _load_batch(
@@ -122,9 +122,16 @@ def _load_batch(
     }
 
 
-def _read(
-    dataset: grain.MapDataset, load: Callable[[np.ndarray], Any], num_workers: int
+def load_ahead(
+    dataset: grain.MapDataset, load: Callable[[Any], Any], num_workers: int
 ) -> grain.IterDataset:
+    """Applies `load` in threads or processes, in order, ahead of who asks.
+
+    Args:
+      dataset: what to load, an element each.
+      load: element -> what it stands for.
+      num_workers: processes; 0 loads in threads of this one.
+    """
     dataset = dataset.map(load).to_iter_dataset(READ_OPTIONS)
     if num_workers:
         dataset = dataset.mp_prefetch(grain.MultiprocessingOptions(num_workers))

@@ -7,7 +7,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxart.data.images import ImageError, decode, load, resize_to, tf1_bilinear
+from jaxart.data.images import (
+    ImageError,
+    decode,
+    field_of_view,
+    load,
+    resize_to,
+    tf1_bilinear,
+)
 
 BLACK, WHITE, RED, BLUE = (0, 0, 0), (255, 255, 255), (255, 0, 0), (0, 0, 255)
 ORIENTATION = 0x0112  # the EXIF tag
@@ -469,3 +476,51 @@ def test_missing_file_and_folder_say_so(tmp_path):
         with pytest.raises(ImageError) as error:
             load(path, resize="crop", size=8, channel_order="rgb", mean=(0.0, 0.0, 0.0))
         assert str(error.value) == reason
+
+
+# --- What the network sees ------------------------------------------------------------
+
+
+@pytest.mark.parametrize("rule", ["tf1_bilinear", "antialias"])
+@pytest.mark.parametrize("size", [(640, 480), (1, 1), (3, 999)])
+def test_a_warped_picture_is_seen_whole(rule, size):
+    assert field_of_view(*size, 227, rule) == (0, 0, *size)
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "size", "box"),
+    [
+        # The short side becomes 256: margins of (256 - 224) / 2 = 16 there, and of
+        # (512 - 224) / 2 = 144 along; in the picture's own pixels, and the same size.
+        pytest.param(512, 256, 224, (144, 16, 368, 240), id="as it is"),
+        pytest.param(1024, 512, 224, (288, 32, 736, 480), id="twice as large"),
+        pytest.param(64, 128, 224, (4, 36, 60, 92), id="a quarter, portrait"),
+        # 227: margins of 29 // 2 = 14 before, 15 behind.
+        pytest.param(256, 256, 227, (14, 14, 241, 241), id="odd"),
+        pytest.param(1, 1, 224, (1 / 16, 1 / 16, 15 / 16, 15 / 16), id="one pixel"),
+        # 300 x 206: 256 / 206 makes 372.8, so 373, of the long side.
+        pytest.param(
+            300,
+            206,
+            224,
+            (74 * 300 / 373, 16 * 206 / 256, 298 * 300 / 373, 240 * 206 / 256),
+            id="rounded",
+        ),
+        # More than 256: the short side becomes the size itself, and is seen whole.
+        pytest.param(150, 100, 300, (25, 0, 125, 100), id="large input"),
+    ],
+)
+def test_a_cropped_picture_is_seen_in_its_centre(width, height, size, box):
+    assert field_of_view(width, height, size, "crop") == pytest.approx(box, abs=1e-9)
+
+
+@pytest.mark.parametrize("size", [(300, 200), (37, 91), (2, 2000), (1000, 7)])
+def test_the_view_is_a_square_inside_the_picture(size):
+    left, top, right, bottom = field_of_view(*size, 224, "crop")
+    assert 0 <= left < right <= size[0] and 0 <= top < bottom <= size[1]
+    # Sides are rounded to whole pixels of the resized picture before the crop.
+    side = 224 / 256 * min(size)
+    assert (right - left, bottom - top) == pytest.approx((side, side), rel=3e-3)
+    centre = (left + right) / 2, (top + bottom) / 2
+    pixel = min(size) / 256
+    assert centre == pytest.approx((size[0] / 2, size[1] / 2), abs=pixel)

@@ -1,0 +1,63 @@
+"""What a run explains, and how it shows it."""
+
+import dataclasses
+from typing import Any
+
+from jaxart.data.images import RESIZE_RULES
+from jaxart.saliency import pictures, render
+from jaxart.saliency.catalogue import SIGNED_RULES
+from jaxart.saliency.gradients import CHANNEL_RULES
+
+SCALES = ("image", "common")
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """What to explain, and how to show it. One output folder has one of these.
+
+    Attributes:
+      method: a name of `catalogue.METHODS`.
+      settings: the method's own, all of them.
+      channel_rule: makes a map of an attribution.
+      target: 'predicted', 'label', a class index or a class name.
+      resize: one of `images.RESIZE_RULES`.
+      save: any of `pictures.KINDS`.
+      scale: 'image' draws each map on its own scale, 'common' all on one.
+      percentile: of a map's absolute values: the end of its colour table.
+      colormap: 'auto', or a table of the cmap package.
+      seed: of methods that draw.
+
+    Raises:
+      ValueError: a value that cannot be; names the choices.
+    """
+
+    method: str
+    settings: dict[str, Any]
+    channel_rule: str
+    target: str
+    resize: str
+    save: tuple[str, ...]
+    scale: str
+    percentile: float
+    colormap: str
+    seed: int
+
+    def __post_init__(self):
+        for field, value, choices in (
+            *(("save", kind, pictures.KINDS) for kind in self.save),
+            ("scale", self.scale, SCALES),
+            ("channel_rule", self.channel_rule, (*CHANNEL_RULES, "")),
+            ("resize", self.resize, RESIZE_RULES),
+        ):
+            if value not in choices:
+                raise ValueError(f"{field}={value!r}: one of {', '.join(choices)}")
+        if not 0 < self.percentile <= 100:
+            raise ValueError(f"percentile={self.percentile}: above 0 and at most 100")
+        render.color_table(self.colormap, signed=False)  # raises
+
+    @property
+    def look(self) -> pictures.Look:
+        """How maps are drawn."""
+        signed = self.channel_rule in SIGNED_RULES
+        table = render.color_table(self.colormap, signed)
+        return pictures.Look(table, signed, self.resize)

@@ -1,0 +1,133 @@
+"""The files of one image: the raw map, pictures of it, and what the page shows."""
+
+import hashlib
+import itertools
+import os
+from collections.abc import Collection, Iterable, Mapping
+from pathlib import Path, PurePosixPath
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Float32, UInt8
+from PIL import Image
+
+from jaxart.data import images
+from jaxart.saliency import render
+
+# What a user can ask for. Sheets hold many images; the others belong to one.
+KINDS = ("overlay", "heatmap", "npy", "sheet")
+
+SUFFIXES = {"overlay": ".jpg", "heatmap": ".png", "npy": ".npy"}
+PAIRS_ON_SHEET = 10
+MAX_NAME_BYTES = 200  # file systems take 255, suffixes included
+PAGE_KINDS = {"thumbnail": 240, "picture": 1024, "map": 1024}  # longest side, pixels
+
+
+class Look(NamedTuple):
+    """How maps are drawn.
+
+    Attributes:
+      table: colour of each level.
+      signed: whether maps tell for from against.
+      resize: the rule that made the network's input, which says where a map lies.
+    """
+
+    table: UInt8[np.ndarray, "256 3"]
+    signed: bool
+    resize: str
+
+
+def file_names(name: str, kinds: Collection[str]) -> dict[str, str]:
+    """Where an image's files lie, relative to the output folder, by kind.
+
+    They mirror the input: `overlay/a/b.jpg.jpg` is that of `a/b.jpg`. No two images
+    share a file, and none lies outside the output folder.
+    """
+    inside = PurePosixPath(os.path.normpath(name).replace(os.sep, "/"))
+    mirrored = "/".join(_safe(part) for part in inside.parts)
+    names = {kind: f"{kind}/{mirrored}{SUFFIXES[kind]}" for kind in kinds}
+    return names | {kind: f"gallery/{kind}/{mirrored}.jpg" for kind in PAGE_KINDS}
+
+
+def _safe(part: str) -> str:
+    """A folder's or file's name that stays inside and leaves room for suffixes."""
+    if part in ("/", ".."):
+        return {"/": "_root", "..": "_up"}[part]
+    if part.startswith("_") and part.lstrip("_") in ("root", "up"):
+        part = f"_{part}"  # _root and _up are taken
+    encoded = os.fsencode(part)
+    if len(encoded) <= MAX_NAME_BYTES:
+        return part
+    digest = hashlib.sha256(encoded).hexdigest()[:16]
+    return f"{encoded[: MAX_NAME_BYTES - 17].decode(errors='ignore')}-{digest}"
+
+
+def save_map(values: Float32[np.ndarray, "h w"], path: Path) -> None:
+    """Writes a raw map, float32 [H, W], beside and renamed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f"{path.name}.tmp")
+    with beside.open("wb") as file:
+        np.save(file, values)
+    os.replace(beside, path)
+
+
+def draw(
+    picture: UInt8[np.ndarray, "h w 3"],
+    values: Float32[np.ndarray, "s s"],
+    limit: float,
+    look: Look,
+    paths: dict[str, Path],
+) -> None:
+    """Draws a map at its picture's size, and smaller for the page.
+
+    Args:
+      picture: as the file has it, RGB.
+      values: the map, at the network's resolution.
+      limit: the value at the end of the colour table.
+      look: how to draw.
+      paths: where each kind goes; those that are missing are not drawn.
+    """
+    levels = render.to_levels(values, limit, look.signed)
+    original = Image.fromarray(picture)
+    if paths.keys() & {"heatmap", "overlay"}:
+        placed = _place(levels, original.size, look)
+        if "heatmap" in paths:
+            render.save(render.heatmap(placed, look.table), paths["heatmap"])
+        if "overlay" in paths:
+            over = render.overlay(picture, placed, look.table, look.signed)
+            render.save(over, paths["overlay"])
+    small = render.fit(original, PAGE_KINDS["picture"])
+    render.save(small, paths["picture"])
+    render.save(render.fit(small, PAGE_KINDS["thumbnail"]), paths["thumbnail"])
+    heat = render.heatmap(_place(levels, small.size, look), look.table)
+    render.save(heat.convert("RGB"), paths["map"])
+
+
+def _place(
+    levels: UInt8[np.ndarray, "s s"], size: tuple[int, int], look: Look
+) -> UInt8[np.ndarray, "h w"]:
+    box = images.field_of_view(*size, len(levels), look.resize)
+    return render.place(levels, size, box, render.zero_level(look.signed))
+
+
+def write_sheets(out: Path, entries: Iterable[Mapping[str, Any]]) -> None:
+    """Writes `sheet/0001.jpg` and so on: every picture beside its map.
+
+    Args:
+      out: the folder that the entries' files are relative to.
+      entries: the manifest's, whose `picture` and `map` are there.
+    """
+    entries = iter(entries)
+    for number in itertools.count(1):
+        group = list(itertools.islice(entries, PAIRS_ON_SHEET))
+        if not group:
+            return
+        cells = []
+        for entry in group:
+            images_ = [Image.open(out / entry["files"][k]) for k in ("picture", "map")]
+            caption = (
+                f"{PurePosixPath(entry['path']).name}: {entry['predicted_name']} "
+                f"{entry['probability']:.0%}"
+            )
+            cells.append((*images_, caption))
+        render.save(render.sheet(cells), out / "sheet" / f"{number:04d}.jpg")

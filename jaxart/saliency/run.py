@@ -1,0 +1,229 @@
+"""One run over many images: their maps, pictures of the maps, a record and a page."""
+
+import contextlib
+import dataclasses
+import json
+import logging
+import platform
+import resource
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from jaxtyping import Int32
+from tqdm import tqdm
+
+import jaxart
+from jaxart import results
+from jaxart.classifier import Classifier, ClassifierError
+from jaxart.data import features, listing, pipeline
+from jaxart.saliency import catalogue, explain, gallery, pictures
+from jaxart.saliency.manifest import Manifest
+from jaxart.saliency.options import Options
+from jaxart.saliency.writing import Writer, draw_on_common_scale, write_images
+
+logger = logging.getLogger(__name__)
+
+
+class RunError(ValueError):
+    """The output folder holds maps of another kind; the message says what differs."""
+
+
+def explain_images(
+    classifier: Classifier,
+    found: listing.Listing,
+    out: Path,
+    options: Options,
+    *,
+    batch_size: int,
+    num_workers: int = 0,
+    arguments: Sequence[str] = (),
+) -> dict[str, Any]:
+    """Explains images; one with its line in `out/manifest.jsonl` is done already.
+
+    Args:
+      classifier: what to explain.
+      found: the images.
+      out: the folder for everything.
+      options: what to explain, and how to show it.
+      batch_size: network inputs that run at once.
+      num_workers: processes that load images; 0 uses threads.
+      arguments: of the command, for run.json.
+
+    Returns:
+      What run.json holds.
+
+    Raises:
+      RunError: `out` holds maps of another kind.
+      ClassifierError: the target or a label is none of the classifier's classes.
+      ValueError: a setting is out of range.
+    """
+    start = time.perf_counter()
+    labels = find_labels(found, classifier, required=options.target == "label")
+    targets = choose_targets(options.target, labels, classifier)
+    attribute = catalogue.bind(
+        options.method,
+        classifier.model,
+        options.settings,
+        channel_rule=options.channel_rule,
+        batch_size=batch_size,
+        key=jax.random.key(options.seed),
+    )
+    step = explain.make_step(classifier.model, attribute)
+    explain.check(step, classifier, batch_size)  # before anything is written
+    report = begin(classifier, out, options)
+    manifest = Manifest(out / "manifest.jsonl")
+    is_done = np.array([name in manifest.done for name in found.names])
+    if is_done.any():
+        logger.info("%d of %d images are done already", is_done.sum(), is_done.size)
+    paths = [found.root / name for name in found.names]
+    preprocessing = classifier.model.preprocessing
+    files = pipeline.ImageFiles(paths, options.resize, preprocessing)
+    loader = explain.Loader(files, targets, is_done, batch_size)
+    explained = explain.explain_batches(
+        step, classifier.params, explain.load_batches(loader, num_workers)
+    )
+    writer = Writer(found, labels, classifier.class_names, options, out)
+
+    skipped, num_finished = [], 0
+    rate_start = None  # the first batch compiles: it does not count
+    with (
+        contextlib.closing(manifest),
+        tqdm(
+            total=len(found.names),
+            initial=int(is_done.sum()),
+            desc="saliency",
+            unit="img",
+        ) as bar,
+    ):
+        for outcome in write_images(explained, writer):
+            if outcome.entry is None:
+                skipped.append((outcome.name, outcome.reason))
+            else:
+                manifest.append(outcome.entry)
+            bar.update()
+            num_finished += 1
+            if num_finished == batch_size:
+                rate_start = time.perf_counter()
+    end = time.perf_counter()
+
+    # What takes all maps together.
+    results.write_csv(out / "skipped.csv", ("path", "reason"), skipped)
+    if options.scale == "common":
+        report["common_limit"] = draw_on_common_scale(manifest, found, out, options)
+    if "sheet" in options.save:
+        pictures.write_sheets(out, manifest.entries())
+    gallery.write(
+        out,
+        f"{options.method} of {report['network']['model']}",
+        f"Explained: the {options.target} class"
+        if options.target in ("predicted", "label")
+        else f"Explained: {options.target}",
+        manifest.entries(),
+    )
+    report |= {
+        "counts": {
+            "found": len(found.names),
+            "done_before": int(is_done.sum()),
+            "done_now": num_finished - len(skipped),
+            "skipped": len(skipped),
+        },
+        "arguments": list(arguments),
+        "batch_size": batch_size,
+        "seconds": time.perf_counter() - start,
+        "images_per_second": (num_finished - batch_size) / (end - rate_start)
+        if num_finished > batch_size
+        else None,
+        "peak_memory_bytes": _peak_memory(),
+        "finished": True,
+    }
+    results.write_json(out / "run.json", report)
+    return report
+
+
+def find_labels(
+    found: listing.Listing, classifier: Classifier, *, required: bool
+) -> list[int | None]:
+    """The class that each image is said to show; None where nothing is said.
+
+    Raises:
+      ClassifierError: labels are required, and one is missing or no class.
+    """
+    labels = []
+    for name, label in zip(found.names, found.labels, strict=True):
+        try:
+            if required and not label:
+                raise ClassifierError("it has no label: give a list with `path label`")
+            labels.append(classifier.class_index(label) if label else None)
+        except ClassifierError as error:
+            if required:
+                raise ClassifierError(f"target=label: {name}: {error}") from None
+            labels.append(None)
+    return labels
+
+
+def choose_targets(
+    target: str, labels: list[int | None], classifier: Classifier
+) -> Int32[np.ndarray, " n"]:
+    """The class to explain of each image, or `explain.PREDICTED`.
+
+    Raises:
+      ClassifierError: `target` is no class.
+    """
+    if target == "label":
+        return np.array(labels, np.int32)
+    predicted = target == "predicted"
+    index = explain.PREDICTED if predicted else classifier.class_index(target)
+    return np.full(len(labels), index, np.int32)
+
+
+def begin(classifier: Classifier, out: Path, options: Options) -> dict[str, Any]:
+    """Writes down what this run is; makes sure that an earlier one was the same.
+
+    Returns:
+      The start of run.json.
+
+    Raises:
+      RunError: names what differs from the earlier run.
+    """
+    model = type(classifier.model).__name__
+    report = {
+        "options": dataclasses.asdict(options),
+        "network": {
+            "model": model.lower(),
+            "num_classes": len(classifier.class_names),
+            "params_sha256": features.digest_params(jax.device_get(classifier.params)),
+        },
+        "versions": {
+            "jaxart": jaxart.__version__,
+            "jax": jax.__version__,
+            "python": platform.python_version(),
+        },
+        "device": jax.devices()[0].device_kind,
+        "finished": False,
+    }
+    report = json.loads(json.dumps(report))
+    path = out / "run.json"
+    if path.is_file():
+        earlier = json.loads(path.read_text(encoding="utf-8"))
+        for part in ("network", "options"):
+            for name, value in report[part].items():
+                old = earlier.get(part, {}).get(name)
+                if old != value:
+                    raise RunError(
+                        f"{out} holds maps with {name}={old!r}; this run has "
+                        f"{name}={value!r}. Choose another --out."
+                    )
+    out.mkdir(parents=True, exist_ok=True)
+    results.write_json(path, report)
+    return report
+
+
+def _peak_memory() -> int:
+    """The most memory that this process has held, in bytes."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024  # kilobytes on Linux

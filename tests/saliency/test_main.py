@@ -1,0 +1,216 @@
+"""The command line as a user types it: damaged files, kills and interrupts."""
+
+import csv
+import json
+import signal
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+
+# One worker: what is compiled once serves all of these.
+pytestmark = pytest.mark.xdist_group("saliency_main")
+
+
+def report_of(out):
+    return json.loads((out / "run.json").read_text())
+
+
+# --- Files of every kind --------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def mixed(tmp_path_factory, paint):
+    """Pictures of odd kinds, and files that are none."""
+    root = tmp_path_factory.mktemp("mixed")
+    paint(0, 400, 300).save(root / "whole.jpg", quality=95)
+    whole = (root / "whole.jpg").read_bytes()
+    (root / "bad").mkdir()
+    (root / "bad" / "truncated.jpg").write_bytes(whole[: len(whole) // 3])
+    (root / "bad" / "text.jpg").write_text("not a picture at all")
+    (root / "bad" / "zero.jpg").touch()
+    grey = np.arange(60 * 40).reshape(40, 60) * 27
+    Image.fromarray(grey.astype(np.uint16)).save(root / "16 bit.png")
+    paint(1, 60, 40).convert("CMYK").save(root / "cmyk.jpg")
+    frames = [paint(i, 50, 30) for i in (2, 3)]
+    frames[0].save(root / "moving.gif", save_all=True, append_images=frames[1:])
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera was turned: stored 60 x 40, to be seen 40 x 60
+    paint(4, 60, 40).save(root / "turned.jpg", exif=exif)
+    Image.new("RGB", (1, 1), (200, 10, 10)).save(root / "dot.png")
+    Image.new("L", (12_000, 9_000), 90).save(root / "large.png", compress_level=1)
+    return root
+
+
+SIZES = {
+    "16 bit.png": [60, 40],
+    "cmyk.jpg": [60, 40],
+    "dot.png": [1, 1],
+    "large.png": [12_000, 9_000],
+    "moving.gif": [50, 30],
+    "turned.jpg": [40, 60],
+    "whole.jpg": [400, 300],
+}
+REASONS = {
+    "bad/text.jpg": "not an image that Pillow reads",
+    "bad/truncated.jpg": "truncated",
+    "bad/zero.jpg": "the file is empty",
+}
+
+
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+def test_bad_files_are_skipped_and_good_ones_are_explained(
+    shell, alexnet_run, mixed, tmp_path, entries
+):
+    out = tmp_path / "out"
+    arguments = [
+        *(f"--workdir={alexnet_run}", f"--images={mixed}", f"--out={out}"),
+        *("--method=grad_cam", "--save=heatmap,npy", "--batch_size=4"),
+    ]
+
+    def check(skipped):
+        assert skipped.keys() == REASONS.keys()
+        assert all(REASONS[name] in skipped[name] for name in REASONS)
+        assert all("\n" not in reason for reason in skipped.values())
+
+    done = shell(*arguments)
+    assert done.status == 0, done.stderr
+    assert done.stdout.splitlines() == [
+        f"7 images: {out / 'index.html'}",
+        f"3 skipped: see {out / 'skipped.csv'}",
+    ]
+    assert "Traceback" not in done.stderr and "Warning" not in done.stderr
+    with open(out / "skipped.csv", newline="") as file:
+        check({row["path"]: row["reason"] for row in csv.DictReader(file)})
+    found = {entry["path"]: entry for entry in entries(out)}
+    assert {name: entry["size"] for name, entry in found.items()} == SIZES
+    assert list(found) == sorted(SIZES)
+    for name, entry in found.items():
+        with Image.open(out / entry["files"]["heatmap"]) as image:
+            assert list(image.size) == SIZES[name]
+        values = np.load(out / entry["files"]["npy"])
+        assert values.shape == (227, 227) and np.isfinite(values).all()
+    # The page is shown nothing large.
+    with Image.open(out / found["large.png"]["files"]["map"]) as image:
+        assert image.size == (1024, 768)
+    report = report_of(out)
+    assert report["counts"] == {
+        **{"found": 10, "done_before": 0, "done_now": 7, "skipped": 3}
+    }
+
+    # Again: nothing is done, what is bad is found once more, and --strict minds it.
+    manifest = (out / "manifest.jsonl").read_bytes()
+    again = shell(*arguments, "--strict")
+    assert again.status == 1
+    assert again.stdout == done.stdout
+    assert "Traceback" not in again.stderr
+    assert (out / "manifest.jsonl").read_bytes() == manifest
+    assert report_of(out)["counts"] == {
+        **{"found": 10, "done_before": 7, "done_now": 0, "skipped": 3}
+    }
+    with open(out / "skipped.csv", newline="") as file:
+        check({row["path"]: row["reason"] for row in csv.DictReader(file)})
+
+
+# --- Stopped --------------------------------------------------------------------------
+
+NUM_IMAGES = 80
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory, paint):
+    """A list of small pictures, in two folders, in an order of its own."""
+    root = tmp_path_factory.mktemp("many")
+    names = [f"{'ab'[i % 2]}/{i * 37 % NUM_IMAGES:02}.png" for i in range(NUM_IMAGES)]
+    for i, name in enumerate(names):
+        (root / name).parent.mkdir(exist_ok=True)
+        paint(i, 48, 32).save(root / name)
+    (root / "list.txt").write_text("\n".join(names))
+    return root / "list.txt"
+
+
+def count_lines(path):
+    return path.read_bytes().count(b"\n") if path.exists() else 0
+
+
+def test_a_run_that_is_killed_again_and_again_ends_as_if_it_had_not_been(
+    start, shell, alexnet_run, many, tmp_path, entries
+):
+    def arguments(name):
+        return [
+            *(f"--workdir={alexnet_run}", f"--images={many}"),
+            *(f"--out={tmp_path / name}", "--method=grad_cam"),
+            *("--save=npy", "--batch_size=4"),
+        ]
+
+    whole = shell(*arguments("whole"))
+    assert whole.status == 0, whole.stderr
+
+    manifest = tmp_path / "killed" / "manifest.jsonl"
+    counts = [0]
+    signals = [signal.SIGKILL] * 3 + [signal.SIGINT]
+    for number in signals:
+        process = start(*arguments("killed"))
+        while count_lines(manifest) <= counts[-1] and process.poll() is None:
+            time.sleep(0.002)
+        process.send_signal(number)
+        stdout, stderr = process.communicate()
+        is_killed = number == signal.SIGKILL
+        assert process.returncode == (-signal.SIGKILL if is_killed else 130), stderr
+        assert stdout == ""
+        if not is_killed:
+            assert stderr.endswith("\njaxart: stopped; the same command goes on\n")
+            assert "Traceback" not in stderr
+        assert not report_of(tmp_path / "killed")["finished"]
+        # Every line but perhaps the last is whole, and has its files.
+        lines = manifest.read_bytes().splitlines(keepends=True)
+        found = [json.loads(line) for line in lines if line.endswith(b"\n")]
+        assert len(lines) - len(found) <= is_killed
+        for entry in found:
+            for file in entry["files"].values():
+                assert (tmp_path / "killed" / file).is_file()
+        counts.append(len(found))
+    assert sorted(set(counts)) == counts  # every one of them came further
+    assert counts[-1] < NUM_IMAGES
+
+    finished = shell(*arguments("killed"))
+    assert finished.status == 0, finished.stderr
+    report = report_of(tmp_path / "killed")["counts"]
+    assert report["done_before"] == counts[-1]
+    assert report["done_now"] == NUM_IMAGES - counts[-1]
+    found = entries(tmp_path / "killed")
+    assert [entry["path"] for entry in found] == many.read_text().splitlines()
+    assert found == entries(tmp_path / "whole")
+    for entry in found:
+        one, other = (
+            tmp_path / name / entry["files"]["npy"] for name in ("whole", "killed")
+        )
+        assert one.read_bytes() == other.read_bytes()
+    distinct = {(tmp_path / "whole" / e["files"]["npy"]).read_bytes() for e in found}
+    assert len(distinct) == NUM_IMAGES
+    assert not list((tmp_path / "killed" / "npy").rglob("*.tmp"))
+
+
+# --- Mistakes -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        (["--out="], "--out is missing"),
+        (["--save=map"], "jaxart: save='map': one of overlay, heatmap, npy, sheet"),
+        (["--batch_size=0"], "--batch_size=0: 0 is not a positive integer"),
+    ],
+)
+def test_mistakes_are_no_tracebacks(
+    shell, alexnet_run, folder, tmp_path, changed, message
+):
+    done = shell(
+        *(f"--workdir={alexnet_run}", f"--images={folder}"),
+        *(f"--out={tmp_path / 'out'}", "--method=grad_cam", *changed),
+    )
+    assert done.status == 1
+    assert message in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,621 @@
+"""Runs over folders and lists, with a network that costs nothing."""
+
+import csv
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from PIL import Image
+
+from jaxart.classifier import Classifier, ClassifierError
+from jaxart.data import images, listing
+from jaxart.saliency import catalogue, render, run
+from jaxart.saliency.options import SCALES, Options
+from tests import runs
+from tests.saliency.conftest import CLASSES
+
+
+def explain(classifier, source, out, batch_size=4, **changed):
+    """Grad-CAM of every image, raw maps only, unless told otherwise."""
+    options = {
+        **{"method": "grad_cam", "settings": {"layer": "relu5"}, "channel_rule": ""},
+        **{"target": "predicted", "resize": "antialias", "save": ("npy",)},
+        **{"scale": "image", "percentile": 99.0, "colormap": "auto", "seed": 0},
+    }
+    return run.explain_images(
+        classifier,
+        listing.read(source),
+        out,
+        Options(**options | changed),
+        batch_size=batch_size,
+    )
+
+
+def maps_of(out):
+    return {
+        path.relative_to(out / "npy").as_posix(): np.load(path)
+        for path in sorted((out / "npy").rglob("*.npy"))
+    }
+
+
+def assert_maps_equal(found, wanted, rtol=0.0):
+    assert found.keys() == wanted.keys() and found
+    for name in wanted:
+        assert found[name].dtype == np.float32
+        largest = np.abs(wanted[name]).max()
+        error = np.abs(found[name] - wanted[name]).max()
+        assert error <= rtol * largest, name
+
+
+def skipped_of(out):
+    with open(out / "skipped.csv", encoding="utf-8", newline="") as file:
+        return {row["path"]: row["reason"] for row in csv.DictReader(file)}
+
+
+def files_of(out):
+    return {
+        path.relative_to(out).as_posix(): path.stat().st_mtime_ns
+        for path in out.rglob("*")
+        if path.is_file()
+    }
+
+
+# --- The whole ------------------------------------------------------------------------
+
+
+def load(path, resize="antialias"):
+    preprocessing = runs.TinyNet.preprocessing
+    return jnp.asarray(images.load(path, resize=resize, **preprocessing))
+
+
+def grad_cam(classifier, images, targets):
+    """Logits and maps, from the network's two halves."""
+    variables = {"params": classifier.params}
+
+    def head(features):
+        return classifier.model.apply(variables, features, after="relu5")
+
+    @jax.jit
+    def explained(images, targets):
+        features = classifier.model.apply(variables, images, upto="relu5")
+        rows = jnp.arange(len(targets))
+        gradient = jax.grad(lambda x: head(x)[rows, targets].sum())(features)
+        weights = gradient.mean(axis=(1, 2), keepdims=True)
+        small = jax.nn.relu((weights * features).sum(-1))
+        return head(features), jax.image.resize(small, (len(rows), 16, 16), "bilinear")
+
+    return explained(jnp.stack(images), jnp.array(targets))
+
+
+def test_a_folder_becomes_maps_pictures_record_and_page(
+    command, tiny, tiny_run, folder, tmp_path, entries
+):
+    out = tmp_path / "out"
+    arguments = [
+        *(f"--workdir={tiny_run}", f"--images={folder}", f"--out={out}"),
+        *("--method=grad_cam", "--save=overlay,heatmap,npy,sheet", "--batch_size=4"),
+    ]
+    done = command(*arguments)
+    assert done.status == 0, done.stderr
+    assert done.stdout == f"10 images: {out / 'index.html'}\n"
+
+    found = entries(out)
+    names = [entry["path"] for entry in found]
+    assert names == list(listing.read(folder).names)
+    assert {"0.png", "b/1.png", "b/c d/2.png"} < set(names)
+    inputs = [load(folder / name) for name in names]
+    direct = grad_cam(tiny, inputs, [entry["target"] for entry in found])
+    for entry, logits, wanted in zip(found, *map(np.asarray, direct), strict=True):
+        with Image.open(folder / entry["path"]) as picture:
+            size = picture.size
+        assert entry["size"] == list(size)
+        shares = np.exp(logits - logits.max()) / np.exp(logits - logits.max()).sum()
+        order = np.argsort(-logits)
+        assert entry["predicted"] == entry["target"] == order[0]
+        assert entry["predicted_name"] == entry["target_name"] == CLASSES[order[0]]
+        assert entry["logit"] == entry["target_logit"]
+        assert entry["logit"] == pytest.approx(logits.max(), rel=1e-4)
+        assert entry["probability"] == pytest.approx(shares.max(), rel=1e-4)
+        assert [one["index"] for one in entry["top5"]] == order.tolist()
+        assert "label" not in entry  # no folder is named like a class
+        assert (entry["method"], entry["settings"]) == ("grad_cam", {"layer": "relu5"})
+
+        files = entry["files"]
+        assert set(files) == {
+            *("overlay", "heatmap", "npy", "thumbnail", "picture", "map")
+        }
+        assert files["heatmap"] == f"heatmap/{entry['path']}.png"
+        for kind in ("overlay", "heatmap"):
+            with Image.open(out / files[kind]) as picture:
+                assert picture.size == size
+        values = np.load(out / files["npy"])
+        np.testing.assert_allclose(values, wanted, rtol=1e-4, atol=1e-6)
+        assert entry["map"] == {
+            "min": float(values.min()),
+            "max": float(values.max()),
+            "sum": pytest.approx(float(values.sum(dtype=np.float64))),
+            "limit": pytest.approx(float(np.percentile(values, 99))),
+        }
+    assert sum(np.load(out / entry["files"]["npy"]).max() > 0 for entry in found) > 5
+
+    report = json.loads((out / "run.json").read_text())
+    assert report["counts"] == {
+        **{"found": 10, "done_before": 0, "done_now": 10, "skipped": 0}
+    }
+    assert report["finished"] is True and report["batch_size"] == 4
+    assert report["options"]["settings"] == {"layer": "relu5"}
+    assert report["options"]["resize"] == "antialias"  # the run's own
+    assert report["network"]["num_classes"] == 4
+    assert report["seconds"] > 0 and report["images_per_second"] > 0
+    assert report["peak_memory_bytes"] > 50e6
+    assert skipped_of(out) == {}
+    assert (out / "index.html").is_file()
+    text = (out / "gallery" / "entries.js").read_text()
+    page = json.loads(text.removeprefix("window.GALLERY = ").removesuffix(";\n"))
+    assert [entry["path"] for entry in page["entries"]] == names
+    assert [path.name for path in (out / "sheet").iterdir()] == ["0001.jpg"]
+    assert not [name for name in files_of(out) if ".tmp" in name]
+
+    # The same command again has nothing to do, and touches no image's file.
+    before, manifest = files_of(out), (out / "manifest.jsonl").read_bytes()
+    again = command(*arguments)
+    assert again.status == 0
+    assert again.stdout == done.stdout
+    assert "10 of 10 images are done already" in again.stderr
+    assert (out / "manifest.jsonl").read_bytes() == manifest
+    after = files_of(out)
+    assert after.keys() == before.keys()
+    changed = {name for name in after if after[name] != before[name]}
+    assert changed <= {
+        *("run.json", "skipped.csv", "index.html", "gallery/entries.js"),
+        *("sheet/0001.jpg", "manifest.jsonl"),
+    }
+    counts = json.loads((out / "run.json").read_text())["counts"]
+    assert (counts["done_before"], counts["done_now"]) == (10, 0)
+
+
+def test_an_output_folder_inside_the_images_is_not_explained(
+    command, tiny_run, folder, tmp_path, entries
+):
+    pictures = tmp_path / "pictures"
+    for name in ("0.png", "b/1.png"):
+        (pictures / name).parent.mkdir(exist_ok=True, parents=True)
+        (pictures / name).write_bytes((folder / name).read_bytes())
+    out = pictures / "out"
+    for _ in range(2):
+        done = command(
+            *(f"--workdir={tiny_run}", f"--images={pictures}", f"--out={out}"),
+            "--method=grad_cam",
+        )
+        assert done.status == 0, done.stderr
+        assert [entry["path"] for entry in entries(out)] == ["0.png", "b/1.png"]
+
+
+def test_a_signed_method_is_drawn_with_its_zero_in_the_middle(tiny, folder, tmp_path):
+    explain(
+        *(tiny, folder / "0.png", tmp_path),
+        **{"method": "gradient_x_input", "settings": {}, "channel_rule": "sum"},
+        save=("npy", "heatmap"),
+    )
+    values = np.load(tmp_path / "npy" / "0.png.npy")
+    assert values.min() < 0 < values.max()
+    limit = render.magnitude(values, 99.0)
+    levels = np.array(Image.open(tmp_path / "heatmap" / "0.png.png"))
+    levels = np.array(Image.fromarray(levels).resize((16, 16)))
+    wanted = np.clip(128 + 127 * values / limit, 1, 255)
+    assert np.corrcoef(levels.ravel(), wanted.ravel())[0, 1] > 0.8
+    assert levels.min() < 128 < levels.max()
+
+
+# --- Targets --------------------------------------------------------------------------
+
+
+def favour(classifier, target, bias=1000.0):
+    """The classifier, sure of one class."""
+    params = jax.tree.map(lambda x: x, classifier.params)
+    params["fc8"]["bias"] = params["fc8"]["bias"].at[target].set(bias)
+    return classifier._replace(params=params)
+
+
+def test_index_name_and_prediction_are_one_target(tiny, folder, tmp_path, entries):
+    sure = favour(tiny, 1)
+    maps = {}
+    for target in ("predicted", "1", "OWL", "Teddy"):
+        out = tmp_path / target
+        explain(sure, folder, out, target=target)
+        maps[target] = maps_of(out)
+        for entry in entries(out):
+            assert entry["predicted"] == 1
+            assert entry["target"] == (2 if target == "Teddy" else 1)
+            assert entry["target_name"] == ("Teddy" if target == "Teddy" else "owl")
+            if target != "Teddy":
+                assert entry["target_logit"] == entry["logit"]
+            else:
+                assert entry["target_logit"] < entry["logit"]
+    for target in ("1", "OWL"):
+        assert_maps_equal(maps[target], maps["predicted"])
+    difference = [
+        np.abs(maps["Teddy"][name] - maps["1"][name]).max() for name in maps["1"]
+    ]
+    assert max(difference) > 0
+
+
+def test_labels_of_a_list_are_targets(tiny, folder, tmp_path, entries):
+    source = tmp_path / "list.csv"
+    source.write_text(
+        "path,label\n0.png,red fox\nb/1.png,3\nb/c d/2.png,teddy\n3.png,owl\n"
+    )
+    found = listing.read(source, folder)
+    options = Options(
+        **{"method": "grad_cam", "settings": {"layer": "relu5"}, "channel_rule": ""},
+        **{"target": "label", "resize": "antialias", "save": ("npy",)},
+        **{"scale": "image", "percentile": 99.0, "colormap": "auto", "seed": 0},
+    )
+    out = tmp_path / "out"
+    run.explain_images(tiny, found, out, options, batch_size=3)
+    said = [(entry["target"], entry["label"]) for entry in entries(out)]
+    assert said == [(0, 0), (3, 3), (2, 2), (1, 1)]
+    inputs = [load(folder / name) for name in found.names]
+    _, maps = grad_cam(tiny, inputs, [0, 3, 2, 1])
+    for entry, wanted in zip(entries(out), maps, strict=True):
+        assert entry["label_name"] == entry["target_name"] == CLASSES[entry["label"]]
+        values = np.load(out / entry["files"]["npy"])
+        np.testing.assert_allclose(values, wanted, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("b/1.png", "target=label: b/1.png: it has no label: give a list with `path"),
+        ("b/1.png fox", "target=label: b/1.png: no class is called 'fox': one of"),
+        ("b/1.png 4", "target=label: b/1.png: class 4: the indices are 0 to 3"),
+    ],
+)
+def test_a_label_that_is_missing_or_no_class_names_its_image(
+    tiny, folder, tmp_path, line, message
+):
+    source = tmp_path / "list.txt"
+    source.write_text(f"{folder}/0.png owl\n{line}\n")
+    with pytest.raises(ClassifierError) as error:
+        explain(tiny, source, tmp_path / "out", target="label")
+    assert str(error.value).startswith(message)
+    assert not (tmp_path / "out").exists()
+    explain(tiny, folder / "0.png", tmp_path / "out")  # asked for by no one: no error
+
+
+def test_class_folders_are_labels_if_they_are_classes(tiny, paint, tmp_path, entries):
+    for name in ("owl", "teddy", "misc"):
+        (tmp_path / "in" / name).mkdir(parents=True)
+        paint(0).save(tmp_path / "in" / name / "a.png")
+    explain(tiny, tmp_path / "in", tmp_path / "out")
+    labels = [entry.get("label_name") for entry in entries(tmp_path / "out")]
+    assert labels == [None, "owl", "Teddy"]
+
+
+# --- Going on -------------------------------------------------------------------------
+
+
+def test_fewer_images_and_then_all_are_what_all_at_once_are(
+    command, tiny, tiny_run, folder, tmp_path, entries
+):
+    explain(tiny, folder, tmp_path / "whole", batch_size=4)
+    arguments = [
+        *(f"--workdir={tiny_run}", f"--images={folder}", f"--out={tmp_path / 'out'}"),
+        *("--method=grad_cam", "--save=npy", "--batch_size=4"),
+    ]
+    for limit, now in ((3, 3), (6, 3), (2, 0), (99, 4)):
+        done = command(*arguments, f"--limit={limit}")
+        assert done.status == 0, done.stderr
+        report = json.loads((tmp_path / "out" / "run.json").read_text())
+        assert report["counts"]["done_now"] == now
+        assert report["counts"]["found"] == min(limit, 10)
+    assert_maps_equal(maps_of(tmp_path / "out"), maps_of(tmp_path / "whole"))
+    assert entries(tmp_path / "out") == entries(tmp_path / "whole")
+
+
+def test_an_image_that_was_mended_is_explained_by_the_next_run(
+    tiny, folder, tmp_path, entries
+):
+    (tmp_path / "in").mkdir()
+    for name in ("0.png", "3.png", "6.png"):
+        (tmp_path / "in" / name).write_bytes((folder / name).read_bytes())
+    (tmp_path / "in" / "3.png").write_text("no picture")
+    report = explain(tiny, tmp_path / "in", tmp_path / "out")
+    assert skipped_of(tmp_path / "out") == {"3.png": "not an image that Pillow reads"}
+    assert report["counts"]["done_now"] == 2 and report["counts"]["skipped"] == 1
+    (tmp_path / "in" / "3.png").write_bytes((folder / "3.png").read_bytes())
+    report = explain(tiny, tmp_path / "in", tmp_path / "out")
+    assert report["counts"] == {
+        **{"found": 3, "done_before": 2, "done_now": 1, "skipped": 0}
+    }
+    assert skipped_of(tmp_path / "out") == {}
+    names = [entry["path"] for entry in entries(tmp_path / "out")]
+    assert sorted(names) == ["0.png", "3.png", "6.png"]
+
+
+@pytest.mark.parametrize(
+    ("field", "old", "new"),
+    [
+        ("target", "'predicted'", "owl"),
+        ("save", r"\['npy'\]", ("npy", "heatmap")),
+        ("percentile", "99.0", 90.0),
+        ("scale", "'image'", "common"),
+        ("settings", "{'layer': 'relu5'}", {"layer": "pool1"}),
+        ("resize", "'antialias'", "crop"),
+    ],
+)
+def test_other_options_into_the_same_folder_are_refused(
+    tiny, folder, tmp_path, field, old, new
+):
+    explain(tiny, folder / "0.png", tmp_path / "out")
+    before = files_of(tmp_path / "out")
+    shown = json.loads(json.dumps(new))
+    with pytest.raises(run.RunError) as error:
+        explain(tiny, folder, tmp_path / "out", **{field: new})
+    assert str(error.value) == (
+        f"{tmp_path / 'out'} holds maps with {field}={old.replace(chr(92), '')}; this "
+        f"run has {field}={shown!r}. Choose another --out."
+    )
+    assert files_of(tmp_path / "out") == before
+
+
+def test_another_network_into_the_same_folder_is_refused(tiny, folder, tmp_path):
+    explain(tiny, folder / "0.png", tmp_path / "out")
+    with pytest.raises(run.RunError, match="holds maps with params_sha256='.*Choose"):
+        explain(favour(tiny, 0), folder, tmp_path / "out")
+
+
+# --- Numbers --------------------------------------------------------------------------
+
+
+def test_a_map_does_not_depend_on_its_batch(tiny, folder, tmp_path):
+    paths = [str(folder / name) for name in listing.read(folder).names[:5]]
+    (tmp_path / "list.txt").write_text("\n".join(paths))
+    for size in (2, 5, 8):
+        explain(tiny, tmp_path / "list.txt", tmp_path / f"{size}", batch_size=size)
+    for size in (2, 8):
+        found, wanted = (maps_of(tmp_path / f"{n}") for n in (size, 5))
+        assert_maps_equal(found, wanted, rtol=1e-5)
+
+
+class ZeroMean(runs.TinyNet):
+    """Without a mean and without biases, a map doubles with its picture."""
+
+    preprocessing = runs.TinyNet.preprocessing | {"mean": (0.0, 0.0, 0.0)}
+
+
+@pytest.fixture(scope="module")
+def homogeneous():
+    model = ZeroMean(num_classes=4, hidden=(6,))
+    params = runs.random_params(model)
+    params = jax.tree.map(lambda x: x * 0 if x.ndim == 1 else x, params)
+    return Classifier(model, params, CLASSES, "antialias")
+
+
+@pytest.mark.parametrize("percentile", [100.0, 50.0])
+def test_a_common_scale_draws_every_map_with_one_limit(
+    homogeneous, tmp_path, percentile
+):
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 128, (16, 16, 3), np.uint8)
+    (tmp_path / "in").mkdir()
+    Image.fromarray(pixels).save(tmp_path / "in" / "a.png")
+    Image.fromarray(2 * pixels).save(tmp_path / "in" / "b.png")
+    report = explain(
+        *(homogeneous, tmp_path / "in", tmp_path / "out"),
+        **{"scale": "common", "save": ("heatmap",), "percentile": percentile},
+    )
+    once, twice = maps_of(tmp_path / "out").values()
+    assert once.max() > 0
+    np.testing.assert_array_equal(twice, 2 * once)
+    limit = np.percentile(once, percentile)
+    # The larger of two limits, or what lies between them.
+    limit *= 2 if percentile == 100 else 1.5
+    assert report["common_limit"] == pytest.approx(limit, rel=1e-6)
+    saved = json.loads((tmp_path / "out" / "run.json").read_text())
+    assert saved["common_limit"] == report["common_limit"]
+    for name, values in (("a", once), ("b", twice)):
+        with Image.open(tmp_path / "out" / "heatmap" / f"{name}.png.png") as image:
+            assert image.mode == "P"
+            levels = np.array(image, int)
+        wanted = np.clip(255 * values / limit, 0, 255)
+        assert np.abs(levels - wanted).max() <= 0.51
+        if percentile == 100:
+            assert levels.max() == (255 if name == "b" else 128)
+    assert (tmp_path / "out" / "gallery" / "map" / "a.png.jpg").is_file()
+
+
+def test_a_common_scale_takes_in_what_an_earlier_run_made(homogeneous, paint, tmp_path):
+    (tmp_path / "in").mkdir()
+    options = {"scale": "common", "save": ("heatmap",), "percentile": 100.0}
+    limits = []
+    for i in range(2):
+        paint(i, 16, 16).point(lambda v, i=i: v // (2 - i)).save(
+            tmp_path / "in" / f"{i}.png"
+        )
+        report = explain(homogeneous, tmp_path / "in", tmp_path / "out", **options)
+        limits.append(report["common_limit"])
+    maxima = [values.max() for values in maps_of(tmp_path / "out").values()]
+    assert limits == pytest.approx([maxima[0], max(maxima)])
+    for i, largest in enumerate(maxima):
+        with Image.open(tmp_path / "out" / "heatmap" / f"{i}.png.png") as image:
+            assert np.array(image).max() == round(255 * largest / limits[1])
+
+
+@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize(
+    ("method", "rule", "level"), [("grad_cam", "", 0), ("gradient_x_input", "sum", 128)]
+)
+def test_black_images_give_zeros_that_are_drawn(
+    homogeneous, tmp_path, entries, method, rule, level, scale
+):
+    for i, size in enumerate([(1, 1), (30, 20)]):
+        Image.new("RGB", size).save(tmp_path / f"{i}.png")
+    explain(
+        *(homogeneous, tmp_path, tmp_path / "out"),
+        **{"method": method, "channel_rule": rule, "scale": scale},
+        settings={"layer": "relu5"} if method == "grad_cam" else {},
+        save=("npy", "heatmap", "overlay", "sheet"),
+    )
+    for i, entry in enumerate(entries(tmp_path / "out")):
+        assert entry["map"] == {"min": 0, "max": 0, "sum": 0, "limit": 0}
+        assert entry["probability"] == 0.25
+        with Image.open(tmp_path / "out" / "heatmap" / f"{i}.png.png") as image:
+            assert (np.array(image) == level).all()
+        with Image.open(tmp_path / "out" / "overlay" / f"{i}.png.jpg") as image:
+            assert np.array(image).max() <= 4
+
+
+@pytest.mark.parametrize("color", [(0, 0, 0), (255, 255, 255), (104, 117, 124)])
+def test_constant_images_give_finite_maps(tiny, tmp_path, entries, color):
+    Image.new("RGB", (9, 7), color).save(tmp_path / "a.png")
+    explain(tiny, tmp_path / "a.png", tmp_path / "out", save=("npy", "overlay"))
+    (entry,) = entries(tmp_path / "out")
+    assert all(np.isfinite(value) for value in entry["map"].values())
+
+
+def test_a_network_of_nan_gives_skips_with_the_reason(tiny, folder, tmp_path):
+    params = jax.tree.map(lambda x: x, tiny.params)
+    params["fc8"]["bias"] = params["fc8"]["bias"].at[1].set(jnp.nan)
+    report = explain(tiny._replace(params=params), folder, tmp_path / "out")
+    assert report["counts"]["skipped"] == 10 and report["counts"]["done_now"] == 0
+    reasons = set(skipped_of(tmp_path / "out").values())
+    assert reasons == {"the network's logits are not finite"}
+    assert (tmp_path / "out" / "manifest.jsonl").read_bytes() == b""
+    assert not (tmp_path / "out" / "npy").exists()
+
+
+def test_a_map_that_is_not_finite_is_a_skip_with_the_reason(
+    homogeneous, folder, tmp_path
+):
+    # Black is 0, so that the logits are finite; the gradient overflows.
+    params = jax.tree.map(jnp.ones_like, homogeneous.params)
+    params["conv1"]["kernel"] *= 1e38
+    Image.new("RGB", (9, 9)).save(tmp_path / "black.png")
+    report = explain(
+        *(homogeneous._replace(params=params), tmp_path / "black.png"),
+        *(tmp_path / "out",),
+        **{"method": "gradient", "settings": {}, "channel_rule": "max_abs"},
+    )
+    assert report["counts"]["skipped"] == 1
+    reasons = skipped_of(tmp_path / "out")
+    assert reasons == {"black.png": "the map holds NaN or infinity"}
+    assert not (tmp_path / "out" / "npy").exists()
+
+
+# --- Odd names ------------------------------------------------------------------------
+
+
+def test_names_of_every_kind_have_their_files(tiny, paint, tmp_path, entries):
+    names = (
+        *("a b#?%.png", "été/日本.png", "a.png", "a.jpg", "-x.png", "line\nbreak.png"),
+        *("latin-\udce9.png", "'\"<&>.png", "a.png.png"),
+    )
+    for i, name in enumerate(names):
+        (tmp_path / "in" / name).parent.mkdir(parents=True, exist_ok=True)
+        paint(i).save(tmp_path / "in" / name)
+    save = ("npy", "heatmap", "overlay", "sheet")
+    report = explain(tiny, tmp_path / "in", tmp_path / "out", save=save)
+    assert report["counts"]["done_now"] == len(names)
+    found = entries(tmp_path / "out")
+    assert {entry["path"] for entry in found} == set(names)
+    files = [file for entry in found for file in entry["files"].values()]
+    assert len(set(files)) == 6 * len(names)
+    assert all((tmp_path / "out" / file).is_file() for file in files)
+    assert explain(tiny, tmp_path / "in", tmp_path / "out", save=save)["counts"] == {
+        **{"found": 9, "done_before": 9, "done_now": 0, "skipped": 0}
+    }
+
+
+# With its suffix and that of the temporary file it would be longer than may be.
+def test_a_name_as_long_as_a_name_may_be_does_not_stop_the_run(tiny, paint, tmp_path):
+    (tmp_path / "in").mkdir()
+    for name in ("a.png", "m" * 251 + ".png", "z.png"):
+        paint(0).save(tmp_path / "in" / name)
+    report = explain(
+        tiny, tmp_path / "in", tmp_path / "out", save=("npy", "heatmap", "overlay")
+    )
+    assert report["counts"]["done_now"] >= 2
+    assert report["counts"]["done_now"] + report["counts"]["skipped"] == 3
+
+
+def test_an_image_listed_under_two_names_is_no_error(tiny, paint, tmp_path):
+    for i in range(3):
+        paint(i, 700, 500).save(tmp_path / f"{i}.jpg")
+    lines = [f"{dots}{i}.jpg" for i in range(3) for dots in ("", "./", "././", "x/../")]
+    (tmp_path / "list.txt").write_text("\n".join(lines))
+    (tmp_path / "x").mkdir()
+    save = ("npy", "heatmap", "overlay")
+    out = tmp_path / "out"
+    report = explain(tiny, tmp_path / "list.txt", out, batch_size=12, save=save)
+    assert report["counts"]["skipped"] == 0
+    assert len(maps_of(out)) == 3
+
+
+# --- What cannot be asked for ---------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"images": ""}, "--images is missing"),
+        ({"out": ""}, "--out is missing"),
+        ({"weights": "a.safetensors"}, "one of --weights and --workdir says which"),
+        ({"workdir": ""}, "one of --weights and --workdir says which network"),
+        ({"workdir": "none"}, "jaxart: none: no run of jaxart.main (config.json is"),
+        ({"images": "none"}, "jaxart: none: no such folder, image or list file"),
+        (
+            {"colormap": "virids"},
+            "jaxart: 'virids': no such colour table. Did you mean ",
+        ),
+        (
+            {"save": "npy,heatmaps"},
+            "jaxart: save='heatmaps': one of overlay, heatmap, npy, sheet",
+        ),
+        (
+            {"num_samples": "3"},
+            "jaxart: grad_cam has no setting num_samples; its settings: layer",
+        ),
+        ({"layer": "fc6"}, "jaxart: layer='fc6': one with a place for each feature"),
+        ({"method": "gradcam"}, "jaxart: method='gradcam': did you mean 'grad_cam'?"),
+        (
+            {"target": "dog"},
+            "jaxart: no class is called 'dog': one of red fox, owl, Teddy, sphynx?",
+        ),
+        ({"target": "7"}, "jaxart: class 7: the indices are 0 to 3"),
+        ({"target": "label"}, "jaxart: target=label: 0.png: it has no label"),
+        ({"percentile": "0"}, "percentile=0.0: above 0 and at most 100"),
+        ({"percentile": "101"}, "percentile=101.0: above 0 and at most 100"),
+        ({"percentile": "nan"}, "percentile=nan: above 0 and at most 100"),
+        # Before run.json is written: --num_samples=5 would be refused afterwards.
+        (
+            {"method": "smoothgrad", "num_samples": "0"},
+            "num_samples=0: at least 1",
+        ),
+    ],
+    ids=lambda value: (
+        "-".join(map("=".join, value.items())) if isinstance(value, dict) else ""
+    ),
+)
+def test_mistakes_are_a_sentence_and_write_nothing(
+    command, tiny_run, folder, tmp_path, changed, message
+):
+    given = {
+        **{"workdir": str(tiny_run), "images": str(folder), "method": "grad_cam"},
+        "out": str(tmp_path / "out"),
+        **changed,
+    }
+    done = command(*(f"--{name}={value}" for name, value in given.items() if value))
+    assert done.status == 1
+    assert done.stdout == ""
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_methods_are_listed_without_a_network(command):
+    done = command("--list_methods")
+    assert done.status == 0
+    assert done.stdout == catalogue.table() + "\n"
