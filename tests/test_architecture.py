@@ -71,6 +71,7 @@ ALLOWED = {
     "saliency.perturbation": {"saliency.batching", "saliency.scores"},
     "weights": {"weights.errors"},
     "weights.caffe_npy": {"weights.errors", "weights.restricted_pickle"},
+    "weights.caffemodel": {"weights.errors"},
     "weights.canonical": {"weights.errors"},
     "weights.channel_order": {"weights.errors"},
     "weights.merge": {"weights.canonical", "weights.errors"},

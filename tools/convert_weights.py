@@ -7,10 +7,15 @@ r"""Converts public Caffe weights to the one weight file that jaxart reads.
 
 The sources are not ours to ship. They are public:
 
-  bvlc_alexnet.npy    www.cs.toronto.edu/~guerzhoy/tf_alexnet/
-                      Caffe's AlexNet; BGR, as every Caffe .npy is
-  vgg16_weights.npz   www.cs.toronto.edu/~frossard/vgg16/
-                      the Oxford VGG16; RGB, to be stated: --channel-order=rgb
+  bvlc_alexnet.npy          www.cs.toronto.edu/~guerzhoy/tf_alexnet/
+                            Caffe's AlexNet; BGR, as every Caffe .npy is
+  bvlc_alexnet.caffemodel   dl.caffe.berkeleyvision.org
+                            the same, in Caffe's own format
+  vgg16_weights.npz         www.cs.toronto.edu/~frossard/vgg16/
+                            the Oxford VGG16; RGB, to be stated: --channel-order=rgb
+  VGG_ILSVRC_16_layers.caffemodel
+                            www.robots.ox.ac.uk/~vgg/software/very_deep/caffe/
+                            the same, in Caffe's own format; BGR
 
 The format is told by the content. Whatever the source's order, the file written is
 BGR. Nothing that a .npy file asks for is run.
@@ -28,7 +33,7 @@ import numpy as np
 
 from jaxart.models import MODELS
 from jaxart.models.alexnet import NORM_ORDERS
-from jaxart.weights import caffe_npy, canonical, npz
+from jaxart.weights import caffe_npy, caffemodel, canonical, npz
 from jaxart.weights.channel_order import (
     CHANNEL_ORDERS,
     first_layer_channel_check,
@@ -37,6 +42,9 @@ from jaxart.weights.channel_order import (
 )
 from jaxart.weights.errors import WeightsError
 from jaxart.weights.merge import check_fit
+
+# Formats of Caffe's, which are BGR; others do not say.
+CAFFE_FORMATS = {"npy": "a .npy dict", "caffemodel": "a .caffemodel"}
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -85,7 +93,7 @@ def convert(
     first["kernel"] = to_bgr(first["kernel"], source_order)
     if is_confirmed:
         remark = "the first layer is the Oxford VGG16's: its channel order is right"
-    elif source_format == "npy":
+    elif source_format in CAFFE_FORMATS:
         remark = "the channel order follows from the format: Caffe is BGR"
     else:
         remark = "the channel order is as stated: these weights are not known ones"
@@ -119,7 +127,7 @@ def _parse_flags(argv: list[str] | None) -> argparse.Namespace:
         "--channel-order",
         choices=CHANNEL_ORDERS,
         help="the colour that the source's first layer takes first; "
-        "a .npz needs it, a .npy is bgr",
+        "a .npz needs it, a .npy or .caffemodel is bgr",
     )
     parser.add_argument(
         "--norm-order",
@@ -142,8 +150,11 @@ def _read_source(path: Path) -> tuple[str, dict[str, dict[str, np.ndarray]]]:
         return "npy", caffe_npy.read(path)
     if magic.startswith(b"PK\x03\x04"):
         return "npz", npz.read(path)
+    if caffemodel.is_caffemodel(path):
+        return "caffemodel", caffemodel.read(path)
     raise WeightsError(
-        f"{path}: neither a .npy nor a .npz file (it starts with {magic!r})"
+        f"{path}: neither a .npy, a .npz nor a .caffemodel file (it starts with "
+        f"{magic!r})"
     )
 
 
@@ -160,11 +171,11 @@ def _source_channel_order(
     flags: argparse.Namespace, source_format: str, known: str | None
 ) -> str:
     stated = flags.channel_order
-    if source_format == "npy":
+    if source_format in CAFFE_FORMATS:
         if stated == "rgb" and known != "rgb":
             raise WeightsError(
-                f"{flags.src}: --channel-order=rgb, but a .npy dict is Caffe's own "
-                "format, and Caffe is BGR: leave the flag out"
+                f"{flags.src}: --channel-order=rgb, but {CAFFE_FORMATS[source_format]} "
+                "is Caffe's own format, and Caffe is BGR: leave the flag out"
             )
         return stated or "bgr"
     if stated is None:

@@ -13,6 +13,7 @@ import pytest
 from jaxart.models import MODELS
 from jaxart.weights import canonical
 from jaxart.weights.merge import load
+from tests.models.caffe_files import Layer, caffemodel
 
 REPOSITORY = Path(__file__).parents[2]
 VGG16_CONVOLUTIONS = REPOSITORY.parent / "shared/data/weights/vgg16_conv.npz"
@@ -42,6 +43,16 @@ def random_params(model: str, with_fc: bool):
 
 def save_npy(path, params):
     np.save(path, {name: [p["kernel"], p["bias"]] for name, p in params.items()})
+
+
+def save_caffemodel(path, params):
+    """Convolutions alone: what is fully connected has another order there."""
+    layers = [Layer(name, "Convolution") for name in params]
+    blobs = {
+        name: [p["kernel"].transpose(3, 2, 0, 1), p["bias"]]
+        for name, p in params.items()
+    }
+    path.write_bytes(caffemodel(layers, blobs))
 
 
 def save_npz(path, params):
@@ -76,6 +87,26 @@ def assert_refused(result, *words):
     for word in words:
         assert word in error
     assert not out.exists()
+
+
+def test_a_caffemodel_and_a_npy_of_it_become_one(
+    convert, alexnet_convolutions, tmp_path
+):
+    converted = []
+    for name, save in {"a.npy": save_npy, "a.bin": save_caffemodel}.items():
+        save(tmp_path / name, alexnet_convolutions)
+        status, _, error, out = convert("alexnet", tmp_path / name)
+        assert (status, error) == (0, "")
+        params, metadata = canonical.read(out)
+        assert metadata["source_channel_order"] == "bgr"
+        converted.append(params)
+    jax.tree.map(np.testing.assert_array_equal, *converted)
+
+
+def test_a_caffemodel_is_not_rgb(convert, alexnet_convolutions, tmp_path):
+    save_caffemodel(tmp_path / "a.caffemodel", alexnet_convolutions)
+    result = convert("alexnet", tmp_path / "a.caffemodel", "--channel-order=rgb")
+    assert_refused(result, "a .caffemodel is Caffe's own format")
 
 
 def test_alexnet_whole(convert, tmp_path):
@@ -235,7 +266,7 @@ def test_a_hostile_file_is_one_line(convert, tmp_path):
 
 def test_files_of_other_kinds(convert, tmp_path):
     (tmp_path / "a.npy").write_bytes(b"\x80\x02}.")
-    assert_refused(convert("alexnet", tmp_path / "a.npy"), "neither a .npy nor a .npz")
+    assert_refused(convert("alexnet", tmp_path / "a.npy"), "neither a .npy, a .npz nor a .caffemodel")
     assert_refused(convert("alexnet", tmp_path / "b.npy"), "b.npy", "No such file")
 
 
