@@ -12,16 +12,14 @@ same config is resumed.
 """
 
 import json
-import logging
 import re
 import sys
 
 from absl import app, flags
-from absl import logging as absl_logging
 from ml_collections import config_flags
 from tqdm.contrib.logging import logging_redirect_tqdm
 
-from jaxart import config, train
+from jaxart import commands, config, train
 
 CONFIG = config_flags.DEFINE_config_file(
     "config", None, "File with get_config(); see configs/."
@@ -37,14 +35,7 @@ def main(argv: list[str]) -> None:
     if len(argv) > 1:
         raise app.UsageError(f"unknown arguments: {' '.join(argv[1:])}")
 
-    # Orbax reports every file that it writes; --verbosity=0 brings that back.
-    if not flags.FLAGS["verbosity"].present:
-        absl_logging.set_verbosity(absl_logging.WARNING)
-    log = logging.getLogger("jaxart")
-    log.setLevel(logging.INFO)
-    log.propagate = False
-    log.addHandler(logging.StreamHandler())
-    with logging_redirect_tqdm([log]):
+    with logging_redirect_tqdm([commands.set_up_logging()]):
         try:
             result = train.train_and_evaluate(CONFIG.value, WORKDIR.value)
         except (ValueError, OSError, ImportError, FloatingPointError) as error:

@@ -10,7 +10,7 @@ FILES = sorted((ROOT / "jaxart").rglob("*.py"))
 
 # Modules of jaxart that each module may import; what is not listed imports none.
 ALLOWED = {
-    "main": {"train", "config"},
+    "main": {"commands", "train", "config"},
     "train": {
         *("checkpoint config inputs network optim results".split()),
         *("steps summaries writers data.pipeline models.layers".split()),
@@ -24,6 +24,16 @@ ALLOWED = {
         *("results models models.layers data.examples data.features".split()),
         *("data.pipeline data.procedural".split()),
     },
+    "predict": {
+        *("classifier commands evaluation prediction prediction_files".split()),
+        *("data.images data.listing".split()),
+    },
+    "prediction": {
+        *("classifier evaluation models models.layers prediction_files".split()),
+        *("results data.listing data.pipeline".split()),
+    },
+    "prediction_files": {"results"},
+    "evaluation": {"classifier", "prediction_files", "results", "data.listing"},
     "network": {"models", "models.layers", "weights.canonical", "weights.merge"},
     "steps": {"metrics", "models", "optim"},
     "summaries": {"figures"},
@@ -35,9 +45,9 @@ ALLOWED = {
     "models.alexnet": {"models.layers"},
     "models.vgg16": {"models.layers"},
     "saliency.__main__": {
-        *("classifier data.images data.listing saliency.catalogue".split()),
-        *("saliency.gradients saliency.options saliency.pictures".split()),
-        "saliency.run",
+        *("classifier commands data.images data.listing saliency.run".split()),
+        *("saliency.catalogue saliency.gradients saliency.options".split()),
+        "saliency.pictures",
     },
     "saliency.run": {
         *("results classifier data.features data.listing data.pipeline".split()),
@@ -54,7 +64,8 @@ ALLOWED = {
         *("saliency.pictures saliency.render".split()),
     },
     "saliency.class_model": {
-        *("classifier models saliency.maximization saliency.render".split()),
+        *("classifier commands models saliency.maximization".split()),
+        "saliency.render",
     },
     "saliency.catalogue": {"models", "saliency", "saliency.cam", "saliency.methods"},
     "saliency.explain": {"classifier", "data.pipeline", "models"},

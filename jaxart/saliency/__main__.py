@@ -8,18 +8,14 @@ Open out/index.html to look at the maps. The same command again goes on where th
 last one stopped. `--list_methods` says which methods there are.
 """
 
-import logging
 import sys
-import warnings
 from pathlib import Path
 from typing import Any
 
 from absl import app, flags
-from absl import logging as absl_logging
-from PIL import Image
 from tqdm.contrib.logging import logging_redirect_tqdm
 
-from jaxart import classifier
+from jaxart import classifier, commands
 from jaxart.data import listing
 from jaxart.data.images import RESIZE_RULES
 from jaxart.saliency import catalogue, pictures, run
@@ -128,15 +124,7 @@ def main(argv: list[str]) -> int:
     for flag in (IMAGES, OUT):
         if not flag.value:
             raise app.UsageError(f"--{flag.name} is missing")
-    if not flags.FLAGS["verbosity"].present:
-        absl_logging.set_verbosity(absl_logging.WARNING)
-    # Pillow warns of pictures above 89 megapixels, and refuses those above 178.
-    warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-    log = logging.getLogger("jaxart")
-    log.setLevel(logging.INFO)
-    log.propagate = False
-    log.addHandler(logging.StreamHandler())
-    with logging_redirect_tqdm([log]):
+    with logging_redirect_tqdm([commands.set_up_logging()]):
         try:
             report = explain()
         except (ValueError, OSError) as error:

@@ -15,12 +15,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from absl import app, flags
-from absl import logging as absl_logging
 from jaxtyping import Float, UInt8
 from PIL import Image
 from tqdm import tqdm
 
-from jaxart import classifier
+from jaxart import classifier, commands
 from jaxart.models import CaffeNet
 from jaxart.saliency import render
 from jaxart.saliency.maximization import class_model
@@ -54,8 +53,7 @@ def main(argv: list[str]) -> None:
     """Draws what the flags describe."""
     if len(argv) > 1:
         raise app.UsageError(f"unknown arguments: {' '.join(argv[1:])}")
-    if not flags.FLAGS["verbosity"].present:
-        absl_logging.set_verbosity(absl_logging.WARNING)
+    commands.set_up_logging()
     try:
         if Path(OUT.value).suffix.lower() != ".png":
             raise ValueError(f"out={OUT.value}: a .png file")

@@ -1,0 +1,116 @@
+r"""Says what images show: the best classes of each, in one table.
+
+  python -m jaxart.predict --weights=vgg16.safetensors --images=photos \
+      --out=predictions.csv
+  python -m jaxart.predict --workdir=runs/demo --images=test.txt --out=test.jsonl \
+      --features=pool5
+
+The suffix of --out is the format: .csv, .jsonl or .parquet. Images that cannot be
+read are listed beside it, in predictions.skipped.csv. Where images have labels (in a
+list, or class folders), predictions.metrics.json says how right the network is.
+"""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from absl import app, flags
+from tqdm.contrib.logging import logging_redirect_tqdm
+
+from jaxart import classifier, commands, evaluation, prediction, prediction_files
+from jaxart.data import listing
+from jaxart.data.images import RESIZE_RULES
+
+
+def define_flags(values: flags.FlagValues) -> None:
+    """Adds the command's flags: not on import, for other commands have the same."""
+    text, number = flags.DEFINE_string, flags.DEFINE_integer
+    everywhere: dict[str, Any] = {"flag_values": values}
+    at_least_1 = everywhere | {"lower_bound": 1}
+    text("weights", None, "A file of tools/convert_weights.py.", **everywhere)
+    text("workdir", None, "A run of jaxart.main; its best epoch.", **everywhere)
+    text(
+        "images",
+        None,
+        "A folder (searched deep), an image, a list file (`path` or `path label` a "
+        "line), or a CSV file with a column path and maybe label.",
+        **everywhere,
+    )
+    text(
+        "image_root",
+        "",
+        "Where relative paths of a list start; its own folder if empty.",
+        **everywhere,
+    )
+    text("out", None, "The table: .csv, .jsonl or .parquet.", **everywhere)
+    number(
+        "top_k",
+        None,
+        "The best classes of each image, this many; 5 by default, but all of up to "
+        f"{prediction_files.MAX_CLASS_COLUMNS} classes in a .csv file, a column each.",
+        **at_least_1,
+    )
+    number("batch_size", 32, "Images at once; bounds the memory.", **at_least_1)
+    flags.DEFINE_enum(
+        "resize",
+        None,
+        RESIZE_RULES,
+        "How an image becomes square; by default as in the run's training, or "
+        "antialias.",
+        **everywhere,
+    )
+    number("limit", None, "Only the first images, this many.", **at_least_1)
+    number(
+        "num_workers",
+        0,
+        "Processes that load images; 0 uses threads.",
+        lower_bound=0,
+        **everywhere,
+    )
+    text("features", None, "Also write this layer's activations.", **everywhere)
+    flags.DEFINE_bool(
+        "strict", False, "Exit with status 1 if an image was skipped.", **everywhere
+    )
+
+
+def main(argv: list[str], values: flags.FlagValues = flags.FLAGS) -> int:
+    """Runs what the flags describe; returns the exit status."""
+    if len(argv) > 1:
+        raise app.UsageError(f"unknown arguments: {' '.join(argv[1:])}")
+    for name in ("images", "out"):
+        if not values[name].value:
+            raise app.UsageError(f"--{name} is missing")
+    out = Path(values.out)
+    with logging_redirect_tqdm([commands.set_up_logging()]):
+        try:
+            prediction_files.find_format(out)  # a mistake shows before all else
+            found = listing.read(values.images, values.image_root)
+            network = classifier.load(values.weights, values.workdir)
+            prediction.check_outputs(out, Path(values.images), values.features)
+            outcome = prediction.predict_images(
+                network,
+                found.first(values.limit),
+                out,
+                top_k=values.top_k,
+                batch_size=values.batch_size,
+                resize=values.resize or network.resize or "antialias",
+                num_workers=values.num_workers,
+                features=values.features,
+            )
+        except (ValueError, OSError) as error:
+            sys.exit(f"jaxart: {error}")
+        except KeyboardInterrupt:
+            print("\njaxart: stopped; nothing is written", file=sys.stderr)
+            return 130
+    print(f"{outcome.num_images} images: {out}")
+    if outcome.num_skipped:
+        skipped = prediction.sibling(out, "skipped.csv")
+        print(f"{outcome.num_skipped} skipped: see {skipped}")
+    if outcome.metrics:
+        print(evaluation.table(outcome.metrics))
+    return int(values.strict and outcome.num_skipped > 0)
+
+
+if __name__ == "__main__":
+    define_flags(flags.FLAGS)
+    app.run(main)

@@ -1,0 +1,554 @@
+"""Predictions of whole lists: the tables, the metrics, the features, the command."""
+
+import csv
+import functools
+import json
+import logging
+import math
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+from absl import app, flags
+from absl import logging as absl_logging
+from PIL import Image
+
+from jaxart import evaluation, predict, prediction, prediction_files, results, steps
+from jaxart.classifier import Classifier
+from jaxart.data import examples, listing, pipeline
+from jaxart.models import MODELS
+from jaxart.prediction_files import Predictions
+from tests import runs
+
+CLASSES = ("red fox", "owl", "Teddy", "sphynx")
+NUM_IMAGES = 11  # of which b/5.png is none
+BROKEN = "b/5.png"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def compile_once():
+    """Keeps the compiled steps: the same small networks run again and again."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(prediction, "make_step", functools.cache(prediction.make_step))
+        yield
+
+
+def tiny_network(class_names):
+    model = runs.TinyNet(num_classes=len(class_names), hidden=(6,))
+    return Classifier(model, runs.random_params(model), class_names, "antialias")
+
+
+@pytest.fixture(scope="module")
+def tiny():
+    return tiny_network(CLASSES)
+
+
+@pytest.fixture(scope="module")
+def wide():
+    """More classes than a CSV file has columns for."""
+    return tiny_network(tuple(f"class {i}" for i in range(40)))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Eleven pictures in two folders; one is broken, in the middle of a batch."""
+    root = tmp_path_factory.mktemp("pictures")
+    rng = np.random.default_rng(0)
+    for i in range(NUM_IMAGES):
+        path = root / "ab"[i % 2] / f"{i}.png"
+        path.parent.mkdir(exist_ok=True)
+        blocks = Image.fromarray(rng.integers(0, 256, (4, 5, 3), np.uint8))
+        blocks.resize((20 + i, 12 + i), Image.Resampling.NEAREST).save(path)
+    (root / BROKEN).write_bytes(b"no picture")
+    return root
+
+
+@pytest.fixture(scope="module")
+def listed(folder):
+    """The pictures as a list: labels are names and indices, and one has none."""
+    labels = ("owl", "1", "0", "sphynx", "", "owl", "Teddy", "0", "3", "2", "owl")
+    lines = [f"{'ab'[i % 2]}/{i}.png {label}" for i, label in enumerate(labels)]
+    path = folder / "list.txt"
+    path.write_text("\n".join(lines))
+    return path
+
+
+def direct(network, folder, names, **layers):
+    """The network's own answer, computed at once."""
+    paths = [folder / name for name in names]
+    files = pipeline.ImageFiles(paths, "antialias", network.model.preprocessing)
+    images = jax.device_put(files[np.arange(len(paths))])
+    apply = jax.jit(functools.partial(network.model.apply, **layers))
+    return np.asarray(apply({"params": network.params}, images))
+
+
+def predict_all(network, source, out, **settings):
+    settings = {"batch_size": 4, "resize": "antialias"} | settings
+    return prediction.predict_images(network, listing.read(source), out, **settings)
+
+
+def read_csv(path):
+    with open(path, newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def softmax(logits):
+    exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return exponentials / exponentials.sum(axis=1, keepdims=True)
+
+
+def test_csv_holds_every_class_where_they_are_few(tiny, folder, listed, tmp_path):
+    out = tmp_path / "new" / "table.csv"
+    assert predict_all(tiny, listed, out)[:2] == (NUM_IMAGES - 1, 1)
+    rows = read_csv(out)
+    assert list(rows[0]) == ["path", "label", "predicted", *CLASSES]
+    names = [row["path"] for row in rows]
+    assert names == [n for n in listing.read(listed).names if n != BROKEN]
+    probabilities = np.array([[float(row[name]) for name in CLASSES] for row in rows])
+    expected = softmax(direct(tiny, folder, names))
+    np.testing.assert_allclose(probabilities, expected, rtol=2e-5)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-5)
+    assert [row["predicted"] for row in rows] == [
+        CLASSES[i] for i in expected.argmax(axis=1)
+    ]
+    assert [row["label"] for row in rows] == [
+        *("owl", "owl", "red fox", "sphynx", ""),
+        *("Teddy", "red fox", "sphynx", "Teddy", "owl"),
+    ]
+
+
+@pytest.mark.parametrize("top_k", [None, 3, 100])
+def test_csv_holds_the_best_where_classes_are_many(wide, folder, tmp_path, top_k):
+    predict_all(wide, folder, tmp_path / "table.csv", top_k=top_k)
+    rows = read_csv(tmp_path / "table.csv")
+    k = {None: 5, 3: 3, 100: 40}[top_k]
+    assert len(rows[0]) == 2 + 2 * k
+    assert "label" not in rows[0]  # the folders a and b are no classes
+    expected = softmax(direct(wide, folder, [row["path"] for row in rows]))
+    for row, probabilities in zip(rows, expected, strict=True):
+        best = np.argsort(-probabilities)[:k]
+        assert row["predicted"] == row["top_1"]
+        for rank, index in enumerate(best, start=1):
+            assert row[f"top_{rank}"] == f"class {index}"
+            assert float(row[f"probability_{rank}"]) == pytest.approx(
+                probabilities[index], rel=2e-5
+            )
+    assert not (tmp_path / "table.metrics.json").exists()
+
+
+def test_csv_is_ranked_where_top_k_is_given(tiny, folder, tmp_path):
+    predict_all(tiny, folder, tmp_path / "table.csv", top_k=2)
+    assert list(read_csv(tmp_path / "table.csv")[0]) == [
+        *("path", "predicted", "top_1", "probability_1", "top_2", "probability_2")
+    ]
+
+
+def test_jsonl_holds_indices_names_logits_and_probabilities(wide, folder, tmp_path):
+    (tmp_path / "list.csv").write_text(
+        f"path,label\n{folder / 'a/0.png'},class 7\n{folder / 'b/1.png'},\n"
+    )
+    predict_all(wide, tmp_path / "list.csv", tmp_path / "table.jsonl", top_k=7)
+    lines = (tmp_path / "table.jsonl").read_text().splitlines()
+    first, second = map(json.loads, lines)
+    assert first["label"] == "class 7"
+    assert list(second) == ["path", "top"]
+    logits = direct(wide, folder, [first["path"], second["path"]])
+    for line, row, chances in zip(
+        (first, second), logits, softmax(logits), strict=True
+    ):
+        best = np.argsort(-row)[:7].tolist()
+        assert [top["index"] for top in line["top"]] == best
+        assert [top["name"] for top in line["top"]] == [f"class {i}" for i in best]
+        found = np.array([[top["logit"], top["probability"]] for top in line["top"]])
+        expected = np.stack([row[best], chances[best]], axis=1)
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
+
+
+def test_parquet_holds_lists(tiny, folder, listed, tmp_path):
+    parquet = pytest.importorskip("pyarrow.parquet")
+    predict_all(tiny, listed, tmp_path / "table.parquet", top_k=2)
+    table = parquet.read_table(tmp_path / "table.parquet")
+    assert table.column_names == [
+        *("path", "label", "top_index", "top_name", "top_logit", "top_probability")
+    ]
+    types = [
+        str(field.type.value_type) for field in table.schema if field.name[3] == "_"
+    ]
+    assert types == ["int32", "string", "float", "float"]
+    columns = table.to_pydict()
+    assert columns["label"][:5] == ["owl", "owl", "red fox", "sphynx", None]
+    logits = direct(tiny, folder, columns["path"])
+    best = np.argsort(-logits, axis=1)[:, :2]
+    np.testing.assert_array_equal(columns["top_index"], best)
+    assert columns["top_name"] == [[CLASSES[i] for i in row] for row in best]
+    for column, values in (
+        ("top_logit", logits),
+        ("top_probability", softmax(logits)),
+    ):
+        expected = np.take_along_axis(values, best, axis=1)
+        np.testing.assert_allclose(columns[column], expected, rtol=1e-4, atol=1e-6)
+
+
+def test_missing_pyarrow_is_named_before_anything_runs(
+    tiny, folder, tmp_path, monkeypatch
+):
+    monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
+    with pytest.raises(prediction_files.FormatError, match="pip install pyarrow"):
+        predict_all(tiny, folder, tmp_path / "table.parquet")
+    assert not list(tmp_path.iterdir())
+
+
+def test_batch_sizes_change_nothing(tiny, folder, listed, tmp_path):
+    reports, tables = [], []
+    for batch_size in (1, 3, 32):
+        out = tmp_path / f"{batch_size}.csv"
+        outcome = predict_all(tiny, listed, out, batch_size=batch_size)
+        reports.append(outcome.metrics)
+        tables.append(read_csv(out))
+    for report, table in zip(reports, tables, strict=True):
+        assert report["confusion"] == reports[0]["confusion"]
+        assert report["log_loss"] == pytest.approx(reports[0]["log_loss"], rel=1e-5)
+        for row, first in zip(table, tables[0], strict=True):
+            assert row["path"] == first["path"]
+            for name in CLASSES:
+                assert float(row[name]) == pytest.approx(float(first[name]), rel=2e-5)
+
+
+def test_the_network_is_traced_once(tiny, listed):
+    found = listing.read(listed)
+    paths = [found.root / name for name in found.names]
+    files = pipeline.ImageFiles(paths, "antialias", tiny.model.preprocessing)
+    step = prediction.make_step(tiny.model, 2, None)
+    scores, reasons = prediction.run(  # 11 images: three batches, the last is ragged
+        step,
+        tiny.params,
+        files,
+        evaluation.find_labels(found, tiny),
+        batch_size=4,
+        num_workers=0,
+        feature_path=None,
+    )
+    assert step._cache_size() == 1
+    assert [values.shape for values in scores] == [(10, 2), (10, 2), (10, 2), (10,)]
+    assert [i for i, reason in enumerate(reasons) if reason] == [5]
+
+
+@pytest.mark.parametrize("layer", ["conv1", "pool5", "relu6", "fc8"])
+def test_features_are_the_layers_activations(tiny, folder, listed, tmp_path, layer):
+    outcome = predict_all(tiny, listed, tmp_path / "table.csv", features=layer)
+    rows = read_csv(tmp_path / f"table.{layer}.csv")
+    assert [int(row["row"]) for row in rows] == list(range(NUM_IMAGES - 1))
+    names = [row["path"] for row in rows]
+    assert names == [n for n in listing.read(listed).names if n != BROKEN]
+    found = np.load(tmp_path / f"table.{layer}.npy", mmap_mode="r")
+    assert found.dtype == np.float32
+    expected = direct(tiny, folder, names, upto=layer)
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
+    # The table beside it is the same as without them.
+    predict_all(tiny, listed, tmp_path / "plain.csv")
+    for row, plain in zip(
+        read_csv(tmp_path / "table.csv"), read_csv(tmp_path / "plain.csv"), strict=True
+    ):
+        for name in CLASSES:
+            assert float(row[name]) == pytest.approx(float(plain[name]), rel=2e-5)
+    assert outcome.num_skipped == 1
+
+
+@pytest.mark.parametrize("num_rows", [1, 9, 10, 12345])
+def test_a_growing_npy_is_numpys(tmp_path, num_rows):
+    values = np.arange(num_rows * 6, dtype=np.float32).reshape(num_rows, 2, 3)
+    with prediction_files.growing_npy(tmp_path / "grown.npy") as append:
+        for start in range(0, num_rows, 1000):
+            append(values[start : start + 1000])
+    np.save(tmp_path / "saved.npy", values)
+    saved = (tmp_path / "saved.npy").read_bytes()
+    assert (tmp_path / "grown.npy").read_bytes() == saved
+
+
+def test_a_runs_own_validation_is_reproduced(folder, tmp_path):
+    network = tiny_network(("a", "b"))._replace(resize="tf1_bilinear")
+    names = [name for name in listing.read(folder).names if name != BROKEN]
+    path = folder / "val.txt"  # labels are indices, as in the run's lists
+    path.write_text("\n".join(f"{name} {'ab'.index(name[0])}" for name in names))
+    # What jaxart.train does after its last epoch.
+    val = examples.read(path, num_classes=2, class_names=network.class_names)
+    files = pipeline.ImageFiles(val.paths, network.resize, network.model.preprocessing)
+    batches = pipeline.batches(files, val.labels, np.arange(len(names)), batch_size=4)
+    eval_step = steps.make_eval_step(
+        lambda params, x: network.model.apply({"params": params}, x)
+    )
+    metrics, probabilities = steps.evaluate(eval_step, network.params, batches)
+    results.write_predictions(
+        tmp_path / "run.csv", val.names, val.labels, probabilities, val.class_names
+    )
+
+    for source in (path, folder):  # class folders say the same
+        found = predict_all(
+            network, source, tmp_path / "table.csv", resize=network.resize
+        ).metrics
+        assert found["accuracy"] == pytest.approx(metrics["accuracy"], abs=1e-7)
+        assert found["log_loss"] == pytest.approx(metrics["loss"], rel=1e-5)
+        assert found["confusion"] == metrics["confusion"].tolist()
+        table, of_run = (
+            sorted(read_csv(tmp_path / name), key=lambda row: row["path"])
+            for name in ("table.csv", "run.csv")
+        )
+        for row, other in zip(table, of_run, strict=True):
+            assert list(row) == list(other)
+            assert [row[key] for key in ("path", "label", "predicted")] == [
+                other[key] for key in ("path", "label", "predicted")
+            ]
+            for name in ("a", "b"):
+                assert float(row[name]) == pytest.approx(float(other[name]), rel=2e-5)
+
+
+def made_up():
+    """Six images of three classes out of seven; the last has no label."""
+    indices = np.array(
+        [
+            [0, 1, 2, 3, 4],  # right
+            [0, 1, 2, 3, 4],  # label 1: near
+            [1, 0, 2, 3, 4],  # right
+            [1, 0, 2, 3, 4],  # label 5: not among the best five
+            [0, 2, 1, 3, 4],  # right
+            [6, 5, 4, 3, 2],
+        ],
+        np.int32,
+    )
+    top = np.array([0.9, 0.6, 0.61, 0.3, 0.62, 0.5], np.float32)
+    probabilities = np.tile(top[:, None] / 100, 5)
+    probabilities[:, 0] = top
+    labels = np.array([0, 1, 1, 5, 0, prediction_files.UNKNOWN], np.int32)
+    losses = np.array([0.5, 1.5, 1.0, 4.0, 0.25, np.nan], np.float32)
+    names = [f"{i}.png" for i in range(6)]
+    return Predictions(
+        names, labels, indices, np.zeros((6, 5), np.float32), probabilities, losses
+    )
+
+
+def test_metrics_are_as_computed_by_hand():
+    report = evaluation.evaluate(made_up(), tuple("ABCDEFG"))
+    assert report["count"] == 5
+    assert report["accuracy"] == 3 / 5
+    # Wilson: (p + z^2 / 2n -+ z sqrt(p q / n + z^2 / 4 n^2)) / (1 + z^2 / n)
+    z, n, p = 1.959963984540054, 5, 0.6
+    reach = z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
+    for found, sign in zip(report["accuracy_ci95"], (-1, 1), strict=True):
+        expected = (p + z * z / (2 * n) + sign * reach) / (1 + z * z / n)
+        assert found == pytest.approx(expected, rel=1e-12)
+    assert report["top_5_accuracy"] == 4 / 5
+    assert report["log_loss"] == pytest.approx(7.25 / 5)
+    assert report["classes"] == ["A", "B", "F"]
+    assert report["confusion"] == [[2, 0, 0], [1, 1, 0], [0, 1, 0]]
+    assert report["per_class"]["A"] == pytest.approx(
+        {"precision": 2 / 3, "recall": 1, "f1": 0.8, "support": 2}
+    )
+    assert report["per_class"]["B"] == pytest.approx(
+        {"precision": 1 / 2, "recall": 1 / 2, "f1": 1 / 2, "support": 2}
+    )
+    assert report["per_class"]["F"] == pytest.approx(
+        {"precision": 0, "recall": 0, "f1": 0, "support": 1}
+    )
+    # Bins of 1/15: 0.6 is the upper end of bin 8; 0.61 and 0.62 lie in bin 9.
+    calibration = report["calibration"]
+    filled = {i: b for i, b in enumerate(calibration["bins"]) if b["count"]}
+    assert len(calibration["bins"]) == 15
+    assert {i: b["count"] for i, b in filled.items()} == {4: 1, 9: 3, 13: 1}
+    assert filled[9]["confidence"] == pytest.approx((0.6 + 0.61 + 0.62) / 3)
+    assert filled[9]["accuracy"] == pytest.approx(2 / 3)
+    expected = (0.3 + abs(1.83 - 2) + 0.1) / 5
+    assert calibration["expected_calibration_error"] == pytest.approx(expected)
+    json.dumps(report, allow_nan=False)
+    table = evaluation.table(report).splitlines()
+    assert table[0].startswith("accuracy 0.6000 (95 % interval 0.2307 to 0.8824)")
+    assert table[1] == "top-5 accuracy 0.8000"
+    assert table[-3].split() == ["A", "0.667", "1.000", "0.800", "2"]
+
+
+def test_calibration_at_the_edges_and_in_the_corner_cases():
+    perfect = evaluation.calibrate(np.ones(4), np.ones(4, bool))
+    assert perfect["expected_calibration_error"] == 0
+    assert perfect["bins"][14]["count"] == 4
+    assert perfect["bins"][0]["accuracy"] is None
+    # A bin's upper end belongs to it, its lower end to the one below.
+    at_edge = evaluation.calibrate(np.array([1 / 15]), np.array([False]))
+    assert at_edge["bins"][0]["count"] == 1
+    assert at_edge["expected_calibration_error"] == pytest.approx(1 / 15)
+
+
+def test_without_labels_there_are_no_metrics():
+    found = made_up()
+    found = found._replace(labels=np.full_like(found.labels, prediction_files.UNKNOWN))
+    assert evaluation.evaluate(found, tuple("ABCDEFG")) is None
+
+
+def test_labels_that_are_no_classes_are_said_to_be(tiny, caplog):
+    found = listing.Listing(Path(), tuple("abcde"), ("owl", "mouse", "2", "mouse", ""))
+    with caplog.at_level(logging.WARNING):
+        labels = evaluation.find_labels(found, tiny)
+    assert labels.tolist() == [1, -1, 2, -1, -1]
+    assert "no classes, and not counted: those of 2 images" in caplog.text
+    assert "no class is called 'mouse'" in caplog.text
+
+
+def test_older_metrics_do_not_stay_beside_a_table_without(
+    tiny, folder, listed, tmp_path
+):
+    predict_all(tiny, listed, tmp_path / "table.csv")
+    assert (tmp_path / "table.metrics.json").is_file()
+    predict_all(tiny, folder, tmp_path / "table.csv")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        *("table.csv", "table.skipped.csv")
+    ]
+
+
+def test_a_failed_run_leaves_what_was_there(tiny, listed, tmp_path, monkeypatch):
+    (tmp_path / "table.csv").write_text("earlier")
+
+    def fail(*arguments):
+        raise OSError("the disk is full")
+
+    monkeypatch.setattr(results, "write_json", fail)  # the last of the files
+    with pytest.raises(OSError, match="the disk is full"):
+        predict_all(tiny, listed, tmp_path / "table.csv", features="pool5")
+    assert [path.name for path in tmp_path.iterdir()] == ["table.csv"]
+    assert (tmp_path / "table.csv").read_text() == "earlier"
+
+
+# The command line.
+
+
+@pytest.fixture(scope="module")
+def tiny_run(tmp_path_factory, tiny):
+    workdir = tmp_path_factory.mktemp("tiny") / "run"
+    runs.write(workdir, tiny.model, tiny.params, CLASSES, tiny.resize)
+    return workdir
+
+
+@pytest.fixture
+def command(monkeypatch, capsys):
+    """Runs the command line in this process: (status, stdout, stderr)."""
+    monkeypatch.setitem(MODELS, "tinynet", runs.TinyNet)
+    log = logging.getLogger("jaxart")
+    before = log.level, log.propagate, list(log.handlers)
+    verbosity = absl_logging.get_verbosity()
+    values = flags.FlagValues()
+    predict.define_flags(values)
+
+    def run(*arguments):
+        capsys.readouterr()
+        try:
+            rest = values(["jaxart", *map(str, arguments)])
+            status, said = predict.main(rest, values), ""
+        except SystemExit as stop:
+            status, said = 1, str(stop.code)
+        except (app.UsageError, flags.Error) as error:  # absl prints it below the help
+            status, said = 1, str(error)
+        printed = capsys.readouterr()
+        return status, printed.out, printed.err + said
+
+    yield run
+    log.level, log.propagate, log.handlers[:] = before
+    absl_logging.set_verbosity(verbosity)
+
+
+@pytest.mark.parametrize("strict", [False, True])
+def test_the_command_predicts_and_says_how_right_it_is(
+    command, tiny_run, listed, tmp_path, strict
+):
+    out = tmp_path / "table.csv"
+    status, stdout, stderr = command(
+        *(f"--workdir={tiny_run}", f"--images={listed}", f"--out={out}"),
+        *("--features=pool5", "--batch_size=4", f"--strict={strict}"),
+    )
+    assert status == int(strict), stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        *("table.csv", "table.metrics.json", "table.pool5.csv", "table.pool5.npy"),
+        "table.skipped.csv",
+    ]
+    assert read_csv(tmp_path / "table.skipped.csv") == [
+        {"path": BROKEN, "reason": "not an image that Pillow reads"}
+    ]
+    metrics = json.loads((tmp_path / "table.metrics.json").read_text())
+    assert metrics["count"] == 9  # of 11: one is no image, one has no label
+    rows = read_csv(out)
+    num_right = sum(row["label"] == row["predicted"] for row in rows)
+    assert metrics["accuracy"] == pytest.approx(num_right / 9)
+    assert (
+        f"10 images: {out}\n1 skipped: see {tmp_path / 'table.skipped.csv'}" in stdout
+    )
+    assert f"accuracy {num_right / 9:.4f} (95 % interval" in stdout
+    assert "predicting" in stderr  # the progress bar
+
+
+def test_the_command_stops_at_limit(command, tiny_run, folder, tmp_path):
+    status, stdout, _ = command(
+        *(f"--workdir={tiny_run}", f"--images={folder}", "--limit=2", "--strict"),
+        f"--out={tmp_path / 'table.jsonl'}",
+    )
+    assert (status, stdout) == (0, f"2 images: {tmp_path / 'table.jsonl'}\n")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"out": None}, "--out is missing"),
+        ({"images": None}, "--images is missing"),
+        ({"out": "table.xlsx"}, "a file that ends in .csv, .jsonl, .parquet"),
+        ({"features": "fc9"}, "no layer 'fc9'; the layers are conv1, relu1, pool1,"),
+        ({"weights": "w"}, "one of --weights and --workdir says which network"),
+        ({"workdir": None}, "one of --weights and --workdir says which network"),
+        ({"images": "absent"}, "absent: no such folder, image or list file"),
+        ({"workdir": "absent"}, "absent: no run of jaxart.main"),
+        ({"image_root": "absent"}, "none of the 11 images can be read; the first is"),
+        ({"out": "list.txt.csv", "images": "list.txt.csv"}, "would overwrite"),
+        ({"batch_size": 0}, "--batch_size=0"),
+        ({"resize": "zoom"}, "--resize=zoom"),
+    ],
+    ids=lambda value: str(value) if isinstance(value, dict) else "",
+)
+def test_mistakes_are_one_sentence(
+    command, tiny_run, listed, tmp_path, monkeypatch, changes, message
+):
+    monkeypatch.chdir(tmp_path)
+    if "list.txt.csv" in changes.values():
+        (tmp_path / "list.txt.csv").write_text("path\na.png\n")
+    before = sorted(tmp_path.iterdir())
+    given = {"workdir": tiny_run, "images": listed, "out": "table.csv"} | changes
+    status, stdout, stderr = command(
+        *(f"--{name}={value}" for name, value in given.items() if value is not None)
+    )
+    assert status == 1
+    assert message in stderr
+    assert stdout == ""
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_the_command_as_a_user_types_it(folder, tmp_path):
+    model, params = runs.small_alexnet(num_classes=4)
+    runs.write(tmp_path / "run", model, params, CLASSES, "antialias")
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "jaxart.predict", f"--workdir={tmp_path / 'run'}"),
+            *(f"--images={folder / 'a'}", f"--out={tmp_path / 'table.csv'}"),
+            *("--limit=3", "--batch_size=2", "--features=pool5"),
+        ],
+        cwd=Path(__file__).parents[1],
+        env=os.environ | {"JAX_PLATFORMS": "cpu"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == f"3 images: {tmp_path / 'table.csv'}\n"
+    assert "orbax" not in done.stderr
+    # fc8 lies straight on pool5: what is in the one file follows from the other.
+    features = np.load(tmp_path / "table.pool5.npy").reshape(3, -1)
+    head = {name: np.asarray(array) for name, array in params["fc8"].items()}
+    expected = softmax(features @ head["kernel"] + head["bias"])
+    rows = read_csv(tmp_path / "table.csv")
+    probabilities = [[float(row[name]) for name in CLASSES] for row in rows]
+    np.testing.assert_allclose(probabilities, expected, rtol=1e-4)
