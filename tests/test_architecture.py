@@ -85,9 +85,16 @@ ALLOWED = {
     "weights.caffemodel": {"weights.errors"},
     "weights.canonical": {"weights.errors"},
     "weights.channel_order": {"weights.errors"},
+    "weights.keras_h5": {"weights.errors", "weights.vgg16_layout"},
     "weights.merge": {"weights.canonical", "weights.errors"},
     "weights.npz": {"weights.errors", "weights.npy_header"},
     "weights.restricted_pickle": {"weights.errors", "weights.npy_header"},
+    "weights.torch_zip": {"weights.errors", "weights.restricted_pickle"},
+    "weights.torchvision": {
+        *("models.vgg16 weights.errors weights.torch_zip".split()),
+        "weights.vgg16_layout",
+    },
+    "weights.vgg16_layout": {"weights.errors"},
 }
 
 

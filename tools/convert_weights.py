@@ -16,6 +16,12 @@ The sources are not ours to ship. They are public:
   VGG_ILSVRC_16_layers.caffemodel
                             www.robots.ox.ac.uk/~vgg/software/very_deep/caffe/
                             the same, in Caffe's own format; BGR
+  vgg16_weights_tf_dim_ordering_tf_kernels.h5
+                            storage.googleapis.com/tensorflow/keras-applications/vgg16/
+                            the same, from Keras; BGR (needs h5py)
+  model.safetensors         huggingface.co/timm/vgg16.tv_in1k
+                            torchvision's VGG16; RGB and another scale, which are
+                            folded into its first layer
 
 The format is told by the content. Whatever the source's order, the file written is
 BGR. Nothing that a .npy file asks for is run.
@@ -33,7 +39,14 @@ import numpy as np
 
 from jaxart.models import MODELS
 from jaxart.models.alexnet import NORM_ORDERS
-from jaxart.weights import caffe_npy, caffemodel, canonical, npz
+from jaxart.weights import (
+    caffe_npy,
+    caffemodel,
+    canonical,
+    keras_h5,
+    npz,
+    torchvision,
+)
 from jaxart.weights.channel_order import (
     CHANNEL_ORDERS,
     first_layer_channel_check,
@@ -43,8 +56,14 @@ from jaxart.weights.channel_order import (
 from jaxart.weights.errors import WeightsError
 from jaxart.weights.merge import check_fit
 
-# Formats of Caffe's, which are BGR; others do not say.
-CAFFE_FORMATS = {"npy": "a .npy dict", "caffemodel": "a .caffemodel"}
+# Formats whose channel order is known; others do not say. Torchvision's reader has
+# turned it round already.
+KNOWN_ORDERS = {
+    "npy": ("bgr", "a .npy dict is Caffe's own format, and Caffe is BGR"),
+    "caffemodel": ("bgr", "a .caffemodel is Caffe's own format, and Caffe is BGR"),
+    "keras": ("bgr", "Keras' VGG16 is Caffe's, and Caffe is BGR"),
+    "torchvision": ("rgb", "torchvision is RGB"),
+}
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -90,11 +109,13 @@ def convert(
     is_confirmed = first_layer_channel_check(
         flags.src, first["kernel"], first["bias"], source_order
     )
-    first["kernel"] = to_bgr(first["kernel"], source_order)
+    if source_format != "torchvision":
+        first["kernel"] = to_bgr(first["kernel"], source_order)
     if is_confirmed:
         remark = "the first layer is the Oxford VGG16's: its channel order is right"
-    elif source_format in CAFFE_FORMATS:
-        remark = "the channel order follows from the format: Caffe is BGR"
+    elif source_format in KNOWN_ORDERS:
+        reason = KNOWN_ORDERS[source_format][1]
+        remark = f"the channel order follows from the format: {reason}"
     else:
         remark = "the channel order is as stated: these weights are not known ones"
 
@@ -127,7 +148,7 @@ def _parse_flags(argv: list[str] | None) -> argparse.Namespace:
         "--channel-order",
         choices=CHANNEL_ORDERS,
         help="the colour that the source's first layer takes first; "
-        "a .npz needs it, a .npy or .caffemodel is bgr",
+        "a .npz needs it, other formats have one",
     )
     parser.add_argument(
         "--norm-order",
@@ -148,13 +169,17 @@ def _read_source(path: Path) -> tuple[str, dict[str, dict[str, np.ndarray]]]:
         magic = stream.read(6)
     if magic == b"\x93NUMPY":
         return "npy", caffe_npy.read(path)
+    if torchvision.is_torchvision_file(path):
+        return "torchvision", torchvision.read(path)
     if magic.startswith(b"PK\x03\x04"):
         return "npz", npz.read(path)
+    if keras_h5.is_hdf5(path):
+        return "keras", keras_h5.read(path)
     if caffemodel.is_caffemodel(path):
         return "caffemodel", caffemodel.read(path)
     raise WeightsError(
-        f"{path}: neither a .npy, a .npz nor a .caffemodel file (it starts with "
-        f"{magic!r})"
+        f"{path}: no .npy, .npz, .caffemodel, .h5, .safetensors or .pth file (it "
+        f"starts with {magic!r})"
     )
 
 
@@ -171,13 +196,14 @@ def _source_channel_order(
     flags: argparse.Namespace, source_format: str, known: str | None
 ) -> str:
     stated = flags.channel_order
-    if source_format in CAFFE_FORMATS:
-        if stated == "rgb" and known != "rgb":
+    if source_format in KNOWN_ORDERS:
+        order, reason = KNOWN_ORDERS[source_format]
+        if stated not in (None, order) and known != stated:
             raise WeightsError(
-                f"{flags.src}: --channel-order=rgb, but {CAFFE_FORMATS[source_format]} "
-                "is Caffe's own format, and Caffe is BGR: leave the flag out"
+                f"{flags.src}: --channel-order={stated}, but {reason}: leave the flag "
+                "out"
             )
-        return stated or "bgr"
+        return stated or order
     if stated is None:
         raise WeightsError(
             f"{flags.src}: a .npz does not say its channel order: state "

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from jaxart.models import MODELS
 from jaxart.weights import canonical
@@ -107,6 +108,50 @@ def test_a_caffemodel_is_not_rgb(convert, alexnet_convolutions, tmp_path):
     save_caffemodel(tmp_path / "a.caffemodel", alexnet_convolutions)
     result = convert("alexnet", tmp_path / "a.caffemodel", "--channel-order=rgb")
     assert_refused(result, "a .caffemodel is Caffe's own format")
+
+
+def test_a_torchvision_file_is_folded_and_not_flipped_again(convert, tmp_path):
+    params = random_params("vgg16", with_fc=False)
+    # torchvision's places of convolutions among ReLUs and pools.
+    places = (0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28)
+    tensors = {}
+    for place, arrays in zip(places, params.values(), strict=True):
+        kernel = np.ascontiguousarray(arrays["kernel"].transpose(3, 2, 0, 1))
+        tensors[f"features.{place}.weight"] = kernel
+        tensors[f"features.{place}.bias"] = arrays["bias"]
+    src = tmp_path / "model.safetensors"
+    save_file(tensors, src)
+    assert_refused(convert("vgg16", src, "--channel-order=bgr"), "torchvision is RGB")
+    status, printed, error, out = convert("vgg16", src)
+    assert (status, error) == (0, "")
+    assert "torchvision is RGB" in printed
+    found, metadata = canonical.read(out)
+    assert metadata["source_channel_order"] == "rgb"
+    # BGR in 0..255 instead of RGB in 0..1 by a deviation: blue first, smaller kernels.
+    kernel = params["conv1_1"]["kernel"][:, :, ::-1]
+    deviation = 255 * np.array([0.225, 0.224, 0.229])[:, None]
+    np.testing.assert_allclose(
+        found["conv1_1"]["kernel"], kernel / deviation, rtol=1e-6
+    )
+    np.testing.assert_array_equal(
+        found["conv5_3"]["kernel"], params["conv5_3"]["kernel"]
+    )
+
+
+def test_a_keras_file_is_told_by_its_content(convert, tmp_path):
+    h5py = pytest.importorskip("h5py", reason="Keras' files are HDF5")
+    params = random_params("vgg16", with_fc=False)
+    src = tmp_path / "notop"
+    with h5py.File(src, "w") as file:
+        for layer, arrays in params.items():
+            block, number = layer.removeprefix("conv").split("_")
+            name = f"block{block}_conv{number}"
+            file[f"{name}/{name}_W_1:0"] = arrays["kernel"]
+            file[f"{name}/{name}_b_1:0"] = arrays["bias"]
+    status, printed, error, out = convert("vgg16", src)
+    assert (status, error) == (0, "")
+    assert "Keras' VGG16 is Caffe's" in printed
+    jax.tree.map(np.testing.assert_array_equal, canonical.read(out)[0], params)
 
 
 def test_alexnet_whole(convert, tmp_path):
@@ -266,7 +311,7 @@ def test_a_hostile_file_is_one_line(convert, tmp_path):
 
 def test_files_of_other_kinds(convert, tmp_path):
     (tmp_path / "a.npy").write_bytes(b"\x80\x02}.")
-    assert_refused(convert("alexnet", tmp_path / "a.npy"), "neither a .npy, a .npz nor a .caffemodel")
+    assert_refused(convert("alexnet", tmp_path / "a.npy"), "no .npy, .npz, .caffemodel")
     assert_refused(convert("alexnet", tmp_path / "b.npy"), "b.npy", "No such file")
 
 

@@ -1,0 +1,349 @@
+"""Keras' HDF5 layouts read; links, lies and damage in such a file are refused."""
+
+import re
+import sys
+
+import h5py
+import numpy as np
+import pytest
+
+from jaxart.weights import WeightsError, keras_h5
+
+LAYERS = (
+    "conv1_1 conv1_2 conv2_1 conv2_2 conv3_1 conv3_2 conv3_3 conv4_1 conv4_2 conv4_3 "
+    "conv5_1 conv5_2 conv5_3 fc6 fc7 fc8".split()
+)
+
+
+def vgg16(layers=LAYERS):
+    """The parameters of a narrow VGG16 with as many of its layers as asked for."""
+    rng = np.random.default_rng(0)
+    params = {}
+    inputs = 3
+    for number, layer in enumerate(layers):
+        outputs = 2 + number % 3
+        if layer.startswith("conv"):
+            shape = (3, 3, inputs, outputs)
+        else:
+            is_first = not any(name.startswith("fc") for name in params)
+            shape = (49 * inputs if is_first else inputs, outputs)
+        params[layer] = {
+            "kernel": rng.normal(size=shape).astype(np.float32),
+            "bias": rng.normal(size=outputs).astype(np.float32),
+        }
+        inputs = outputs
+    return params
+
+
+def keras_name(layer: str) -> str:
+    dense = {"fc6": "fc1", "fc7": "fc2", "fc8": "predictions"}
+    return dense.get(layer) or re.sub(r"conv(\d)_(\d)", r"block\1_conv\2", layer)
+
+
+def class_name(layer: str, params) -> str:
+    """What Keras 3 calls a layer: its class, numbered from the second one on."""
+    kind = "conv" if layer.startswith("conv") else "fc"
+    number = [name for name in params if name.startswith(kind)].index(layer)
+    return {"conv": "conv2d", "fc": "dense"}[kind] + (f"_{number}" if number else "")
+
+
+# layout -> the paths of a layer's kernel and bias.
+LAYOUTS = {
+    "keras 1": lambda n, c: (f"{n}/{n}_W_1:0", f"{n}/{n}_b_1:0"),
+    "keras 2": lambda n, c: (f"{n}/{n}/kernel:0", f"{n}/{n}/bias:0"),
+    "keras 2, renamed": lambda n, c: (f"{n}/{n}_7/kernel:0", f"{n}/{n}_7/bias:0"),
+    "keras 2 model": lambda n, c: (
+        f"model_weights/{n}/{n}/kernel:0",
+        f"model_weights/{n}/{n}/bias:0",
+    ),
+    "keras 3 model": lambda n, c: (
+        f"model_weights/{n}/{n}/kernel",
+        f"model_weights/{n}/{n}/bias",
+    ),
+    "nested": lambda n, c: (f"vgg16/{n}/kernel:0", f"vgg16/{n}/bias:0"),
+    "keras 3": lambda n, c: (f"layers/{c}/vars/0", f"layers/{c}/vars/1"),
+    "keras 3, own names": lambda n, c: (f"layers/{n}/vars/0", f"layers/{n}/vars/1"),
+    "keras 2.12": lambda n, c: (
+        f"_layer_checkpoint_dependencies/{c}/vars/0",
+        f"_layer_checkpoint_dependencies/{c}/vars/1",
+    ),
+    "other names": lambda n, c: (f"{c}/{c}/kernel:0", f"{c}/{c}/bias:0"),
+}
+
+
+def write(path, params, layout="keras 2", **options):
+    """Writes a file as Keras does, with the layers that have no weights."""
+    with h5py.File(path, "w") as file:
+        for layer, arrays in params.items():
+            paths = LAYOUTS[layout](keras_name(layer), class_name(layer, params))
+            for name, array in zip(paths, arrays.values(), strict=True):
+                file.create_dataset(name, data=array, **options)
+        top = next((file[n] for n in ("model_weights", "layers") if n in file), file)
+        top.create_group("block1_pool")
+        top.attrs["layer_names"] = [keras_name(layer).encode() for layer in params]
+        if top is not file:
+            file.create_group("optimizer_weights/Adam").create_dataset("m:0", data=1)
+    return path
+
+
+@pytest.fixture
+def file(tmp_path):
+    """A sound file, open to be changed."""
+    with h5py.File(write(tmp_path / "a.h5", vgg16()), "a") as file:
+        yield file
+
+
+def assert_refused(file, message):
+    file.flush()
+    path = file.filename
+    file.close()
+    with pytest.raises(WeightsError, match=rf"a\.h5: .*{message}"):
+        keras_h5.read(path)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize(
+    "layers", [LAYERS, LAYERS[:13], [*LAYERS[:13], "fc8"]], ids=["16", "13", "14"]
+)
+def test_reads_the_layouts(tmp_path, assert_params_equal, layout, layers):
+    params = vgg16(layers)
+    path = write(tmp_path / "a.h5", params, layout)
+    assert keras_h5.is_hdf5(path)
+    assert_params_equal(keras_h5.read(path), params)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"chunks": True},
+        {"dtype": ">f4"},
+        {"dtype": "f8"},
+    ],
+    ids=str,
+)
+def test_reads_what_hdf5_can_do_to_an_array(tmp_path, assert_params_equal, options):
+    params = vgg16()
+    path = write(tmp_path / "a.h5", params, **options)
+    assert_params_equal(keras_h5.read(path), params)
+
+
+def test_layers_by_name_need_not_be_all(tmp_path, assert_params_equal):
+    params = vgg16(LAYERS[:15])
+    path = write(tmp_path / "a.h5", params)
+    assert_params_equal(keras_h5.read(path), params)
+
+
+def test_order_is_that_of_the_numbers(tmp_path, assert_params_equal):
+    """The numbers go on where another network was built in the same session."""
+    params = vgg16()
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        for number, arrays in enumerate(params.values(), start=5):
+            kind = "conv2d" if arrays["kernel"].ndim == 4 else "dense"
+            for index, array in enumerate(arrays.values()):
+                file[f"layers/{kind}_{number}/vars/{index}"] = array
+    assert_params_equal(keras_h5.read(tmp_path / "a.h5"), params)
+
+
+@pytest.mark.parametrize(
+    ("layers", "message"),
+    [
+        (LAYERS[:12], "12 convolutions and 0 fully"),
+        (LAYERS[:15], "13 convolutions and 2 fully"),
+        ([*LAYERS[:13], "conv5_4"], "14 convolutions"),
+    ],
+)
+def test_other_counts_are_other_networks(tmp_path, layers, message):
+    path = write(tmp_path / "a.h5", vgg16(layers), "keras 3")
+    with pytest.raises(WeightsError, match=message):
+        keras_h5.read(path)
+
+
+def test_refuses_other_networks_by_name(tmp_path):
+    path = write(tmp_path / "a.h5", vgg16([*LAYERS[:13], "conv5_4"]))
+    with pytest.raises(WeightsError, match="'block5_conv4', which Keras' VGG16"):
+        keras_h5.read(path)
+    path = write(tmp_path / "b.h5", vgg16(LAYERS[:9]))
+    with pytest.raises(WeightsError, match="lacks VGG16's conv4_3, conv5_1"):
+        keras_h5.read(path)
+
+
+def test_refuses_kernels_of_another_order(tmp_path):
+    params = vgg16()
+    for arrays in params.values():
+        arrays["kernel"] = arrays["kernel"].T.copy()
+    path = write(tmp_path / "a.h5", params)
+    with pytest.raises(WeightsError, match=r"conv1_1 has a kernel.*\(3, 3, 3, outp"):
+        keras_h5.read(path)
+
+
+def test_refuses_names_without_an_order(tmp_path):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        for number, arrays in enumerate(vgg16().values()):
+            for index, array in enumerate(arrays.values()):
+                file[f"layers/{'ab'[number % 2]}_{number}/vars/{index}"] = array
+    with pytest.raises(WeightsError, match="neither Keras' for VGG16 nor numbered"):
+        keras_h5.read(tmp_path / "a.h5")
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        h5py.ExternalLink("other.h5", "/kernel"),
+        h5py.ExternalLink("/etc/passwd", "/"),
+        h5py.SoftLink("/block1_conv2"),
+        h5py.SoftLink("/nowhere"),
+    ],
+    ids=repr,
+)
+@pytest.mark.parametrize(
+    "place", ["fc1/fc1/kernel:0", "fc1", "model_weights", "layers", "more"]
+)
+def test_refuses_links(file, tmp_path, link, place):
+    with h5py.File(tmp_path / "other.h5", "w") as other:
+        other["kernel"] = file["fc1/fc1/kernel:0"][()]
+    if place in file:
+        del file[place]
+    file[place] = link
+    assert_refused(file, "is a link to elsewhere")
+
+
+def test_refuses_arrays_in_other_files(file, tmp_path):
+    shape = file["fc2/fc2/kernel:0"].shape
+    del file["fc2/fc2/kernel:0"]
+    (tmp_path / "raw").write_bytes(bytes(4096))
+    file.create_dataset(
+        "fc2/fc2/kernel:0", shape, "f4", external=[(tmp_path / "raw", 0, 4096)]
+    )
+    assert_refused(file, "kernel of 'fc2' is not stored as an array in this file")
+
+
+def test_refuses_virtual_arrays(file):
+    shape = file["fc2/fc2/kernel:0"].shape
+    del file["fc2/fc2/kernel:0"]
+    layout = h5py.VirtualLayout(shape, "f4")
+    layout[:] = h5py.VirtualSource("other.h5", "kernel", shape)
+    file.create_virtual_dataset("fc2/fc2/kernel:0", layout)
+    assert_refused(file, "kernel of 'fc2' is not stored as an array in this file")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"shape": (10**9, 10**9), "chunks": (10, 10)},
+        {"shape": (10**9, 10**9)},
+        {"shape": (2, 2), "chunks": (2**14, 2**14), "maxshape": (None, None)},
+        {"shape": (100, 100)},
+    ],
+    ids=str,
+)
+def test_refuses_arrays_larger_than_the_file(file, options):
+    del file["fc1/fc1/kernel:0"]
+    file.create_dataset("fc1/fc1/kernel:0", dtype="f4", **options)
+    assert_refused(file, r"kernel of 'fc1' says shape .* but has 0 in the file")
+
+
+@pytest.mark.parametrize(
+    "array", [np.arange(3), np.array([b"a"]), np.ones(3, "c8"), np.ones(2, "f4,f4")]
+)
+def test_refuses_arrays_of_other_things(file, array):
+    del file["fc1/fc1/bias:0"]
+    file["fc1/fc1/bias:0"] = array
+    assert_refused(file, "bias of 'fc1' is of .*, not of floats")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"compression": "gzip"}, {"compression": "lzf"}, {"shuffle": True}],
+    ids=str,
+)
+def test_refuses_compression(file, options):
+    """A bomb of gigabytes is a small chunk."""
+    del file["fc1/fc1/bias:0"]
+    file.create_dataset("fc1/fc1/bias:0", (10**9,), "f4", chunks=(10**8,), **options)
+    assert_refused(file, "bias of 'fc1' is compressed")
+
+
+def test_refuses_what_is_no_array(file):
+    del file["fc1/fc1/bias:0"]
+    file["fc1/fc1/bias:0"] = np.dtype("f4")
+    assert_refused(file, "bias of 'fc1' is no array")
+
+
+def test_refuses_an_array_for_the_layers(file):
+    file["layers"] = np.ones(3)
+    assert_refused(file, "has an array where the layers should be")
+
+
+def test_refuses_a_group_within_itself(file):
+    file["block1_pool/again"] = file["block1_pool"]
+    assert_refused(file, "more groups than a network")
+
+
+def test_refuses_many_groups(file):
+    for number in range(5000):
+        file.create_group(f"fc1/{number}")
+    assert_refused(file, "more groups than a network")
+
+
+def test_refuses_one_array_under_many_names(file):
+    del file["fc1/fc1/kernel:0"]
+    file["fc1/fc1/kernel:0"] = np.ones((200, 200), "f4")
+    del file["fc2/fc2/kernel:0"]
+    file["fc2/fc2/kernel:0"] = file["fc1/fc1/kernel:0"]
+    assert_refused(file, "lie over one another")
+
+
+def test_refuses_two_arrays_for_one(file):
+    file["fc1/fc1_2/kernel:0"] = np.ones((2, 2))
+    assert_refused(file, "'fc1' has two arrays kernel")
+
+
+def test_names_an_array_that_is_no_parameter(file):
+    file["fc1/fc1/gamma:0"] = np.ones(3)
+    assert_refused(file, "holds 'fc1/fc1/gamma:0', which is neither")
+
+
+def test_names_a_missing_bias(file):
+    del file["fc1/fc1/bias:0"]
+    assert_refused(file, "fc6 has only one of kernel and bias")
+
+
+def test_says_that_h5py_is_missing(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "h5py", None)
+    (tmp_path / "a.h5").write_bytes(b"\x89HDF\r\n\x1a\n")
+    with pytest.raises(WeightsError, match=r"a\.h5: .*pip install h5py"):
+        keras_h5.read(tmp_path / "a.h5")
+
+
+def test_a_missing_file_is_missing(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        keras_h5.read(tmp_path / "a.h5")
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"\x89HDF\r\n\x1a\n" * 99])
+def test_refuses_files_that_are_no_hdf5(tmp_path, content):
+    path = tmp_path / "a.h5"
+    path.write_bytes(content)
+    assert keras_h5.is_hdf5(path) == (len(content) > 9)
+    with pytest.raises(WeightsError, match=r"a\.h5"):
+        keras_h5.read(path)
+
+
+def test_damage_raises_nothing_else(tmp_path):
+    path = write(tmp_path / "a.h5", vgg16())
+    whole = path.read_bytes()
+    for part in range(64):
+        path.write_bytes(whole[: part * len(whole) // 64])
+        with pytest.raises(WeightsError, match=r"a\.h5"):
+            keras_h5.read(path)
+    rng = np.random.default_rng(0)
+    num_refused = 0
+    for _ in range(200):
+        damaged = bytearray(whole)
+        damaged[rng.integers(len(whole))] ^= 1 << rng.integers(8)
+        path.write_bytes(damaged)
+        try:
+            keras_h5.read(path)
+        except WeightsError:
+            num_refused += 1
+    assert num_refused > 10
