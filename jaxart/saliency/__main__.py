@@ -143,6 +143,8 @@ def main(argv: list[str]) -> int:
 def explain() -> dict[str, Any]:
     """Unpacks the flags and explains the images; returns what run.json holds."""
     method = catalogue.find(METHOD.value)
+    if CHANNEL_RULE.value and not method.channel_rule:
+        raise ValueError(f"{METHOD.value} gives maps: no channel_rule applies")
     out = Path(OUT.value)
     found = listing.read(IMAGES.value, IMAGE_ROOT.value).without(out)
     given = {flag.name: flag.value for flag in SETTINGS if flag.value is not None}

@@ -589,6 +589,10 @@ def test_an_image_listed_under_two_names_is_no_error(tiny, paint, tmp_path):
         ({"percentile": "0"}, "percentile=0.0: above 0 and at most 100"),
         ({"percentile": "101"}, "percentile=101.0: above 0 and at most 100"),
         ({"percentile": "nan"}, "percentile=nan: above 0 and at most 100"),
+        (
+            {"channel_rule": "sum"},
+            "grad_cam gives maps: no channel_rule applies",
+        ),
         # Before run.json is written: --num_samples=5 would be refused afterwards.
         (
             {"method": "smoothgrad", "num_samples": "0"},
