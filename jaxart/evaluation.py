@@ -35,7 +35,7 @@ def find_labels(found: Listing, classifier: Classifier) -> Int32[np.ndarray, " n
     if strange:
         count = sum(found.labels.count(label) for label, _ in strange)
         logger.warning(
-            "Labels that are no classes, and not counted: those of %d images; %s",
+            "Labels that are no classes, and left out: those of %d images; %s",
             count,
             strange[0][1],
         )

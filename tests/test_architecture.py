@@ -50,12 +50,15 @@ ALLOWED = {
         "saliency.pictures",
     },
     "saliency.run": {
+        "evaluation",
+        "prediction_files",
         *("results classifier data.features data.listing data.pipeline".split()),
         *("saliency.catalogue saliency.explain saliency.gallery".split()),
         *("saliency.manifest saliency.options saliency.pictures".split()),
         *("saliency.writing", ""),  # the package, for its version
     },
     "saliency.writing": {
+        "prediction_files",
         *("data.images data.listing saliency.explain saliency.manifest".split()),
         *("saliency.options saliency.pictures saliency.render".split()),
     },

@@ -391,7 +391,7 @@ def test_labels_that_are_no_classes_are_said_to_be(tiny, caplog):
     with caplog.at_level(logging.WARNING):
         labels = evaluation.find_labels(found, tiny)
     assert labels.tolist() == [1, -1, 2, -1, -1]
-    assert "no classes, and not counted: those of 2 images" in caplog.text
+    assert "no classes, and left out: those of 2 images" in caplog.text
     assert "no class is called 'mouse'" in caplog.text
 
 

@@ -18,9 +18,10 @@ from jaxtyping import Int32
 from tqdm import tqdm
 
 import jaxart
-from jaxart import results
+from jaxart import evaluation, results
 from jaxart.classifier import Classifier, ClassifierError
 from jaxart.data import features, listing, pipeline
+from jaxart.prediction_files import UNKNOWN
 from jaxart.saliency import catalogue, explain, gallery, pictures
 from jaxart.saliency.manifest import Manifest
 from jaxart.saliency.options import Options
@@ -63,8 +64,8 @@ def explain_images(
       ValueError: a setting is out of range.
     """
     start = time.perf_counter()
-    labels = find_labels(found, classifier, required=options.target == "label")
-    targets = choose_targets(options.target, labels, classifier)
+    labels = evaluation.find_labels(found, classifier)
+    targets = choose_targets(options.target, found, labels, classifier)
     attribute = catalogue.bind(
         options.method,
         classifier.model,
@@ -145,40 +146,33 @@ def explain_images(
     return report
 
 
-def find_labels(
-    found: listing.Listing, classifier: Classifier, *, required: bool
-) -> list[int | None]:
-    """The class that each image is said to show; None where nothing is said.
-
-    Raises:
-      ClassifierError: labels are required, and one is missing or no class.
-    """
-    labels = []
-    for name, label in zip(found.names, found.labels, strict=True):
-        try:
-            if required and not label:
-                raise ClassifierError("it has no label: give a list with `path label`")
-            labels.append(classifier.class_index(label) if label else None)
-        except ClassifierError as error:
-            if required:
-                raise ClassifierError(f"target=label: {name}: {error}") from None
-            labels.append(None)
-    return labels
-
-
 def choose_targets(
-    target: str, labels: list[int | None], classifier: Classifier
+    target: str,
+    found: listing.Listing,
+    labels: Int32[np.ndarray, " n"],
+    classifier: Classifier,
 ) -> Int32[np.ndarray, " n"]:
     """The class to explain of each image, or `explain.PREDICTED`.
 
     Raises:
-      ClassifierError: `target` is no class.
+      ClassifierError: `target` is no class; or it is 'label', and an image's is missing
+        or no class.
     """
-    if target == "label":
-        return np.array(labels, np.int32)
-    predicted = target == "predicted"
-    index = explain.PREDICTED if predicted else classifier.class_index(target)
-    return np.full(len(labels), index, np.int32)
+    if target == "predicted":
+        return np.full_like(labels, explain.PREDICTED)
+    if target != "label":
+        return np.full_like(labels, classifier.class_index(target))
+    for index in np.flatnonzero(labels == UNKNOWN):
+        where, label = f"target=label: {found.names[index]}", found.labels[index]
+        if not label:
+            raise ClassifierError(
+                f"{where}: it has no label: give a list with `path label`"
+            )
+        try:
+            classifier.class_index(label)
+        except ClassifierError as error:
+            raise ClassifierError(f"{where}: {error}") from None
+    return labels
 
 
 def begin(classifier: Classifier, out: Path, options: Options) -> dict[str, Any]:

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Float32, Int
+from jaxtyping import Float32, Int, Int32
 from tqdm import tqdm
 
 from jaxart.data import images, listing
+from jaxart.prediction_files import UNKNOWN
 from jaxart.saliency import pictures, render
 from jaxart.saliency.explain import Batch, Explained
 from jaxart.saliency.manifest import Manifest, describe
@@ -34,14 +35,14 @@ class Writer:
 
     Attributes:
       found: the images.
-      labels: the class that each is said to show; None where nothing is said.
+      labels: the class that each is said to show, or `UNKNOWN`.
       class_names: what each logit stands for.
       options: what to write.
       out: where to.
     """
 
     found: listing.Listing
-    labels: list[int | None]
+    labels: Int32[np.ndarray, " n"]
     class_names: tuple[str, ...]
     options: Options
     out: Path
@@ -62,7 +63,9 @@ class Writer:
         files = pictures.file_names(name, kinds)
         paths = {kind: self.out / file for kind, file in files.items()}
         try:
-            says = describe(self.class_names, logits, int(target), self.labels[index])
+            label = int(self.labels[index])
+            label = None if label == UNKNOWN else label
+            says = describe(self.class_names, logits, int(target), label)
             limit = render.magnitude(values, options.percentile)
             picture = images.decode(self.found.root / name)
         except (ValueError, FloatingPointError) as error:
