@@ -85,7 +85,7 @@ ALLOWED = {
     "saliency.perturbation": {"saliency.batching", "saliency.scores"},
     "weights": {"weights.errors"},
     "weights.caffe_npy": {"weights.errors", "weights.restricted_pickle"},
-    "weights.caffemodel": {"weights.errors"},
+    "weights.caffemodel": {"weights.errors", "weights.protobuf"},
     "weights.canonical": {"weights.errors"},
     "weights.channel_order": {"weights.errors"},
     "weights.keras_h5": {"weights.errors", "weights.vgg16_layout"},

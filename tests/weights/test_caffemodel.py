@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from cv2 import dnn
 
-from jaxart.weights import WeightsError, caffemodel
+from jaxart.weights import WeightsError, caffemodel, protobuf
 from tests.models import caffe_files
 
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
@@ -356,7 +356,7 @@ def test_refuses_other_files(refuse, content, match):
 
 
 def test_refuses_endless_fields(refuse, monkeypatch):
-    monkeypatch.setattr(caffemodel, "_MAX_FIELDS", 1000)
+    monkeypatch.setattr(protobuf, "_MAX_FIELDS", 1000)
     ones = blob(np.ones((1, 1)), data=lambda _: field(5, bytes(4)) * 2000)
     for content in [
         field(2, b"") * 2000,

@@ -1,0 +1,144 @@
+"""Walks the wire format of protobuf, for files that hold networks.
+
+It is walked here, not by the protobuf runtime: the walk is short, it reads the floats
+in place from a mapped file, where the runtime needs the file and a copy in memory and
+stops at 2 GB, and every size is compared with the file before memory is taken.
+
+Reference: https://protobuf.dev/programming-guides/encoding
+"""
+
+import io
+import mmap
+import re
+from collections.abc import Iterator
+
+import numpy as np
+
+# Wire types.
+VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
+
+# A float that is not packed: it comes after its tag.
+TAGGED_FLOAT = np.dtype([("tag", "u1"), ("value", "<f4")])
+
+# Networks here have hundreds; a large file of tiny ones would be walked for minutes.
+_MAX_FIELDS = 20_000
+_MAX_NAME_BYTES = 1000
+
+
+def map_file(stream: io.BufferedIOBase) -> memoryview:
+    """Maps an open file; the map is closed with the last view of it.
+
+    Raises:
+      ValueError: the file is empty.
+    """
+    return memoryview(mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ))
+
+
+class Walker:
+    """Walks messages of one file, and counts their fields: a hostile file has many.
+
+    Args:
+      unpacked_floats: the number of a field of floats that may come one by one.
+    """
+
+    def __init__(self, unpacked_floats: int):
+        self._num_fields = 0
+        self._float_field = unpacked_floats
+        tag = re.escape(bytes([unpacked_floats << 3 | FIXED32]))
+        self._float_run = re.compile(rb"(?:%b.{4})++" % tag, re.DOTALL)
+
+    def fields(
+        self, message: memoryview, schema: dict[int, tuple[int, ...]]
+    ) -> Iterator[tuple[int, int, int | memoryview]]:
+        """Yields the fields of a schema, each as number, wire type and value.
+
+        Floats that are not packed come as one field, as bytes of `TAGGED_FLOAT`:
+        taken one by one, VGG16's would take minutes.
+
+        Args:
+          message: the message.
+          schema: the numbers of the fields to yield, each with its wire types.
+
+        Raises:
+          ValueError: not a message of that schema.
+        """
+        position = 0
+        while position < len(message):
+            self._num_fields += 1
+            if self._num_fields > _MAX_FIELDS:
+                raise ValueError(f"more than {_MAX_FIELDS:,} protobuf fields")
+            if run := self._float_run.match(message, position):
+                number, wire, start = self._float_field, FIXED32, position
+                end = run.end()
+            else:
+                tag, start = varint(message, position)
+                number, wire = tag >> 3, tag & 7
+                start, end = _value_range(message, start, wire)
+            if number == 0 or wire not in schema.get(number, (wire,)):
+                raise ValueError(f"a protobuf field {number} of wire type {wire}")
+            if end > len(message):
+                raise ValueError(
+                    f"a protobuf field {number} of {end - start:,} bytes, where "
+                    f"{len(message) - start:,} are left"
+                )
+            if number in schema:
+                value = message[start:end]
+                yield number, wire, varint(value, 0)[0] if wire == VARINT else value
+            position = end
+
+
+def varint(message: memoryview, start: int) -> tuple[int, int]:
+    """Returns the number that starts there, and where it ends.
+
+    Raises:
+      ValueError: it does not end.
+    """
+    value = 0
+    for i, byte in enumerate(message[start : start + 10]):
+        value |= (byte & 127) << 7 * i
+        if byte < 128:
+            return value, start + i + 1
+    raise ValueError("a protobuf number without end")
+
+
+def varints(message: memoryview) -> list[int]:
+    """The numbers of a packed field, signed.
+
+    Raises:
+      ValueError: they are cut short, or more than a shape has.
+    """
+    if len(message) > 100:
+        raise ValueError(f"{len(message):,} bytes of dimensions")
+    numbers, position = [], 0
+    while position < len(message):
+        number, position = varint(message, position)
+        numbers.append(signed(number))
+    return numbers
+
+
+def signed(value: int) -> int:
+    """Reads a varint's value as the 64-bit integer that it encodes."""
+    return value - (1 << 64) if value >> 63 else value
+
+
+def text(value: memoryview) -> str:
+    """Decodes a name.
+
+    Raises:
+      ValueError: it is no name.
+    """
+    if len(value) > _MAX_NAME_BYTES:
+        raise ValueError(f"a name of {len(value):,} bytes")
+    return str(value, "utf-8")
+
+
+def _value_range(message: memoryview, start: int, wire: int) -> tuple[int, int]:
+    """Where a value starts and ends, if its message is not cut short."""
+    if wire == VARINT:
+        return start, varint(message, start)[1]
+    if wire == BYTES:
+        length, start = varint(message, start)
+        return start, start + length
+    if wire in (FIXED32, FIXED64):
+        return start, start + (4 if wire == FIXED32 else 8)
+    raise ValueError(f"protobuf wire type {wire}")
