@@ -18,6 +18,7 @@ from jaxart.classifier import Classifier
 from jaxart.data import listing, pipeline
 from jaxart.models import CaffeNet
 from jaxart.models.layers import HEAD, select
+from jaxart.overlap import fetch_one_behind
 from jaxart.prediction_files import Predictions
 
 
@@ -221,20 +222,19 @@ def run_batches(
 
     The next batch is running by then. All have one shape: the last is padded.
     """
-    running, start = None, 0
-    for images, reasons in pipeline.read_all(
-        files, batch_size=batch_size, num_workers=num_workers
-    ):
-        chosen = labels[start : start + len(reasons)]
-        start += len(reasons)
-        missing = batch_size - len(reasons)
-        arrays = (
-            np.pad(images, [(0, missing)] + [(0, 0)] * 3),
-            np.pad(chosen, (0, missing)),
-        )
-        following = step(params, *jax.device_put(arrays)), reasons
-        if running:
-            yield jax.device_get(running[0]), running[1]
-        running = following
-    if running:
-        yield jax.device_get(running[0]), running[1]
+
+    def started():
+        start = 0
+        for images, reasons in pipeline.read_all(
+            files, batch_size=batch_size, num_workers=num_workers
+        ):
+            chosen = labels[start : start + len(reasons)]
+            start += len(reasons)
+            missing = batch_size - len(reasons)
+            arrays = (
+                np.pad(images, [(0, missing)] + [(0, 0)] * 3),
+                np.pad(chosen, (0, missing)),
+            )
+            yield step(params, *jax.device_put(arrays)), reasons
+
+    yield from fetch_one_behind(started())

@@ -30,7 +30,7 @@ ALLOWED = {
     },
     "prediction": {
         *("classifier evaluation models models.layers prediction_files".split()),
-        *("results data.listing data.pipeline".split()),
+        *("overlap results data.listing data.pipeline".split()),
     },
     "prediction_files": {"results"},
     "evaluation": {"classifier", "prediction_files", "results", "data.listing"},
@@ -71,7 +71,7 @@ ALLOWED = {
         "saliency.render",
     },
     "saliency.catalogue": {"models", "saliency", "saliency.cam", "saliency.methods"},
-    "saliency.explain": {"classifier", "data.pipeline", "models"},
+    "saliency.explain": {"classifier", "data.pipeline", "models", "overlap"},
     "saliency.gallery": {"results"},
     "saliency.pictures": {"data.images", "saliency.render"},
     "saliency.methods": {
@@ -86,7 +86,7 @@ ALLOWED = {
     "weights": {"weights.errors"},
     "weights.caffe_npy": {"weights.errors", "weights.restricted_pickle"},
     "weights.caffemodel": {"weights.errors", "weights.protobuf"},
-    "weights.canonical": {"weights.errors"},
+    "weights.canonical": {"weights.downloads", "weights.errors"},
     "weights.channel_order": {"weights.errors"},
     "weights.keras_h5": {"weights.errors", "weights.vgg16_layout"},
     "weights.merge": {"weights.canonical", "weights.errors"},

@@ -17,6 +17,7 @@ from jaxtyping import Array, Float, Int
 from jaxart.classifier import Classifier
 from jaxart.data import pipeline
 from jaxart.models import CaffeNet
+from jaxart.overlap import fetch_one_behind
 
 PREDICTED = -1  # as a target: the class with the highest logit
 
@@ -129,16 +130,11 @@ def explain_batches(
 
     The next batch is running by then. A batch without images gives None.
     """
-    running = None
-    for batch in batches:
-        arrays = jax.device_put((batch.images, batch.targets))
-        following = batch, step(params, *arrays) if batch.rows else None
-        if running is not None:
-            yield _fetch(*running)
-        running = following
-    if running is not None:
-        yield _fetch(*running)
 
+    def started():
+        for batch in batches:
+            arrays = jax.device_put((batch.images, batch.targets))
+            yield step(params, *arrays) if batch.rows else None, batch
 
-def _fetch(batch, explained):
-    return batch, jax.device_get(explained)
+    for explained, batch in fetch_one_behind(started()):
+        yield batch, explained
