@@ -10,25 +10,18 @@ Kernels are HWIO and (in, out) in H,W,C order, as ours are. Keras' VGG16 was con
 from Caffe's and takes BGR (preprocessing mode 'caffe'); networks that were trained in
 Keras without that preprocessing take RGB, and nothing in the file says so.
 
-The structure of an HDF5 file is parsed by the HDF5 library. What this reader adds: no
-link is followed to another file, and nothing is read before its size is plausible.
-
 Sources: https://github.com/keras-team/keras (keras/src/applications/vgg16.py,
 keras/src/legacy/saving/legacy_h5_format.py, keras/src/saving/saving_lib.py).
 """
 
-import math
 import re
 from pathlib import Path
 
 import numpy as np
 
-from jaxart.weights.errors import WeightsError, refuse_bad_file
+from jaxart.weights import hdf5
+from jaxart.weights.errors import WeightsError
 from jaxart.weights.vgg16_layout import CONVOLUTIONS, FULLY_CONNECTED, in_vgg16_order
-
-_MAGIC = b"\x89HDF\r\n\x1a\n"
-_MAX_DEPTH = 8
-_MAX_OBJECTS = 4096
 
 _KERAS_NAMES = {f"block{name[4]}_conv{name[6]}": name for name in CONVOLUTIONS} | {
     "fc1": "fc6",
@@ -36,16 +29,6 @@ _KERAS_NAMES = {f"block{name[4]}_conv{name[6]}": name for name in CONVOLUTIONS} 
     "predictions": "fc8",
 }
 _PARAMETER_NAMES = {"W": "kernel", "b": "bias", "kernel": "kernel", "bias": "bias"}
-
-
-def is_hdf5(path: str | Path) -> bool:
-    """Tells by the content whether a file is HDF5.
-
-    Raises:
-      OSError: the file cannot be opened.
-    """
-    with open(path, "rb") as stream:
-        return stream.read(len(_MAGIC)) == _MAGIC
 
 
 def read(path: str | Path) -> dict[str, dict[str, np.ndarray]]:
@@ -65,17 +48,15 @@ def read(path: str | Path) -> dict[str, dict[str, np.ndarray]]:
       WeightsError: another network, a damaged file, or h5py is not installed.
       OSError: the file cannot be opened.
     """
-    with open(path, "rb"):  # Whether it can be opened is not HDF5's to say.
-        pass
-    try:
-        import h5py  # noqa: PLC0415 (an optional dependency)
-    except ImportError as error:
-        raise WeightsError(
-            f"{path}: reading HDF5 needs h5py: pip install h5py"
-        ) from error
-    with refuse_bad_file(path), h5py.File(path, "r") as file:
+    with hdf5.open_file(path) as file:
         datasets = _find_datasets(path, file)
-        _check_sizes(path, datasets)
+        hdf5.check_sizes(
+            path,
+            [
+                (f"{parameter} of {layer!r:.80}", dataset)
+                for (layer, parameter), dataset in datasets.items()
+            ],
+        )
         params: dict[str, dict[str, np.ndarray]] = {}
         for (layer, parameter), dataset in datasets.items():
             params.setdefault(layer, {})[parameter] = dataset[()].astype(np.float32)
@@ -86,49 +67,20 @@ def _find_datasets(path, file) -> dict:
     """Returns the datasets of the layers by layer and parameter, unread."""
     top = file
     for name in ("model_weights", "layers", "_layer_checkpoint_dependencies"):
-        if name in _hard_links(path, top):
+        if name in hdf5.hard_links(path, top):
             top = top[name]
     datasets = {}
-    num_objects = 0
-    pending = [((), top)]
-    while pending:
-        parts, group = pending.pop()
-        for name in _hard_links(path, group):
-            num_objects += 1
-            # A group may be linked into itself: only these two end such a walk.
-            if num_objects > _MAX_OBJECTS or len(parts) == _MAX_DEPTH:
-                raise WeightsError(f"{path}: more groups than a network of Keras has")
-            item = group[name]
-            if hasattr(item, "keys"):
-                pending.append(((*parts, name), item))
-                continue
-            key = _layer_and_parameter((*parts, name))
-            if key is None:
-                raise WeightsError(
-                    f"{path}: holds {'/'.join((*parts, name))[:80]!r}, which is "
-                    "neither a kernel nor a bias of a layer"
-                )
-            if key in datasets:
-                raise WeightsError(f"{path}: {key[0]!r:.80} has two arrays {key[1]}")
-            datasets[key] = item
-    return datasets
-
-
-def _hard_links(path, group) -> list[str]:
-    """Returns the names in a group, none of which leads out of the file."""
-    import h5py  # noqa: PLC0415 (an optional dependency)
-
-    if not isinstance(group, h5py.Group):  # Listing a dataset would read it.
-        raise WeightsError(f"{path}: has an array where the layers should be")
-    if len(group) > _MAX_OBJECTS:
-        raise WeightsError(f"{path}: more groups than a network of Keras has")
-    names = list(group)
-    for name in names:
-        if type(group.get(name, getlink=True)) is not h5py.HardLink:
+    for parts, dataset in hdf5.find_datasets(path, top).items():
+        key = _layer_and_parameter(parts)
+        if key is None:
             raise WeightsError(
-                f"{path}: {name[:80]!r} is a link to elsewhere, which is not followed"
+                f"{path}: holds {'/'.join(parts)[:80]!r}, which is neither a kernel "
+                "nor a bias of a layer of Keras"
             )
-    return names
+        if key in datasets:
+            raise WeightsError(f"{path}: {key[0]!r:.80} has two arrays {key[1]}")
+        datasets[key] = dataset
+    return datasets
 
 
 def _layer_and_parameter(parts: tuple[str, ...]) -> tuple[str, str] | None:
@@ -144,41 +96,6 @@ def _layer_and_parameter(parts: tuple[str, ...]) -> tuple[str, str] | None:
         match = re.fullmatch(r"(?:.*_)?(W|b|kernel|bias)(?:_\d+)?(?::0)?", last)
         parameter = match and _PARAMETER_NAMES[match[1]]
     return (layer, parameter) if parameter else None
-
-
-def _check_sizes(path, datasets: dict) -> None:
-    """Requires plain stored floats that fit the file, before any is read."""
-    import h5py  # noqa: PLC0415 (an optional dependency)
-
-    num_stored = 0
-    for (layer, parameter), dataset in datasets.items():
-        name = f"{parameter} of {layer!r:.80}"
-        if not isinstance(dataset, h5py.Dataset) or dataset.shape is None:
-            raise WeightsError(f"{path}: {name} is no array")
-        if dataset.dtype.kind != "f" or dataset.dtype.itemsize not in (2, 4, 8):
-            raise WeightsError(f"{path}: {name} is of {dataset.dtype}, not of floats")
-        plist = dataset.id.get_create_plist()
-        is_inside = plist.get_layout() in (h5py.h5d.CONTIGUOUS, h5py.h5d.CHUNKED)
-        if not is_inside or plist.get_external_count() or dataset.is_virtual:
-            raise WeightsError(f"{path}: {name} is not stored as an array in this file")
-        # HDF5 inflates a chunk to whatever it holds, and loads plugins for the rest.
-        if plist.get_nfilters():
-            raise WeightsError(
-                f"{path}: {name} is compressed, as Keras' weights are not; "
-                "h5repack -f NONE unpacks such a file"
-            )
-        # A chunk is read whole, and may be larger than the array.
-        num_elements = max(math.prod(dataset.shape), math.prod(dataset.chunks or ()))
-        num_bytes = num_elements * dataset.dtype.itemsize
-        stored = dataset.id.get_storage_size()
-        if num_bytes > stored:
-            raise WeightsError(
-                f"{path}: {name} says shape {dataset.shape}, {num_bytes:,} bytes, but "
-                f"has {stored:,} in the file"
-            )
-        num_stored += stored
-    if num_stored > Path(path).stat().st_size:
-        raise WeightsError(f"{path}: its arrays lie over one another")
 
 
 def _with_our_names(path, params: dict) -> dict[str, dict[str, np.ndarray]]:

@@ -7,7 +7,7 @@ import h5py
 import numpy as np
 import pytest
 
-from jaxart.weights import WeightsError, keras_h5
+from jaxart.weights import WeightsError, hdf5, keras_h5
 
 LAYERS = (
     "conv1_1 conv1_2 conv2_1 conv2_2 conv3_1 conv3_2 conv3_3 conv4_1 conv4_2 conv4_3 "
@@ -108,7 +108,7 @@ def assert_refused(file, message):
 def test_reads_the_layouts(tmp_path, assert_params_equal, layout, layers):
     params = vgg16(layers)
     path = write(tmp_path / "a.h5", params, layout)
-    assert keras_h5.is_hdf5(path)
+    assert hdf5.is_hdf5(path)
     assert_params_equal(keras_h5.read(path), params)
 
 
@@ -324,26 +324,6 @@ def test_a_missing_file_is_missing(tmp_path):
 def test_refuses_files_that_are_no_hdf5(tmp_path, content):
     path = tmp_path / "a.h5"
     path.write_bytes(content)
-    assert keras_h5.is_hdf5(path) == (len(content) > 9)
+    assert hdf5.is_hdf5(path) == (len(content) > 9)
     with pytest.raises(WeightsError, match=r"a\.h5"):
         keras_h5.read(path)
-
-
-def test_damage_raises_nothing_else(tmp_path):
-    path = write(tmp_path / "a.h5", vgg16())
-    whole = path.read_bytes()
-    for part in range(64):
-        path.write_bytes(whole[: part * len(whole) // 64])
-        with pytest.raises(WeightsError, match=r"a\.h5"):
-            keras_h5.read(path)
-    rng = np.random.default_rng(0)
-    num_refused = 0
-    for _ in range(200):
-        damaged = bytearray(whole)
-        damaged[rng.integers(len(whole))] ^= 1 << rng.integers(8)
-        path.write_bytes(damaged)
-        try:
-            keras_h5.read(path)
-        except WeightsError:
-            num_refused += 1
-    assert num_refused > 10

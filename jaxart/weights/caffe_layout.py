@@ -1,0 +1,36 @@
+"""Turns kernels as Caffe and PyTorch have them into ours: outputs go last."""
+
+import math
+
+import numpy as np
+from jaxtyping import Float, Float32
+
+
+def hwio(
+    kernel: Float[np.ndarray, "out in height width"],
+) -> Float32[np.ndarray, "height width in out"]:
+    """Returns a convolution's kernel with its axes in our order, as a copy."""
+    return np.array(kernel.transpose(2, 3, 1, 0), np.float32, order="C")
+
+
+def in_out(
+    kernel: Float[np.ndarray, "out in"], filters: int | None
+) -> Float32[np.ndarray, "in out"]:
+    """Returns a fully connected layer's kernel transposed, as a copy.
+
+    Args:
+      kernel: the kernel.
+      filters: where its input is a square map of that many channels, which is read as
+        C, H, W: ours is read as H, W, C.
+
+    Raises:
+      ValueError: its input is no such map.
+    """
+    if filters is None:
+        return np.array(kernel.T, np.float32, order="C")
+    num_out, num_in = kernel.shape
+    size = math.isqrt(num_in // filters)
+    if size * size * filters != num_in:
+        raise ValueError(f"{num_in:,} inputs are no square map of {filters} channels")
+    maps = kernel.reshape(num_out, filters, size, size)
+    return hwio(maps).reshape(num_in, num_out)
