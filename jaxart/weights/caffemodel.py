@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float32
 
+from jaxart.weights.caffe_layout import hwio, in_out
 from jaxart.weights.errors import WeightsError, refuse_bad_file
 from jaxart.weights.protobuf import (
     BYTES,
@@ -125,9 +125,9 @@ def _read_net(stream: io.BufferedIOBase) -> dict[str, dict[str, np.ndarray]]:
             kernel, bias = _kernel_and_bias(walker, layer)
             if layer.type == "Convolution":
                 filters = len(bias)
-                kernel = _hwio(kernel)
+                kernel = hwio(kernel)
             else:
-                kernel = _in_out(kernel, filters)
+                kernel = in_out(kernel, filters)
                 filters = None
         except ValueError as error:
             raise ValueError(f"layer {layer.name!r}: {error}") from error
@@ -218,23 +218,3 @@ def _dims(walker: Walker, message: memoryview) -> list[int]:
     for _, wire, value in walker.fields(message, _BLOB_SHAPE):
         dims += [signed(value)] if wire == VARINT else varints(value)
     return dims
-
-
-def _hwio(
-    kernel: Float32[np.ndarray, "out in height width"],
-) -> Float32[np.ndarray, "height width in out"]:
-    return np.array(kernel.transpose(2, 3, 1, 0), np.float32, order="C")
-
-
-def _in_out(
-    kernel: Float32[np.ndarray, "out in"], filters: int | None
-) -> Float32[np.ndarray, "in out"]:
-    """Transposes, and turns inputs in C, H, W order, C the filters, to H, W, C."""
-    if filters is None:
-        return np.array(kernel.T, np.float32, order="C")
-    num_out, num_in = kernel.shape
-    size = math.isqrt(num_in // filters)
-    if size * size * filters != num_in:
-        raise ValueError(f"{num_in:,} inputs are no square map of {filters} channels")
-    maps = kernel.reshape(num_out, filters, size, size)
-    return _hwio(maps).reshape(num_in, num_out)

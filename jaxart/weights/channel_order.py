@@ -1,8 +1,9 @@
-"""Which colour a network's first layer expects first, and how to turn it round.
+"""What a network's first layer expects of an image, and how to make it Caffe's.
 
-Every canonical weight file is BGR, as Caffe networks are. A file of the other order
-has the input axis of its first kernel flipped: convolving an RGB image with a kernel
-is convolving the BGR image with the flipped kernel.
+Files come with three conventions. `bgr` is Caffe's: 0..255, blue first, less a mean.
+`rgb` is the same with red first. `torchvision` is red first in 0..1, less another mean
+and divided by a deviation. They differ linearly, so the difference is folded into the
+first layer, and every canonical weight file is `bgr`: one input serves all of them.
 
 A wrong order costs some accuracy and raises nothing, so the one first layer that is
 public in both orders, the Oxford VGG16's, is recognised by its values. Unknown weights
@@ -11,14 +12,17 @@ principal components of ImageNet are, see Krizhevsky et al. 2012, section 4.1), 
 are the filters that are learned from them.
 """
 
-from pathlib import Path
-
 import numpy as np
 from jaxtyping import Float32
 
 from jaxart.weights.errors import WeightsError
 
-CHANNEL_ORDERS = ("bgr", "rgb")
+CHANNEL_ORDERS = ("bgr", "rgb", "torchvision")
+
+# Of the images that torchvision's networks are for, RGB in 0..1:
+# https://docs.pytorch.org/vision/stable/models/generated/torchvision.models.vgg16.html
+_TORCHVISION_MEAN = (0.485, 0.456, 0.406)
+_TORCHVISION_STD = (0.229, 0.224, 0.225)
 
 # conv1_1 of the Oxford VGG16 (K. Simonyan, A. Zisserman, arXiv:1409.1556): the blue
 # weight of filter 0 at its first tap, and that filter's bias.
@@ -26,66 +30,62 @@ _VGG16_BLUE_WEIGHT = 0.42947057
 _VGG16_BIAS = 0.73429835
 
 
-def recognise_channel_order(
-    kernel: Float32[np.ndarray, "height width 3 filters"],
-    bias: Float32[np.ndarray, "filters"],
-) -> str | None:
-    """Tells the channel order of a first layer whose values are known.
+def recognise_channel_order(params: dict[str, dict[str, np.ndarray]]) -> str | None:
+    """Tells the channel order of a network whose first layer is a known one.
 
     Args:
-      kernel: the first layer's kernel, HWIO.
-      bias: its bias.
+      params: `{'conv1_1': {'kernel', 'bias'}, ...}`, kernels HWIO.
 
     Returns:
       'bgr' or 'rgb' for the Oxford VGG16's first layer; None for any other.
     """
-    if not np.isclose(bias[0], _VGG16_BIAS, rtol=1e-3):
+    if "conv1_1" not in params:
         return None
-    if np.isclose(kernel[0, 0, 0, 0], _VGG16_BLUE_WEIGHT, rtol=1e-3):
-        return "bgr"
-    if np.isclose(kernel[0, 0, 2, 0], _VGG16_BLUE_WEIGHT, rtol=1e-3):
-        return "rgb"
+    kernel, bias = params["conv1_1"]["kernel"], params["conv1_1"]["bias"]
+    if kernel.shape != (3, 3, 3, 64) or not np.isclose(bias[0], _VGG16_BIAS, rtol=1e-3):
+        return None
+    for order, blue in (("bgr", 0), ("rgb", 2)):
+        if np.isclose(kernel[0, 0, blue, 0], _VGG16_BLUE_WEIGHT, rtol=1e-3):
+            return order
     return None
 
 
-def first_layer_channel_check(
-    path: str | Path,
+def for_caffe_input(
     kernel: Float32[np.ndarray, "height width 3 filters"],
     bias: Float32[np.ndarray, "filters"],
     channel_order: str,
-) -> bool:
-    """Holds a stated channel order against what is known of the first layer.
+    mean: tuple[float, float, float],
+) -> tuple[
+    Float32[np.ndarray, "height width 3 filters"], Float32[np.ndarray, "filters"]
+]:
+    """Makes a first layer of any convention into one for `bgr` input.
+
+    With p a pixel in 0..255, torchvision's input is (p / 255 - m) / std and ours is
+    x = p - mean, so that the former is (x + mean - 255 m) / (255 std).
 
     Args:
-      path: the file, for the message.
-      kernel: the first layer's kernel, HWIO, as it is in the file.
+      kernel: the kernel, HWIO, for the source's input.
       bias: its bias.
-      channel_order: the order stated for the file, 'bgr' or 'rgb'.
+      channel_order: one of `CHANNEL_ORDERS`.
+      mean: what is subtracted from `bgr` input, blue first, of 255.
 
     Returns:
-      Whether the order is confirmed: False where the weights are not known ones.
+      The kernel and the bias. The outputs are the same, but for those of torchvision's
+      that see the padding: there the image goes on in our mean colour instead of
+      torchvision's, which differs by half a level of 255 at most.
 
     Raises:
-      WeightsError: the weights are known, and are of the other order.
+      WeightsError: no such convention.
     """
-    known = recognise_channel_order(kernel, bias)
-    if known is not None and known != channel_order:
-        raise WeightsError(
-            f"{path}: the channel order stated is {channel_order}, but the first layer "
-            f"is the Oxford VGG16's in {known} order: the right flag is "
-            f"--channel-order={known}"
-        )
-    return known is not None
-
-
-def to_bgr(
-    kernel: Float32[np.ndarray, "height width 3 filters"], channel_order: str
-) -> Float32[np.ndarray, "height width 3 filters"]:
-    """Returns the first layer's kernel for BGR input, flipped where it was for RGB."""
     if channel_order not in CHANNEL_ORDERS:
         raise WeightsError(
             f"channel order {channel_order!r}; the choices are {CHANNEL_ORDERS}"
         )
     if channel_order == "bgr":
-        return kernel
-    return np.ascontiguousarray(kernel[:, :, ::-1, :])
+        return kernel, bias
+    if channel_order == "torchvision":
+        shift = np.array(mean)[::-1] - 255 * np.array(_TORCHVISION_MEAN)
+        scaled = kernel / (255 * np.array(_TORCHVISION_STD))[:, None]
+        kernel = scaled.astype(np.float32)
+        bias = (bias + np.einsum("hwio,i->o", scaled, shift)).astype(np.float32)
+    return np.ascontiguousarray(kernel[:, :, ::-1]), bias

@@ -49,7 +49,7 @@ def read_pickled_npy(path: str | Path) -> object:
                 f"it holds an array of dtype {header.dtype} and shape {header.shape}, "
                 "not one pickled dict of layers (dtype object, shape ())"
             )
-        stored = _Unpickler(stream, encoding="latin1").load()
+        stored = Unpickler(stream, encoding="latin1").load()
         if not isinstance(stored, StoredArray) or not isinstance(stored.value, list):
             raise ValueError("the pickle in it is not an object array")
         if len(stored.value) != 1:
@@ -57,18 +57,18 @@ def read_pickled_npy(path: str | Path) -> object:
         return stored.value[0]
 
 
-class _StandIn:
+class StandIn:
     """Base of what a pickle may name; a `BUILD` on the class itself finds no state."""
 
     def __setstate__(self, state):
         raise pickle.UnpicklingError(f"{type(self).__name__} takes no state")
 
 
-class _NdarrayName(_StandIn):
+class _NdarrayName(StandIn):
     """Stands for `numpy.ndarray`, which a pickle only names."""
 
 
-class _Latin1Bytes(_StandIn):
+class _Latin1Bytes(StandIn):
     """Stands for `_codecs.encode`: how protocols 0 to 2 spell bytes in Python 3."""
 
     def __new__(cls, text, encoding):
@@ -77,7 +77,7 @@ class _Latin1Bytes(_StandIn):
         return text.encode("latin1")
 
 
-class _Dtype(_StandIn):
+class _Dtype(StandIn):
     """Stands for `numpy.dtype`: a plain number or object, and a byte order."""
 
     def __init__(self, code, align=False, copy=False):
@@ -97,7 +97,7 @@ class _Dtype(_StandIn):
         self.numpy_dtype = self.numpy_dtype.newbyteorder(byte_order)
 
 
-class StoredArray(_StandIn):
+class StoredArray(StandIn):
     """Stands for `numpy.core.multiarray._reconstruct` and the array it makes.
 
     Attributes:
@@ -114,7 +114,7 @@ class StoredArray(_StandIn):
         version, shape, dtype, is_fortran, data = state
         if version != 1 or type(dtype) is not _Dtype or type(is_fortran) is not bool:
             raise pickle.UnpicklingError("an array state that NumPy does not write")
-        size = _checked_size(shape)
+        size = checked_size(shape)
         if dtype.numpy_dtype.hasobject:
             if type(data) is not list or len(data) != size or len(shape) > 1:
                 raise pickle.UnpicklingError(f"an object array of shape {shape}")
@@ -133,7 +133,7 @@ class _FromBuffer(StoredArray):
         if order not in ("C", "F", "K"):
             raise pickle.UnpicklingError("an array order other than C, F and K")
         if axis_order is not None:
-            _checked_size(axis_order)
+            checked_size(axis_order)
             array = _number_array(data, dtype, shape, "C")
             self.value = array.transpose(axis_order)
         else:
@@ -151,7 +151,7 @@ def _as_text(text) -> str:
     return text
 
 
-def _checked_size(shape) -> int:
+def checked_size(shape) -> int:
     if (
         type(shape) is not tuple
         or len(shape) > 8
@@ -164,7 +164,7 @@ def _checked_size(shape) -> int:
 def _number_array(data, dtype: _Dtype, shape, order: str) -> np.ndarray:
     if type(data) is str:  # Python 2's bytes, as latin1 text
         data = data.encode("latin1")
-    num_bytes = _checked_size(shape) * dtype.numpy_dtype.itemsize
+    num_bytes = checked_size(shape) * dtype.numpy_dtype.itemsize
     if type(data) is not bytes or len(data) != num_bytes:
         found = f"{len(data)} bytes" if type(data) is bytes else "something else"
         raise pickle.UnpicklingError(
@@ -174,7 +174,7 @@ def _number_array(data, dtype: _Dtype, shape, order: str) -> np.ndarray:
     return np.frombuffer(data, dtype.numpy_dtype).reshape(shape, order=order)
 
 
-class _Dict(dict):
+class TextKeyDict(dict):
     """A dict keyed by strings alone: hashing a deeply nested tuple kills Python."""
 
     def __setitem__(self, key, value):
@@ -212,13 +212,13 @@ def _refuse_opcode(unpickler):
 
 
 def _load_empty_dict(unpickler):
-    unpickler.append(_Dict())
+    unpickler.append(TextKeyDict())
 
 
 def _load_dict(unpickler):
     if unpickler.pop_mark():
         raise pickle.UnpicklingError("a dict built in a way that pickle does not")
-    unpickler.append(_Dict())
+    unpickler.append(TextKeyDict())
 
 
 def _dispatch_table() -> dict:
@@ -234,7 +234,7 @@ def _dispatch_table() -> dict:
     return table
 
 
-class _Unpickler(pickle._Unpickler):
+class Unpickler(pickle._Unpickler):
     dispatch = _dispatch_table()
 
     def find_class(self, module, name):
