@@ -1,8 +1,6 @@
 """A trained classifier, ready to use: from a weight file, or from a run."""
 
-import collections
 import difflib
-import importlib.resources
 import json
 import os
 from pathlib import Path
@@ -12,11 +10,11 @@ import jax
 import jax.numpy as jnp
 
 from jaxart import checkpoint
+from jaxart.data.images import RESIZE_RULES
 from jaxart.models import MODELS, CaffeNet
 from jaxart.models.layers import FC_NAMES, HEAD, trainable
 from jaxart.weights import WeightsError, canonical
 
-NUM_IMAGENET_CLASSES = 1000
 MAX_CLASSES_IN_ERROR = 30
 
 
@@ -79,7 +77,7 @@ def load(weights: str | None, workdir: str | None) -> Classifier:
 
 
 def from_weights(path: str | os.PathLike) -> Classifier:
-    """The ImageNet classifier that a converted weight file holds.
+    """The classifier that a converted weight file holds.
 
     Args:
       path: a file of tools/convert_weights.py that holds every layer.
@@ -110,11 +108,18 @@ def from_weights(path: str | os.PathLike) -> Classifier:
     missing = [name for name in trainable(model.layers()) if name not in params]
     if missing:
         raise WeightsError(f"{path}: layers {', '.join(missing)} are missing")
+    class_names = json.loads(metadata["class_names"])
+    if len(class_names) not in (0, model.num_classes):
+        raise WeightsError(
+            f"{path}: names {len(class_names)} classes for {model.num_classes} logits"
+        )
+    if metadata["resize"] not in ("", *RESIZE_RULES):
+        raise WeightsError(f"{path}: an unknown resize rule: {metadata['resize']!r}")
     return Classifier(
         model,
         jax.tree.map(jnp.asarray, params),
-        _class_names(model.num_classes),
-        resize="",
+        tuple(class_names) or tuple(str(i) for i in range(model.num_classes)),
+        metadata["resize"],
     )
 
 
@@ -154,22 +159,4 @@ def _abstract_params(model: CaffeNet) -> Any:
     device = jax.sharding.SingleDeviceSharding(jax.devices()[0])
     return jax.tree.map(
         lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=device), shapes
-    )
-
-
-def _class_names(num_classes: int) -> tuple[str, ...]:
-    """ImageNet's names, each class's first synonym; else the indices."""
-    if num_classes != NUM_IMAGENET_CLASSES:
-        return tuple(str(i) for i in range(num_classes))
-    # Caffe's synset_words.txt: `wnid name, synonym, ...` in the order of the logits.
-    listing = importlib.resources.files("jaxart") / "imagenet_synsets.txt"
-    wnids, synonyms = zip(
-        *(line.split(" ", 1) for line in listing.read_text("utf-8").splitlines()),
-        strict=True,
-    )
-    names = [names.split(", ")[0] for names in synonyms]
-    count = collections.Counter(names)
-    return tuple(
-        name if count[name] == 1 else f"{name} ({wnid})"
-        for name, wnid in zip(names, wnids, strict=True)
     )

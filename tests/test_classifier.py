@@ -1,5 +1,6 @@
 """Classifiers from weight files and from runs; what their logits are called."""
 
+import json
 import re
 import shutil
 from pathlib import Path
@@ -8,7 +9,7 @@ import jax
 import numpy as np
 import pytest
 
-from jaxart import classifier
+from jaxart import classifier, imagenet
 from jaxart.classifier import Classifier, ClassifierError
 from jaxart.weights import WeightsError, canonical
 from tests import runs
@@ -22,6 +23,8 @@ METADATA = {
     "source_channel_order": "bgr",
     "mean": "[103.939, 116.779, 123.68]",
     "size": "227",
+    "resize": "",
+    "class_names": "[]",
     "norm_order": "pool_norm",
     "lrn_alpha": "0.0005",
 }
@@ -97,7 +100,7 @@ def write_weights(path, params, metadata=METADATA):
 
 @pytest.mark.parametrize(
     ("hidden", "num_classes", "last_name"),
-    [((), 7, "6"), ((4,), 7, "6"), ((4, 5), 1000, "toilet tissue")],
+    [((), 7, "6"), ((4,), 7, "6"), ((4, 5), 1000, "999")],
 )
 def test_a_weight_file_becomes_the_network_that_it_is_of(
     tmp_path, hidden, num_classes, last_name
@@ -161,15 +164,31 @@ def of(names):
 
 
 @pytest.fixture(scope="module")
-def imagenet(tmp_path_factory):
+def imagenet_classifier(tmp_path_factory):
     """ImageNet's names, by way of a file whose head has 1000 classes."""
     _, params = runs.small_alexnet(hidden=(2, 2), num_classes=1000)
     path = tmp_path_factory.mktemp("weights") / "a.safetensors"
-    return classifier.from_weights(write_weights(path, params))
+    names = json.dumps(imagenet.class_names())
+    path = write_weights(path, params, METADATA | {"class_names": names})
+    return classifier.from_weights(path)
 
 
-def test_imagenets_names_are_in_caffes_order_and_none_comes_twice(imagenet):
-    names = imagenet.class_names
+def test_a_weight_file_says_its_classes_and_its_resize_rule(tmp_path):
+    _, params = runs.small_alexnet()
+    facts = {"class_names": json.dumps(CLASSES), "resize": "crop"}
+    path = write_weights(tmp_path / "a", params, METADATA | facts)
+    found = classifier.from_weights(path)
+    assert (found.class_names, found.resize) == (CLASSES, "crop")
+    write_weights(path, params, METADATA | {"class_names": '["a", "b"]'})
+    with pytest.raises(WeightsError, match="names 2 classes for 3 logits"):
+        classifier.from_weights(path)
+    write_weights(path, params, METADATA | {"resize": "stretch"})
+    with pytest.raises(WeightsError, match="unknown resize rule: 'stretch'"):
+        classifier.from_weights(path)
+
+
+def test_imagenets_names_are_in_caffes_order_and_none_comes_twice(imagenet_classifier):
+    names = imagenet_classifier.class_names
     assert len(set(names)) == 1000
     assert {i: names[i] for i in (0, 130, 236, 281, 285, 850, 999)} == {
         0: "tench",
@@ -189,7 +208,11 @@ def test_imagenets_names_are_in_caffes_order_and_none_comes_twice(imagenet):
         "maillot (n03710721)",
     ]
     for i, name in enumerate(names):
-        assert imagenet.class_index(name) == imagenet.class_index(str(i)) == i
+        assert (
+            imagenet_classifier.class_index(name)
+            == imagenet_classifier.class_index(str(i))
+            == i
+        )
 
 
 @pytest.mark.parametrize(
@@ -204,8 +227,8 @@ def test_imagenets_names_are_in_caffes_order_and_none_comes_twice(imagenet):
         ("0999", 999),
     ],
 )
-def test_a_class_has_an_index_and_a_name_in_any_case(imagenet, label, index):
-    assert imagenet.class_index(label) == index
+def test_a_class_has_an_index_and_a_name_in_any_case(imagenet_classifier, label, index):
+    assert imagenet_classifier.class_index(label) == index
 
 
 @pytest.mark.parametrize(
@@ -218,16 +241,16 @@ def test_a_class_has_an_index_and_a_name_in_any_case(imagenet, label, index):
         ("", "no class is called ''"),
     ],
 )
-def test_no_such_class(imagenet, label, message):
+def test_no_such_class(imagenet_classifier, label, message):
     with pytest.raises(ClassifierError) as error:
-        imagenet.class_index(label)
+        imagenet_classifier.class_index(label)
     assert str(error.value) == message
 
 
 @pytest.mark.parametrize("label", ["crane", "Crane"])
-def test_a_name_of_two_classes_names_both(imagenet, label):
+def test_a_name_of_two_classes_names_both(imagenet_classifier, label):
     with pytest.raises(ClassifierError) as error:
-        imagenet.class_index(label)
+        imagenet_classifier.class_index(label)
     assert str(error.value).startswith(f"no class is called {label!r}: one of ")
     for choice in ("crane (n02012849)", "crane (n03126707)"):
         assert choice in str(error.value)
@@ -244,11 +267,11 @@ def test_a_name_of_digits_is_a_name_before_it_is_an_index():
     assert [years.class_index(name) for name in ("1900", "1", "0", "2")] == [0, 1, 2, 2]
 
 
-def test_names_that_differ_in_case_alone_are_told_apart(imagenet):
-    assert imagenet.class_index("Cardigan") == 264  # the corgi
-    assert imagenet.class_index("cardigan") == 474  # the sweater
+def test_names_that_differ_in_case_alone_are_told_apart(imagenet_classifier):
+    assert imagenet_classifier.class_index("Cardigan") == 264  # the corgi
+    assert imagenet_classifier.class_index("cardigan") == 474  # the sweater
     with pytest.raises(ClassifierError) as error:
-        imagenet.class_index("CARDIGAN")
+        imagenet_classifier.class_index("CARDIGAN")
     assert "Cardigan, cardigan" in str(error.value)
 
 

@@ -25,6 +25,8 @@ def weight_file(tmp_path_factory):
         "source_channel_order": "bgr",
         "mean": json.dumps([103.939, 116.779, 123.68]),
         "size": "227",
+        "resize": "",
+        "class_names": "[]",
         "norm_order": "pool_norm",
         "lrn_alpha": "0.0005",
     }

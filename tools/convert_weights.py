@@ -1,30 +1,19 @@
-r"""Converts public Caffe weights to the one weight file that jaxart reads.
+r"""Converts public weight files to the one that jaxart reads; fetches, checks them.
 
+    python tools/convert_weights.py --model=vgg16 --download
     python tools/convert_weights.py --model=alexnet \
-        --src=bvlc_alexnet.npy --out=alexnet.safetensors
+        --src=bvlc_alexnet.npy --out=bvlc_alexnet.safetensors
     python tools/convert_weights.py --model=vgg16 --channel-order=rgb \
         --src=vgg16_weights.npz --out=vgg16.safetensors
+    python tools/convert_weights.py --check=vgg16.safetensors
 
-The sources are not ours to ship. They are public:
+Formats are told by content: Caffe's .caffemodel (both encodings), .caffemodel.h5 and
+.npy, VGG16's .npz, Keras' .h5, PyTorch's .pth and .safetensors (with torchvision's or
+Caffe's names), .onnx. Whatever the source's colours, the file written takes BGR less
+Caffe's mean. Nothing that a file asks for is run.
 
-  bvlc_alexnet.npy          www.cs.toronto.edu/~guerzhoy/tf_alexnet/
-                            Caffe's AlexNet; BGR, as every Caffe .npy is
-  bvlc_alexnet.caffemodel   dl.caffe.berkeleyvision.org
-                            the same, in Caffe's own format
-  vgg16_weights.npz         www.cs.toronto.edu/~frossard/vgg16/
-                            the Oxford VGG16; RGB, to be stated: --channel-order=rgb
-  VGG_ILSVRC_16_layers.caffemodel
-                            www.robots.ox.ac.uk/~vgg/software/very_deep/caffe/
-                            the same, in Caffe's own format; BGR
-  vgg16_weights_tf_dim_ordering_tf_kernels.h5
-                            storage.googleapis.com/tensorflow/keras-applications/vgg16/
-                            the same, from Keras; BGR (needs h5py)
-  model.safetensors         huggingface.co/timm/vgg16.tv_in1k
-                            torchvision's VGG16; RGB and another scale, which are
-                            folded into its first layer
+The sources are not ours to ship. They are public, and --download knows them:
 
-The format is told by the content. Whatever the source's order, the file written is
-BGR. Nothing that a .npy file asks for is run.
 """
 
 import argparse
@@ -32,123 +21,155 @@ import hashlib
 import json
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxart import imagenet
 from jaxart.models import MODELS
 from jaxart.models.alexnet import NORM_ORDERS
-from jaxart.weights import (
-    caffe_npy,
-    caffemodel,
-    canonical,
-    keras_h5,
-    npz,
-    torchvision,
-)
+from jaxart.models.layers import FC_NAMES, HEAD
+from jaxart.weights import canonical, downloads, known_files, sources
 from jaxart.weights.channel_order import (
     CHANNEL_ORDERS,
-    first_layer_channel_check,
+    for_caffe_input,
     recognise_channel_order,
-    to_bgr,
 )
 from jaxart.weights.errors import WeightsError
 from jaxart.weights.merge import check_fit
 
-# Formats whose channel order is known; others do not say. Torchvision's reader has
-# turned it round already.
-KNOWN_ORDERS = {
-    "npy": ("bgr", "a .npy dict is Caffe's own format, and Caffe is BGR"),
-    "caffemodel": ("bgr", "a .caffemodel is Caffe's own format, and Caffe is BGR"),
-    "keras": ("bgr", "Keras' VGG16 is Caffe's, and Caffe is BGR"),
-    "torchvision": ("rgb", "torchvision is RGB"),
-}
+# What the configs call the converted files.
+DEFAULT_OUT = {"alexnet": "bvlc_alexnet.safetensors", "vgg16": "vgg16.safetensors"}
+
+Params = dict[str, dict[str, np.ndarray]]
+
+
+class Converted(NamedTuple):
+    """A source as it would be written.
+
+    Attributes:
+      params: for BGR input, in network order.
+      metadata: of the file to write.
+      remark: how the channel order is known.
+      contradiction: what the first layer's values say against the order stated, or ''.
+    """
+
+    params: Params
+    metadata: dict[str, str]
+    remark: str
+    contradiction: str
 
 
 def main(argv: list[str] | None = None) -> int:
     """Runs the command line; returns the exit status."""
-    flags = _parse_flags(argv)
+    parser = _parser()
+    flags = parser.parse_args(argv)
     try:
-        params, metadata, remark = convert(flags)
-        canonical.write(flags.out, params, metadata)
-        print(_report(params, canonical.read_metadata(flags.out), remark))
+        if flags.check is not None:
+            return _check(flags, parser)
+        if flags.model is None:
+            parser.error("--model is missing")
+        if flags.download is not None:
+            known = known_files.find(flags.model, flags.download)
+            flags.src = downloads.download(known, mirrors=flags.mirror)
+            flags.channel_order = flags.channel_order or known.channel_order
+        converted = convert(flags.src, flags)
+        if converted.contradiction:
+            raise WeightsError(f"{flags.src}: {converted.contradiction}")
+        out = flags.out or Path(DEFAULT_OUT[flags.model])
+        canonical.write(out, converted.params, converted.metadata)
+        print(_report(converted.params, canonical.read_metadata(out)))
+        print(f"{converted.remark}\nwritten: {out}")
     except (WeightsError, OSError) as error:
         print(f"convert_weights: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("\nconvert_weights: stopped; nothing is written", file=sys.stderr)
+        return 130
     return 0
 
 
-def convert(
-    flags: argparse.Namespace,
-) -> tuple[dict[str, dict[str, np.ndarray]], dict[str, str], str]:
-    """Reads and checks a source file.
-
-    Returns:
-      The parameters for BGR input in network order, the metadata of the file to write,
-      and a remark on how sure the channel order is.
+def convert(path: Path, flags: argparse.Namespace) -> Converted:
+    """Reads a source, requires it to be the model that the flags name, and turns it.
 
     Raises:
       WeightsError: the source is bad, does not fit, or contradicts a flag.
       OSError: the source cannot be opened.
     """
-    source_format, found = _read_source(flags.src)
-    wanted = _expected_shapes(flags.model)
-    if not any(layer.startswith("fc") for layer in found):
-        wanted = {name: value for name, value in wanted.items() if name[:2] != "fc"}
-    try:
-        check_fit(wanted, found)
-    except WeightsError as error:
-        raise WeightsError(f"{flags.src}: for {flags.model}: {error}") from None
-
-    params = {layer: dict(found[layer]) for layer in wanted}
-    first = params[next(iter(params))]
-    source_order = _source_channel_order(
-        flags, source_format, recognise_channel_order(first["kernel"], first["bias"])
-    )
-    is_confirmed = first_layer_channel_check(
-        flags.src, first["kernel"], first["bias"], source_order
-    )
-    if source_format != "torchvision":
-        first["kernel"] = to_bgr(first["kernel"], source_order)
-    if is_confirmed:
-        remark = "the first layer is the Oxford VGG16's: its channel order is right"
-    elif source_format in KNOWN_ORDERS:
-        reason = KNOWN_ORDERS[source_format][1]
-        remark = f"the channel order follows from the format: {reason}"
-    else:
-        remark = "the channel order is as stated: these weights are not known ones"
-
+    norm = _norm_metadata(flags)
+    if canonical.is_canonical(path):
+        raise WeightsError(f"{path}: is a jaxart weight file already")
+    source = sources.read(path)
+    params = _in_network_order(path, flags.model, source.params)
+    order, contradiction = _channel_order(path, source, flags.channel_order)
     preprocessing = MODELS[flags.model].preprocessing
+    first = params[next(iter(params))]
+    first["kernel"], first["bias"] = for_caffe_input(
+        first["kernel"], first["bias"], order, preprocessing["mean"]
+    )
     metadata = {
         "model": flags.model,
-        "source": flags.src.name,
-        "source_sha256": _sha256(flags.src),
-        "source_channel_order": source_order,
+        "source": path.name,
+        "source_sha256": _sha256(path),
+        "source_channel_order": order,
         "mean": json.dumps(list(preprocessing["mean"])),
         "size": str(preprocessing["size"]),
-        **_norm_metadata(flags),
+        "resize": "",
+        "class_names": json.dumps(_class_names(path, params, flags.class_names)),
+        **norm,
     }
-    return params, metadata, remark
+    return Converted(params, metadata, source.reason, contradiction)
 
 
-def _parse_flags(argv: list[str] | None) -> argparse.Namespace:
+def _parser() -> argparse.ArgumentParser:
+    known = "".join(
+        f"  {file.name}\n      {file.model}, {file.urls[0]}\n"
+        for file in known_files.KNOWN_FILES
+    )
     parser = argparse.ArgumentParser(
         prog="convert_weights",
-        description=__doc__,
+        description=__doc__ + known,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("--model", required=True, choices=MODELS)
-    parser.add_argument("--src", required=True, type=Path, help="the file to convert")
+    parser.add_argument("--model", choices=MODELS)
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--src", type=Path, help="the file to convert")
+    source.add_argument(
+        "--download",
+        nargs="?",
+        const="",
+        metavar="NAME",
+        help="convert a public file, fetched once into the user's cache folder; by "
+        "default the model's first of the list above",
+    )
+    source.add_argument(
+        "--check",
+        type=Path,
+        metavar="FILE",
+        help="read a converted file again, verify it and print what it holds; or (with "
+        "--model) any source, without writing",
+    )
     parser.add_argument(
-        "--out", required=True, type=Path, help="the .safetensors file to write"
+        "--out",
+        type=Path,
+        help="the .safetensors file to write; by default what the configs expect, "
+        + " or ".join(DEFAULT_OUT.values()),
     )
     parser.add_argument(
         "--channel-order",
         choices=CHANNEL_ORDERS,
-        help="the colour that the source's first layer takes first; "
-        "a .npz needs it, other formats have one",
+        help="what the source's first layer takes: blue first, red first, or red first "
+        "on torchvision's scale; needed where the file does not say (.npz, most .onnx)",
+    )
+    parser.add_argument(
+        "--class-names",
+        type=Path,
+        metavar="FILE",
+        help="the classes, one a line in the order of the logits, where they are not "
+        "ImageNet's",
     )
     parser.add_argument(
         "--norm-order",
@@ -161,56 +182,104 @@ def _parse_flags(argv: list[str] | None) -> argparse.Namespace:
         help="AlexNet: Caffe's alpha of the response norm, before its division by the "
         "local size (default 1e-4)",
     )
-    return parser.parse_args(argv)
+    parser.add_argument(
+        "--mirror",
+        action="append",
+        default=[],
+        metavar="URL",
+        help="a folder that holds the file to download, tried first; may be repeated",
+    )
+    return parser
 
 
-def _read_source(path: Path) -> tuple[str, dict[str, dict[str, np.ndarray]]]:
-    with open(path, "rb") as stream:
-        magic = stream.read(6)
-    if magic == b"\x93NUMPY":
-        return "npy", caffe_npy.read(path)
-    if torchvision.is_torchvision_file(path):
-        return "torchvision", torchvision.read(path)
-    if magic.startswith(b"PK\x03\x04"):
-        return "npz", npz.read(path)
-    if keras_h5.is_hdf5(path):
-        return "keras", keras_h5.read(path)
-    if caffemodel.is_caffemodel(path):
-        return "caffemodel", caffemodel.read(path)
+def _check(flags: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
+    """Prints what a file holds; returns 1 where something speaks against it."""
+    if canonical.is_canonical(flags.check):
+        params, metadata = canonical.verify(flags.check)
+        _require_fit(flags.check, metadata["model"], params)
+        contradiction = _contradiction(params, "bgr")
+        remark = "sound: every bit is as it was written"
+    else:
+        if flags.model is None:
+            parser.error("--check of a file that is not converted needs --model")
+        params, metadata, remark, contradiction = convert(flags.check, flags)
+    print(_report(params, metadata))
+    if contradiction:
+        print(f"warning: {flags.check}: {contradiction}", file=sys.stderr)
+        return 1
+    print(remark)
+    return 0
+
+
+def _in_network_order(path: Path, model: str, found: Params) -> Params:
+    wanted = _require_fit(path, model, found)
+    return {layer: dict(found[layer]) for layer in wanted}
+
+
+def _require_fit(path: Path, model: str, found: Params) -> list[str]:
+    """Requires a network of this kind, of any head; returns its layers in order."""
+
+    def width(layer: str, default: int) -> int:
+        return int(np.size(found.get(layer, {}).get("bias", np.empty(default))))
+
+    size = MODELS[model].preprocessing["size"]
+    has_fc = any(layer.startswith("fc") for layer in found)
+    network = MODELS[model](
+        num_classes=width(HEAD, imagenet.NUM_CLASSES),
+        hidden=tuple(width(name, 4096) for name in FC_NAMES if name in found),
+    )
+    images = jnp.zeros((1, size, size, 3))
+    wanted = jax.eval_shape(lambda: network.init(jax.random.key(0), images))["params"]
+    if not has_fc:
+        wanted = {name: value for name, value in wanted.items() if name != HEAD}
+    try:
+        check_fit(wanted, found)
+    except WeightsError as error:
+        raise WeightsError(f"{path}: for {model}: {error}") from None
+    return list(wanted)
+
+
+def _channel_order(
+    path: Path, source: sources.Source, stated: str | None
+) -> tuple[str, str]:
+    """What the first layer takes, and what its values say against it."""
+    if stated is None and source.channel_order is None:
+        raise WeightsError(
+            f"{path}: the file does not say its channel order: state "
+            "--channel-order=rgb (the public vgg16_weights.npz is RGB), "
+            "--channel-order=bgr (weights in Caffe's order) or "
+            "--channel-order=torchvision"
+        )
+    if stated in (None, source.channel_order) or source.channel_order is None:
+        return stated or source.channel_order, ""
+    if source.is_recognised:
+        return stated, _contradiction(source.params, stated)
     raise WeightsError(
-        f"{path}: no .npy, .npz, .caffemodel, .h5, .safetensors or .pth file (it "
-        f"starts with {magic!r})"
+        f"{path}: --channel-order={stated}, but {source.reason}: leave the flag out"
     )
 
 
-def _expected_shapes(model: str) -> dict[str, dict[str, jax.ShapeDtypeStruct]]:
-    size = MODELS[model].preprocessing["size"]
+def _contradiction(params: Params, channel_order: str) -> str:
+    known = recognise_channel_order(params)
+    if known in (None, channel_order):
+        return ""
+    return (
+        f"the channel order stated is {channel_order}, but the first layer is the "
+        f"Oxford VGG16's in {known} order: the right flag is --channel-order={known}"
+    )
 
-    def init():
-        return MODELS[model]().init(jax.random.key(0), jnp.zeros((1, size, size, 3)))
 
-    return jax.eval_shape(init)["params"]
-
-
-def _source_channel_order(
-    flags: argparse.Namespace, source_format: str, known: str | None
-) -> str:
-    stated = flags.channel_order
-    if source_format in KNOWN_ORDERS:
-        order, reason = KNOWN_ORDERS[source_format]
-        if stated not in (None, order) and known != stated:
-            raise WeightsError(
-                f"{flags.src}: --channel-order={stated}, but {reason}: leave the flag "
-                "out"
-            )
-        return stated or order
-    if stated is None:
+def _class_names(path: Path, params: Params, listing: Path | None) -> list[str]:
+    num_classes = params[HEAD]["bias"].size if HEAD in params else 0
+    if listing is None:
+        return list(imagenet.class_names()) if num_classes == 1000 else []
+    names = [line.strip() for line in listing.read_text("utf-8").splitlines()]
+    names = [name for name in names if name]
+    if len(names) != num_classes:
         raise WeightsError(
-            f"{flags.src}: a .npz does not say its channel order: state "
-            "--channel-order=rgb (the public vgg16_weights.npz is RGB) or "
-            "--channel-order=bgr (weights in Caffe's order)"
+            f"{listing}: {len(names)} names for the {num_classes} classes of {path}"
         )
-    return stated
+    return names
 
 
 def _norm_metadata(flags: argparse.Namespace) -> dict[str, str]:
@@ -232,9 +301,7 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _report(
-    params: dict[str, dict[str, np.ndarray]], metadata: dict[str, str], remark: str
-) -> str:
+def _report(params: Params, metadata: dict[str, str]) -> str:
     lines = [f"{'layer':<10}{'kernel':<18}{'kernel norm':>12}{'bias norm':>12}"]
     for layer, arrays in params.items():
         shape = "x".join(map(str, arrays["kernel"].shape))
@@ -242,13 +309,13 @@ def _report(
             np.linalg.norm(arrays[name].ravel()) for name in ("kernel", "bias")
         )
         lines.append(f"{layer:<10}{shape:<18}{kernel_norm:>12.4f}{bias_norm:>12.4f}")
-    if not any(layer.startswith("fc") for layer in params):
-        lines.append("(no fully connected layers in the source)")
-    lines.append("")
-    lines += [
-        f"{key}: {value}" for key, value in sorted(metadata.items()) if key != "layers"
-    ]
-    lines.append(remark)
+    if HEAD not in params:
+        lines.append("(no fully connected layers)")
+    names = json.loads(metadata["class_names"])
+    classes = f"{len(names)}, {names[0]} to {names[-1]}" if names else "not named"
+    shown = {key: value for key, value in metadata.items() if key != "layers"}
+    shown["class_names"] = classes
+    lines += ["", *(f"{key}: {value}" for key, value in sorted(shown.items()))]
     return "\n".join(lines)
 
 

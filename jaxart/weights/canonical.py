@@ -7,15 +7,17 @@ images must be prepared, and where the weights come from.
 Source: https://huggingface.co/docs/safetensors.
 """
 
+import hashlib
 import json
 import os
 from pathlib import Path
 
 import numpy as np
-from safetensors import safe_open
-from safetensors.numpy import save
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
 
 from jaxart.weights.errors import WeightsError, refuse_bad_file
+from jaxart.weights.known_files import command_for
 
 _FORMAT = "jaxart"
 _REQUIRED_METADATA = (
@@ -27,7 +29,10 @@ _REQUIRED_METADATA = (
     "source_channel_order",
     "mean",
     "size",
+    "resize",
     "layers",
+    "class_names",
+    "content_sha256",
 )
 _REQUIRED_OF_MODEL = {"alexnet": ("norm_order", "lrn_alpha")}
 
@@ -43,8 +48,10 @@ def write(
       path: the file, replaced where it exists.
       params: `{'conv1': {'kernel', 'bias'}, ...}` in network order, for BGR input.
       metadata: `model`, `source` (a file name), `source_sha256`,
-        `source_channel_order`, `mean` (a JSON list) and `size`; for AlexNet also
-        `norm_order` and `lrn_alpha`. `format`, `channel_order` and `layers` are put in.
+        `source_channel_order`, `mean` (a JSON list), `size`, `resize` (the rule of its
+        training; '' if unknown) and `class_names` (a JSON list, empty if unknown); for
+        AlexNet also `norm_order` and `lrn_alpha`. `format`, `channel_order`, `layers`
+        and `content_sha256` are put in.
 
     Raises:
       WeightsError: an array is not finite, or metadata are missing.
@@ -55,6 +62,7 @@ def write(
         "format": _FORMAT,
         "channel_order": "bgr",
         "layers": json.dumps(list(params)),
+        "content_sha256": "",
     }
     missing = _missing_metadata(metadata)
     if missing:
@@ -65,9 +73,13 @@ def write(
         for name, array in arrays.items()
     }
     _check_finite(path, tensors)
+    metadata["content_sha256"] = _content_sha256(tensors, metadata)
     beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        beside.write_bytes(save(tensors, metadata))
+        beside.touch()
+        mode = beside.stat().st_mode  # the user's own; save_file makes it private
+        save_file(tensors, beside, metadata)
+        beside.chmod(mode)
         os.replace(beside, path)
     finally:
         beside.unlink(missing_ok=True)
@@ -105,6 +117,37 @@ def read(
     return params, metadata
 
 
+def verify(path: str | Path) -> tuple[dict[str, dict[str, np.ndarray]], dict[str, str]]:
+    """Reads a canonical file, and requires every bit to be as it was written.
+
+    Raises:
+      WeightsError: as `read`; or the content is not what was written.
+      FileNotFoundError: there is no such file.
+    """
+    params, metadata = read(path)
+    tensors = {
+        f"{layer}/{name}": array
+        for layer, arrays in params.items()
+        for name, array in arrays.items()
+    }
+    if _content_sha256(tensors, metadata) != metadata["content_sha256"]:
+        raise WeightsError(f"{path}: damaged: its content is not what was written")
+    return params, metadata
+
+
+def is_canonical(path: str | Path) -> bool:
+    """Tells whether a file calls itself a canonical one.
+
+    Raises:
+      FileNotFoundError: there is no such file.
+    """
+    try:
+        with safe_open(path, framework="numpy") as file:
+            return (file.metadata() or {}).get("format") == _FORMAT
+    except SafetensorError:
+        return False
+
+
 def read_metadata(path: str | Path) -> dict[str, str]:
     """Reads what a canonical file says about itself, without its arrays.
 
@@ -113,10 +156,13 @@ def read_metadata(path: str | Path) -> dict[str, str]:
       FileNotFoundError: there is no such file.
     """
     if not Path(path).is_file():
-        raise FileNotFoundError(
-            f"{path}: no such weight file; tools/convert_weights.py makes one "
-            "(--help says from what)"
+        command = command_for(path)
+        hint = (
+            f"get it with: {command}"
+            if command
+            else "tools/convert_weights.py makes one (--help says from what)"
         )
+        raise FileNotFoundError(f"{path}: no such weight file; {hint}")
     convert = (
         "convert the file with: python tools/convert_weights.py "
         f"--model=alexnet|vgg16 --src={path} --out=FILE.safetensors"
@@ -154,6 +200,16 @@ def model_fields(metadata: dict[str, str]) -> dict[str, str | float]:
 def _missing_metadata(metadata: dict[str, str]) -> list[str]:
     required = _REQUIRED_METADATA + _REQUIRED_OF_MODEL.get(metadata.get("model"), ())
     return [key for key in required if key not in metadata]
+
+
+def _content_sha256(tensors: dict[str, np.ndarray], metadata: dict[str, str]) -> str:
+    """The hash of the metadata, without it, and of the arrays, in order."""
+    facts = {**metadata, "content_sha256": ""}
+    digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
+    for name, array in tensors.items():
+        digest.update(f"{name} {array.shape}".encode())
+        digest.update(array.data.cast("B"))
+    return digest.hexdigest()
 
 
 def _check_finite(path: Path | str, tensors: dict[str, np.ndarray]) -> None:

@@ -55,6 +55,11 @@ def read(path: str | Path) -> dict[str, dict[str, np.ndarray]]:
             if parameter in arrays:
                 raise WeightsError(f"{path}: holds {member.filename!r} twice")
             arrays[parameter] = _read_member(path, archive, member)
+    for layer, arrays in params.items():
+        if len(arrays) < 2:
+            raise WeightsError(f"{path}: {layer} has only one of {layer}_W, {layer}_b")
+    if not params:
+        raise WeightsError(f"{path}: an empty zip")
     return params
 
 

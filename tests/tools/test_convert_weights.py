@@ -1,8 +1,13 @@
 """The converter, end to end: public formats in, one canonical file out."""
 
+import functools
 import hashlib
+import http.server
 import importlib.util
+import json
 import os
+import re
+import threading
 from pathlib import Path
 
 import jax
@@ -11,8 +16,9 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
+from jaxart import classifier
 from jaxart.models import MODELS
-from jaxart.weights import canonical
+from jaxart.weights import canonical, known_files
 from jaxart.weights.merge import load
 from tests.models.caffe_files import Layer, caffemodel
 
@@ -121,12 +127,14 @@ def test_a_torchvision_file_is_folded_and_not_flipped_again(convert, tmp_path):
         tensors[f"features.{place}.bias"] = arrays["bias"]
     src = tmp_path / "model.safetensors"
     save_file(tensors, src)
-    assert_refused(convert("vgg16", src, "--channel-order=bgr"), "torchvision is RGB")
+    assert_refused(
+        convert("vgg16", src, "--channel-order=bgr"), "names are torchvision's"
+    )
     status, printed, error, out = convert("vgg16", src)
     assert (status, error) == (0, "")
-    assert "torchvision is RGB" in printed
+    assert "names are torchvision's" in printed
     found, metadata = canonical.read(out)
-    assert metadata["source_channel_order"] == "rgb"
+    assert metadata["source_channel_order"] == "torchvision"
     # BGR in 0..255 instead of RGB in 0..1 by a deviation: blue first, smaller kernels.
     kernel = params["conv1_1"]["kernel"][:, :, ::-1]
     deviation = 255 * np.array([0.225, 0.224, 0.229])[:, None]
@@ -168,7 +176,12 @@ def test_alexnet_whole(convert, tmp_path):
             np.testing.assert_array_equal(merged.params[layer][name], array)
 
     source = (tmp_path / "bvlc_alexnet.npy").read_bytes()
-    assert canonical.read_metadata(out) == {
+    metadata = canonical.read_metadata(out)
+    assert len(metadata.pop("content_sha256")) == 64
+    names = json.loads(metadata.pop("class_names"))
+    places = {130: "flamingo", 236: "Doberman", 281: "tabby", 850: "teddy"}
+    assert {i: names[i] for i in places} == places
+    assert metadata == {
         "format": "jaxart",
         "model": "alexnet",
         "source": "bvlc_alexnet.npy",
@@ -177,6 +190,7 @@ def test_alexnet_whole(convert, tmp_path):
         "source_channel_order": "bgr",
         "mean": "[103.939, 116.779, 123.68]",
         "size": "227",
+        "resize": "",
         "layers": '["conv1", "conv2", "conv3", "conv4", "conv5", "fc6", "fc7", "fc8"]',
         "norm_order": "norm_pool",
         "lrn_alpha": "0.0001",
@@ -185,6 +199,7 @@ def test_alexnet_whole(convert, tmp_path):
     row = next(line for line in printed.splitlines() if line.startswith("fc6"))
     assert row.split()[:3] == ["fc6", "9216x4096", f"{norm:.4f}"]
     assert "source_channel_order: bgr" in printed
+    assert "class_names: 1000, tench to toilet tissue" in printed
 
 
 def test_norm_flags_are_written(convert, tmp_path, alexnet_convolutions):
@@ -192,7 +207,7 @@ def test_norm_flags_are_written(convert, tmp_path, alexnet_convolutions):
     flags = ("--norm-order=pool_norm", "--lrn-alpha=5e-4")
     status, printed, _, out = convert("alexnet", tmp_path / "caffenet.npy", *flags)
     assert status == 0
-    assert "no fully connected layers" in printed
+    assert "(no fully connected layers)" in printed
     metadata = canonical.read_metadata(out)
     fields = canonical.model_fields(metadata)
     assert fields == {"norm_order": "pool_norm", "lrn_alpha": 5e-4}
@@ -225,7 +240,7 @@ def test_a_npz_needs_its_order_stated(convert, tmp_path, alexnet_convolutions):
 def test_a_npy_is_bgr(convert, tmp_path, alexnet_convolutions):
     save_npy(tmp_path / "a.npy", alexnet_convolutions)
     result = convert("alexnet", tmp_path / "a.npy", "--channel-order=rgb")
-    assert_refused(result, "a.npy", "Caffe is BGR")
+    assert_refused(result, "a.npy", "Caffe's own format")
 
 
 @pytest.mark.parametrize("save", [save_npy, save_npz])
@@ -267,7 +282,8 @@ ONE = np.ones(3, np.float32)
         ({"conv3": None}, ["missing", "conv3/kernel (3, 3, 256, 384)", "conv3/bias"]),
         ({"bn1": {"kernel": ONE, "bias": ONE}}, ["surplus", "bn1/kernel (3,)"]),
         ({"conv2": {"kernel": ONE, "bias": ONE}}, ["misshapen", "(5, 5, 48, 256)"]),
-        ({"fc8": {"kernel": ONE, "bias": ONE}}, ["missing", "fc6/kernel", "fc8/"]),
+        ({"fc8": {"kernel": ONE, "bias": ONE}}, ["misshapen", "(9216, 3)"]),
+        ({"fc6": {"kernel": ONE, "bias": ONE}}, ["missing", "fc8/kernel (3, 1000)"]),
     ],
     ids=str,
 )
@@ -321,3 +337,218 @@ def test_help_says_where_the_files_are(main, capsys):
     printed = capsys.readouterr().out
     assert "www.cs.toronto.edu/~guerzhoy/tf_alexnet/" in printed
     assert "www.cs.toronto.edu/~frossard/vgg16/" in printed
+
+
+# --- Heads, names, default places -----------------------------------------------------
+
+
+def with_head(params, num_classes):
+    rng = np.random.default_rng(1)
+    kernel = rng.normal(size=(9216, num_classes)).astype(np.float32)
+    return params | {"fc8": {"kernel": kernel, "bias": kernel[0]}}
+
+
+def test_a_head_of_any_size_and_its_names(convert, tmp_path, alexnet_convolutions):
+    save_npy(tmp_path / "a.npy", with_head(alexnet_convolutions, 3))
+    status, printed, _, out = convert("alexnet", tmp_path / "a.npy")
+    assert status == 0
+    assert "class_names: not named" in printed
+    assert classifier.from_weights(out).class_names == ("0", "1", "2")
+
+    (tmp_path / "names.txt").write_text("red fox\nowl\n\nkrähe\n", "utf-8")
+    flag = f"--class-names={tmp_path / 'names.txt'}"
+    status, printed, _, out = convert("alexnet", tmp_path / "a.npy", flag)
+    assert status == 0
+    assert classifier.from_weights(out).class_names == ("red fox", "owl", "krähe")
+
+    out.unlink()
+    (tmp_path / "names.txt").write_text("fox\nowl\n")
+    result = convert("alexnet", tmp_path / "a.npy", flag)
+    assert_refused(result, "names.txt: 2 names for the 3 classes")
+
+
+def test_out_is_what_the_configs_expect(
+    main, tmp_path, monkeypatch, alexnet_convolutions, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    save_npy("a.npy", alexnet_convolutions)
+    assert main(["--model=alexnet", "--src=a.npy"]) == 0
+    assert canonical.read_metadata("bvlc_alexnet.safetensors")["source"] == "a.npy"
+    config = (REPOSITORY / "configs/fc8.py").read_text()
+    assert 'config.weights = "bvlc_alexnet.safetensors"' in config
+    config = (REPOSITORY / "configs/vgg16_fc8.py").read_text()
+    assert 'config.weights = "vgg16.safetensors"' in config
+
+
+def test_a_converted_file_is_not_converted_again(
+    convert, tmp_path, alexnet_convolutions
+):
+    save_npy(tmp_path / "a.npy", alexnet_convolutions)
+    *_, out = convert("alexnet", tmp_path / "a.npy")
+    src = out.rename(tmp_path / "b.safetensors")
+    assert_refused(convert("alexnet", src), "is a jaxart weight file already")
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--src=a.npy"], "--model is missing"),
+        (["--model=alexnet"], "one of the arguments --src --download --check"),
+        (["--model=vgg16", "--src=a", "--check=b"], "not allowed with argument"),
+        (["--model=vgg19", "--src=a"], "alexnet.*vgg16"),
+    ],
+)
+def test_flags_that_make_no_sense(main, capsys, flags, message):
+    with pytest.raises(SystemExit, match="2"):
+        main(flags)
+    assert re.search(message, capsys.readouterr().err)
+
+
+# --- --check --------------------------------------------------------------------------
+
+
+@pytest.fixture
+def check(main, capsys):
+    """Checks a file; returns the status, what was printed, and the warnings."""
+
+    def run(path, *flags):
+        status = main([f"--check={path}", *flags])
+        printed = capsys.readouterr()
+        return status, printed.out, printed.err
+
+    return run
+
+
+def test_a_converted_file_is_checked(convert, check, tmp_path, alexnet_convolutions):
+    save_npy(tmp_path / "a.npy", alexnet_convolutions)
+    _, converted, _, out = convert("alexnet", tmp_path / "a.npy")
+    status, printed, error = check(out)
+    assert (status, error) == (0, "")
+    assert printed.splitlines()[-1] == "sound: every bit is as it was written"
+    # The same table and the same facts as when it was written.
+    assert printed.splitlines()[:-1] == converted.splitlines()[:-2]
+    norm = np.linalg.norm(alexnet_convolutions["conv2"]["kernel"].ravel())
+    assert f"conv2     5x5x48x256        {norm:>12.4f}" in printed
+
+    content = bytearray(out.read_bytes())
+    content[-1] ^= 1
+    out.write_bytes(content)
+    status, printed, error = check(out)
+    assert (status, printed) == (1, "")
+    assert error == (
+        f"convert_weights: {out}: damaged: its content is not what was written\n"
+    )
+
+
+def test_a_converted_file_of_another_network_is_found_out(check, tmp_path):
+    layer = {"kernel": np.ones((3, 3, 3, 4), np.float32), "bias": np.ones(4)}
+    metadata = dict.fromkeys(
+        "source source_sha256 source_channel_order mean size resize".split(), ""
+    )
+    metadata |= {"model": "vgg16", "class_names": "[]"}
+    canonical.write(tmp_path / "a", {"conv1_1": layer}, metadata)
+    status, printed, error = check(tmp_path / "a")
+    assert (status, printed) == (1, "")
+    assert "conv5_3/kernel (3, 3, 512, 512)" in error
+
+
+def test_the_real_vgg16_in_the_wrong_order_is_a_warning(check, tmp_path):
+    if not VGG16_CONVOLUTIONS.exists():
+        pytest.skip(f"the real VGG16 convolutions are not at {VGG16_CONVOLUTIONS}")
+    flags = ("--model=vgg16", "--channel-order=")
+    status, printed, error = check(VGG16_CONVOLUTIONS, flags[0], flags[1] + "bgr")
+    assert (status, error) == (0, "")
+    assert "its channel order is right" in printed
+    status, printed, error = check(VGG16_CONVOLUTIONS, flags[0], flags[1] + "rgb")
+    assert status == 1
+    assert error.startswith(f"warning: {VGG16_CONVOLUTIONS}: the channel order stated ")
+    assert "is rgb" in error
+    assert error.endswith("the right flag is --channel-order=bgr\n")
+    assert "conv5_3   3x3x512x512" in printed
+
+    # A file that was written with the wrong order all the same.
+    with np.load(VGG16_CONVOLUTIONS) as arrays:
+        params = {
+            name[:-2]: {"kernel": arrays[name], "bias": arrays[name[:-1] + "b"]}
+            for name in arrays
+            if name.endswith("_W")
+        }
+    params["conv1_1"]["kernel"] = params["conv1_1"]["kernel"][:, :, ::-1]
+    metadata = dict.fromkeys(
+        "source source_sha256 source_channel_order mean size resize".split(), ""
+    )
+    metadata |= {"model": "vgg16", "class_names": "[]"}
+    canonical.write(tmp_path / "a.safetensors", params, metadata)
+    status, _, error = check(tmp_path / "a.safetensors")
+    assert status == 1
+    assert "is bgr, but the first layer is the Oxford VGG16's in rgb order" in error
+
+
+def test_a_source_is_checked_without_writing(
+    check, tmp_path, monkeypatch, alexnet_convolutions, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    save_npy("a.npy", alexnet_convolutions)
+    status, printed, error = check("a.npy", "--model=alexnet")
+    assert (status, error) == (0, "")
+    assert "conv5     3x3x192x256" in printed
+    assert os.listdir() == ["a.npy"]
+    with pytest.raises(SystemExit, match="2"):
+        check("a.npy")
+    assert "needs --model" in capsys.readouterr().err
+
+
+# --- --download -----------------------------------------------------------------------
+
+
+@pytest.fixture
+def server(tmp_path):
+    """A folder over HTTP; gives the folder and its address."""
+    folder = tmp_path / "served"
+    folder.mkdir()
+    handler = functools.partial(
+        http.server.SimpleHTTPRequestHandler, directory=str(folder)
+    )
+    handler.log_message = lambda *_: None
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as httpd:
+        thread = threading.Thread(target=httpd.serve_forever)
+        thread.start()
+        yield folder, f"http://127.0.0.1:{httpd.server_port}"
+        httpd.shutdown()
+        thread.join()
+
+
+def test_download_convert_and_use(
+    main, server, tmp_path, monkeypatch, alexnet_convolutions, capsys
+):
+    folder, address = server
+    save_npz(folder / "known.npz", alexnet_convolutions)
+    digest = hashlib.sha256((folder / "known.npz").read_bytes()).hexdigest()
+    known = known_files.KnownFile(
+        name="known.npz",
+        model="alexnet",
+        urls=("http://127.0.0.1:9/known.npz",),  # nothing listens there
+        known_hash=f"sha256:{digest}",
+        num_bytes=None,
+        channel_order="rgb",
+    )
+    monkeypatch.setattr(known_files, "KNOWN_FILES", (known,))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    command = ["--model=alexnet", "--download"]
+
+    assert main(command) == 1
+    assert "127.0.0.1:9" in capsys.readouterr().err
+    assert not Path("bvlc_alexnet.safetensors").exists()
+
+    assert main([*command, f"--mirror={address}"]) == 0
+    params, metadata = canonical.read("bvlc_alexnet.safetensors")
+    assert metadata["source"] == "known.npz"
+    assert metadata["source_sha256"] == digest
+    assert metadata["source_channel_order"] == "rgb"
+    kernel = alexnet_convolutions["conv1"]["kernel"][:, :, ::-1]
+    np.testing.assert_array_equal(params["conv1"]["kernel"], kernel)
+    assert (tmp_path / "cache/jaxart/weights/known.npz").exists()
+
+    assert main(["--model=alexnet", "--download=other.npz"]) == 1
+    assert "known.npz" in capsys.readouterr().err

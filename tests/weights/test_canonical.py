@@ -15,6 +15,8 @@ METADATA = {
     "source_channel_order": "rgb",
     "mean": "[103.939, 116.779, 123.68]",
     "size": "224",
+    "resize": "",
+    "class_names": "[]",
 }
 
 
@@ -40,11 +42,18 @@ def test_round_trip(path, params, assert_params_equal):
     found, metadata = canonical.read(path)
     assert_params_equal(found, params)
     assert metadata == canonical.read_metadata(path)
+    assert len(metadata.pop("content_sha256")) == 64
     assert metadata == METADATA | {
         "format": "jaxart",
         "channel_order": "bgr",
         "layers": '["conv2", "conv10", "conv1"]',
     }
+
+
+def test_the_file_is_as_readable_as_any_other(path, params):
+    canonical.write(path, params, METADATA)
+    (path.parent / "other").touch()
+    assert path.stat().st_mode == (path.parent / "other").stat().st_mode
 
 
 def test_names_are_flat_for_other_readers(path, params):
@@ -147,8 +156,29 @@ def test_every_truncation_is_refused(path, params):
             canonical.read(path)
 
 
+def test_every_bit_of_the_content_is_verified(path, params, assert_params_equal):
+    canonical.write(path, params, METADATA)
+    assert_params_equal(canonical.verify(path)[0], params)
+    whole = path.read_bytes()
+    start = 8 + int.from_bytes(whole[:8], "little")
+    for position in (start, start + 50, len(whole) - 1, whole.index(b"103.939")):
+        changed = bytearray(whole)
+        changed[position] ^= 1
+        path.write_bytes(changed)
+        canonical.read(path)  # still looks sound
+        with pytest.raises(WeightsError, match="damaged"):
+            canonical.verify(path)
+
+
 def test_a_missing_file_is_missing(path):
     with pytest.raises(FileNotFoundError, match=r"a\.safetensors"):
+        canonical.read(path)
+
+
+def test_a_known_file_that_is_missing_has_one_command(tmp_path):
+    path = tmp_path / "vgg16.safetensors"
+    command = "python tools/convert_weights.py --model=vgg16 --download"
+    with pytest.raises(FileNotFoundError, match=f"{command} --out={path}$"):
         canonical.read(path)
 
 

@@ -165,6 +165,7 @@ def test_check_fit_takes_shapes_for_arrays():
 def weight_file(tmp_path):
     path = tmp_path / "a.safetensors"
     facts = ("source", "source_sha256", "source_channel_order", "mean", "size")
+    facts += ("resize", "class_names")
     metadata = dict.fromkeys(facts, "x") | {"model": "vgg16"}
     canonical.write(path, make(1, fc8=((5, 1000), (1000,))), metadata)
     return path

@@ -72,6 +72,16 @@ def test_refuses_a_header_that_lies(tmp_path, shape):
         npz.read(tmp_path / "a.npz")
 
 
+def test_refuses_half_a_layer(tmp_path, members):
+    del members["fc6_b"]
+    np.savez(tmp_path / "a.npz", **members)
+    with pytest.raises(WeightsError, match=r"a\.npz: fc6 has only one of fc6_W, fc6_b"):
+        npz.read(tmp_path / "a.npz")
+    np.savez(tmp_path / "a.npz")
+    with pytest.raises(WeightsError, match="empty"):
+        npz.read(tmp_path / "a.npz")
+
+
 def test_refuses_a_zip_bomb(tmp_path, monkeypatch, members):
     monkeypatch.setattr(npz, "_MAX_BYTES", 1000)
     np.savez_compressed(tmp_path / "a.npz", fc6_W=np.zeros(1000), fc6_b=np.zeros(1))

@@ -1,0 +1,132 @@
+"""The weight files that are publicly known: where they are, and their hashes.
+
+Hashes: a .caffemodel's is in Caffe's model zoo, an .h5's in Keras' own source.
+"""
+
+import shlex
+from pathlib import Path
+from typing import NamedTuple
+
+from jaxart.weights.errors import WeightsError
+
+
+class KnownFile(NamedTuple):
+    """A public weight file.
+
+    Attributes:
+      name: what it is called in the cache, and on mirrors.
+      model: the network that it is for.
+      urls: where it is public, in the order to try.
+      known_hash: `sha256:`, `sha1:` or `md5:` and digits, where one is published.
+      num_bytes: its size, where that is all that is known.
+      channel_order: of its first layer, where the format does not say it.
+    """
+
+    name: str
+    model: str
+    urls: tuple[str, ...]
+    known_hash: str | None = None
+    num_bytes: int | None = None
+    channel_order: str | None = None
+
+
+def _https_then_http(address: str) -> tuple[str, ...]:
+    return f"https://{address}", f"http://{address}"
+
+
+_KERAS = "https://storage.googleapis.com/tensorflow/keras-applications/vgg16/"
+
+# A model's first file is its default.
+KNOWN_FILES = (
+    KnownFile(
+        "bvlc_alexnet.npy",
+        "alexnet",
+        _https_then_http("www.cs.toronto.edu/~guerzhoy/tf_alexnet/bvlc_alexnet.npy"),
+        "sha256:1294ef51496c52f2e4879ee3b5e1da22c35d61f3240937491b4469403d5428cc",
+    ),
+    KnownFile(
+        "bvlc_alexnet.caffemodel",
+        "alexnet",
+        ("http://dl.caffe.berkeleyvision.org/bvlc_alexnet.caffemodel",),
+        "sha1:9116a64c0fbe4459d18f4bb6b56d647b63920377",
+    ),
+    KnownFile(
+        "VGG_ILSVRC_16_layers.caffemodel",
+        "vgg16",
+        _https_then_http(
+            "www.robots.ox.ac.uk/~vgg/software/very_deep/caffe/"
+            "VGG_ILSVRC_16_layers.caffemodel"
+        ),
+        "sha1:9363e1f6d65f7dba68c4f27a1e62105cdf6c4e24",
+    ),
+    KnownFile(
+        "vgg16_weights.npz",
+        "vgg16",
+        ("https://www.cs.toronto.edu/~frossard/vgg16/vgg16_weights.npz",),
+        num_bytes=553_436_134,
+        channel_order="rgb",
+    ),
+    KnownFile(
+        "vgg16_weights_tf_dim_ordering_tf_kernels.h5",
+        "vgg16",
+        (f"{_KERAS}vgg16_weights_tf_dim_ordering_tf_kernels.h5",),
+        "md5:64373286793e3c8b2b4e3219cbf3544b",
+    ),
+    KnownFile(
+        "vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5",
+        "vgg16",
+        (f"{_KERAS}vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5",),
+        "md5:6d6bbae143d832006294945121d1f1fc",
+    ),
+    KnownFile(
+        "vgg16.tv_in1k.safetensors",
+        "vgg16",
+        ("https://huggingface.co/timm/vgg16.tv_in1k/resolve/main/model.safetensors",),
+        "sha256:57b026918159a6bf9faf8405c3a551903768e7138989d9c6224a14227203fad8",
+    ),
+)
+
+
+def find(model: str, name: str = "") -> KnownFile:
+    """Returns a known file of a model.
+
+    Args:
+      model: the network's name.
+      name: the file's; '' is the model's default.
+
+    Raises:
+      WeightsError: no such file is known; the message lists those that are.
+    """
+    of_model = [file for file in KNOWN_FILES if file.model == model]
+    for file in of_model:
+        if name in ("", file.name):
+            return file
+    choices = ", ".join(file.name for file in of_model) or "none"
+    raise WeightsError(f"{name!r}: no known weight file of {model}; known: {choices}")
+
+
+def command_for(path: str | Path) -> str | None:
+    """Returns the command that makes a missing weight file, if its name says which.
+
+    Args:
+      path: of the missing file, called like a known file, with any suffix, or like a
+        model.
+
+    Returns:
+      The command line; None for other names.
+    """
+    path = Path(path)
+    candidates = (
+        [file for file in KNOWN_FILES if file.name == path.name]
+        or [file for file in KNOWN_FILES if Path(file.name).stem == path.stem]
+        or [file for file in KNOWN_FILES if file.model == path.stem]
+    )
+    if not candidates:
+        return None
+    file = candidates[0]
+    choice = "" if file == find(file.model) else f"={file.name}"
+    out = shlex.quote(str(path.with_suffix(".safetensors")))
+    return (
+        f"python tools/convert_weights.py --model={file.model} --download{choice} "
+        f"--out={out}"
+    )
