@@ -16,8 +16,25 @@ ALLOWED = {
         *("steps summaries writers data.pipeline models.layers".split()),
     },
     "classifier": {
-        *("checkpoint models models.layers".split()),
+        *("checkpoint data.images models models.layers".split()),
         *("weights weights.canonical".split()),
+    },
+    "export": {
+        *("classifier commands exports.onnx_model exports.stablehlo".split()),
+        *("exports.weight_files models.layers weights.canonical".split()),
+    },
+    "exports.description": {
+        *("classifier data.images models".split()),
+        "",  # the package, for its version
+    },
+    "exports.onnx_model": {
+        *("classifier exports.description exports.weight_files".split()),
+        *("models.layers", ""),  # the package, for its version
+    },
+    "exports.stablehlo": {"classifier", "exports.description", "results"},
+    "exports.weight_files": {
+        *("classifier exports.description models models.layers".split()),
+        "weights.canonical",
     },
     "config": {"data.images", "models", "optim", "writers"},
     "inputs": {
@@ -84,18 +101,43 @@ ALLOWED = {
     "saliency.paths": {"saliency.batching", "saliency.blur", "saliency.scores"},
     "saliency.perturbation": {"saliency.batching", "saliency.scores"},
     "weights": {"weights.errors"},
+    "weights.caffe_h5": {
+        *("weights.caffe_layout weights.errors weights.hdf5".split()),
+        "weights.vgg16_layout",
+    },
     "weights.caffe_npy": {"weights.errors", "weights.restricted_pickle"},
-    "weights.caffemodel": {"weights.errors", "weights.protobuf"},
-    "weights.canonical": {"weights.downloads", "weights.errors"},
+    "weights.caffe_state_dict": {"weights.caffe_layout", "weights.errors"},
+    "weights.caffemodel": {
+        *("weights.caffe_layout weights.errors weights.protobuf".split()),
+    },
+    "weights.canonical": {"weights.errors", "weights.known_files"},
     "weights.channel_order": {"weights.errors"},
-    "weights.keras_h5": {"weights.errors", "weights.vgg16_layout"},
+    "weights.downloads": {"weights.errors", "weights.known_files"},
+    "weights.hdf5": {"weights.errors"},
+    "weights.keras_h5": {"weights.errors", "weights.hdf5", "weights.vgg16_layout"},
+    "weights.known_files": {"weights.errors"},
     "weights.merge": {"weights.canonical", "weights.errors"},
     "weights.npz": {"weights.errors", "weights.npy_header"},
-    "weights.restricted_pickle": {"weights.errors", "weights.npy_header"},
-    "weights.torch_zip": {"weights.errors", "weights.restricted_pickle"},
-    "weights.torchvision": {
-        *("models.vgg16 weights.errors weights.torch_zip".split()),
+    "weights.onnx_graph": {"weights.protobuf"},
+    "weights.onnx_initializers": {
+        *("weights.caffe_layout weights.errors weights.onnx_graph".split()),
         "weights.vgg16_layout",
+    },
+    "weights.restricted_pickle": {"weights.errors", "weights.npy_header"},
+    "weights.sources": {
+        *("weights.caffe_h5 weights.caffe_npy weights.caffe_state_dict".split()),
+        *("weights.caffemodel weights.channel_order weights.errors".split()),
+        *("weights.hdf5 weights.keras_h5 weights.npz".split()),
+        *("weights.onnx_initializers weights.state_dict weights.torchvision".split()),
+    },
+    "weights.state_dict": {
+        *("weights.errors weights.torch_legacy weights.torch_zip".split()),
+    },
+    "weights.torch_legacy": {"weights.errors", "weights.torch_tensors"},
+    "weights.torch_tensors": {"weights.restricted_pickle"},
+    "weights.torch_zip": {"weights.errors", "weights.torch_tensors"},
+    "weights.torchvision": {
+        *("weights.caffe_layout weights.errors weights.vgg16_layout".split()),
     },
     "weights.vgg16_layout": {"weights.errors"},
 }
