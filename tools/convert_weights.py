@@ -17,6 +17,7 @@ The sources are not ours to ship. They are public, and --download knows them:
 """
 
 import argparse
+import concurrent.futures
 import hashlib
 import json
 import sys
@@ -101,7 +102,9 @@ def convert(path: Path, flags: argparse.Namespace) -> Converted:
     norm = _norm_metadata(flags)
     if canonical.is_canonical(path):
         raise WeightsError(f"{path}: is a jaxart weight file already")
-    source = sources.read(path)
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        digest = pool.submit(_sha256, path)  # hashing takes as long as reading
+        source = sources.read(path)
     params = _in_network_order(path, flags.model, source.params)
     order, contradiction = _channel_order(path, source, flags.channel_order)
     preprocessing = MODELS[flags.model].preprocessing
@@ -112,7 +115,7 @@ def convert(path: Path, flags: argparse.Namespace) -> Converted:
     metadata = {
         "model": flags.model,
         "source": path.name,
-        "source_sha256": _sha256(path),
+        "source_sha256": digest.result(),
         "source_channel_order": order,
         "mean": json.dumps(list(preprocessing["mean"])),
         "size": str(preprocessing["size"]),

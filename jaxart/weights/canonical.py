@@ -32,7 +32,7 @@ _REQUIRED_METADATA = (
     "resize",
     "layers",
     "class_names",
-    "content_sha256",
+    "content_blake2b",
 )
 _REQUIRED_OF_MODEL = {"alexnet": ("norm_order", "lrn_alpha")}
 
@@ -51,7 +51,7 @@ def write(
         `source_channel_order`, `mean` (a JSON list), `size`, `resize` (the rule of its
         training; '' if unknown) and `class_names` (a JSON list, empty if unknown); for
         AlexNet also `norm_order` and `lrn_alpha`. `format`, `channel_order`, `layers`
-        and `content_sha256` are put in.
+        and `content_blake2b` are put in.
 
     Raises:
       WeightsError: an array is not finite, or metadata are missing.
@@ -62,7 +62,7 @@ def write(
         "format": _FORMAT,
         "channel_order": "bgr",
         "layers": json.dumps(list(params)),
-        "content_sha256": "",
+        "content_blake2b": "",
     }
     missing = _missing_metadata(metadata)
     if missing:
@@ -73,7 +73,7 @@ def write(
         for name, array in arrays.items()
     }
     _check_finite(path, tensors)
-    metadata["content_sha256"] = _content_sha256(tensors, metadata)
+    metadata["content_blake2b"] = _content_blake2b(tensors, metadata)
     beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         beside.touch()
@@ -130,7 +130,7 @@ def verify(path: str | Path) -> tuple[dict[str, dict[str, np.ndarray]], dict[str
         for layer, arrays in params.items()
         for name, array in arrays.items()
     }
-    if _content_sha256(tensors, metadata) != metadata["content_sha256"]:
+    if _content_blake2b(tensors, metadata) != metadata["content_blake2b"]:
         raise WeightsError(f"{path}: damaged: its content is not what was written")
     return params, metadata
 
@@ -202,10 +202,10 @@ def _missing_metadata(metadata: dict[str, str]) -> list[str]:
     return [key for key in required if key not in metadata]
 
 
-def _content_sha256(tensors: dict[str, np.ndarray], metadata: dict[str, str]) -> str:
+def _content_blake2b(tensors: dict[str, np.ndarray], metadata: dict[str, str]) -> str:
     """The hash of the metadata, without it, and of the arrays, in order."""
-    facts = {**metadata, "content_sha256": ""}
-    digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
+    facts = {**metadata, "content_blake2b": ""}
+    digest = hashlib.blake2b(json.dumps(facts, sort_keys=True).encode())
     for name, array in tensors.items():
         digest.update(f"{name} {array.shape}".encode())
         digest.update(array.data.cast("B"))

@@ -42,7 +42,7 @@ def test_round_trip(path, params, assert_params_equal):
     found, metadata = canonical.read(path)
     assert_params_equal(found, params)
     assert metadata == canonical.read_metadata(path)
-    assert len(metadata.pop("content_sha256")) == 64
+    assert len(metadata.pop("content_blake2b")) == 128
     assert metadata == METADATA | {
         "format": "jaxart",
         "channel_order": "bgr",
