@@ -1,7 +1,10 @@
-"""Every orbax call: saving, resuming, and reading the best epoch of a run."""
+"""Every orbax call: saving, resuming, and reading the best epoch of a run.
+
+The frozen layers are saved once, in `frozen`; what trains, with each checkpoint.
+"""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -60,6 +63,7 @@ class Checkpoints:
         )
         directory = Path(workdir).absolute() / "checkpoints"
         self._manager = ocp.CheckpointManager(directory, options=options)
+        self._frozen = Path(workdir).absolute() / "frozen"
 
     @property
     def latest_step(self) -> int | None:
@@ -75,6 +79,17 @@ class Checkpoints:
         """The validation metrics saved with a checkpoint."""
         return self._manager.metrics(step)
 
+    def save_frozen(self, params: Any) -> None:
+        """Saves the layers that do not train, for all checkpoints to come.
+
+        Args:
+          params: their part of the parameter tree; it may be empty.
+        """
+        if not params:
+            return
+        with ocp.StandardCheckpointer() as checkpointer:
+            checkpointer.save(self._frozen, {"params": params}, force=True)
+
     def save(
         self,
         progress: Progress,
@@ -88,7 +103,7 @@ class Checkpoints:
 
         Args:
           progress: how far the run has come.
-          params: the parameter tree.
+          params: the layers that train.
           opt_state: the optimizer's state.
           config: the run's configuration, as plain data.
           metrics: validation metrics; 'accuracy' decides which is best.
@@ -124,9 +139,20 @@ class Checkpoints:
                 )
 
     def restore(
-        self, params: Any, opt_state: Any, *, num_train: int
+        self,
+        params: Any,
+        opt_state: Any,
+        *,
+        train_layers: Sequence[str],
+        num_train: int,
     ) -> tuple[Progress, Any, Any]:
         """The last checkpoint, in the shapes and shardings of `params`, `opt_state`.
+
+        Args:
+          params: the whole parameter tree.
+          opt_state: the optimizer's state.
+          train_layers: which of them train.
+          num_train: how many training images there are.
 
         Raises:
           ResumeError: the run was trained on another number than `num_train` of
@@ -134,7 +160,7 @@ class Checkpoints:
         """
         restored = self._restore(
             self.latest_step,
-            params=ocp.args.StandardRestore(_abstract(params)),
+            params=ocp.args.StandardRestore(_trained(params, train_layers)),
             opt_state=ocp.args.StandardRestore(_abstract(opt_state)),
             progress=ocp.args.JsonRestore(),
         )
@@ -145,16 +171,29 @@ class Checkpoints:
                 f"training images; now there are {num_train}. Choose another "
                 "--workdir, or bring the old images back."
             )
-        return progress, restored.params, restored.opt_state
+        whole = self._with_frozen(params, restored.params)
+        return progress, whole, restored.opt_state
 
-    def restore_best(self, params: Any) -> Any:
+    def restore_best(self, params: Any, train_layers: Sequence[str]) -> Any:
         """The best checkpoint's parameters, in the shapes and shardings of `params`."""
-        args = ocp.args.StandardRestore(_abstract(params))
-        return self._restore(self.best_step, params=args).params
+        args = ocp.args.StandardRestore(_trained(params, train_layers))
+        trained = self._restore(self.best_step, params=args).params
+        return self._with_frozen(params, trained)
 
     def close(self) -> None:
         """Waits for what is under way."""
         self._manager.close()
+
+    def _with_frozen(self, params: Any, trained: Any) -> Any:
+        """The whole tree, in the order of `params`."""
+        frozen = {layer: params[layer] for layer in params if layer not in trained}
+        if not frozen:
+            return trained
+        with ocp.StandardCheckpointer() as checkpointer:
+            restored = checkpointer.restore(
+                self._frozen, _abstract({"params": frozen})
+            )["params"]
+        return {layer: (trained | restored)[layer] for layer in params}
 
     def _restore(self, step: int, **items: Any) -> Any:
         return self._manager.restore(step, args=ocp.args.Composite(**items))
@@ -162,6 +201,10 @@ class Checkpoints:
 
 def _accuracy(metrics: Mapping[str, float]) -> float:
     return metrics["accuracy"]
+
+
+def _trained(params: Any, train_layers: Sequence[str]) -> Any:
+    return _abstract({name: params[name] for name in params if name in train_layers})
 
 
 def _abstract(tree: Any) -> Any:

@@ -146,7 +146,7 @@ def from_run(workdir: str | os.PathLike) -> Classifier:
             f"{workdir}: the run has no checkpoint yet; the same command of "
             "jaxart.main goes on with it"
         )
-    params = checkpoints.restore_best(_abstract_params(model))
+    params = checkpoints.restore_best(_abstract_params(model), config["train_layers"])
     checkpoints.close()
     return Classifier(model, params, class_names, config["resize"])
 

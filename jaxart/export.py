@@ -114,7 +114,7 @@ def main(argv: list[str], values: flags.FlagValues = flags.FLAGS) -> int:
     if not values.out:
         raise app.UsageError("--out is missing")
     out = Path(values.out)
-    commands.set_up_logging()
+    commands.set_up()
     try:
         check_out(out, values.weights)
         network = classifier.load(values.weights, values.workdir)

@@ -35,7 +35,7 @@ def main(argv: list[str]) -> None:
     if len(argv) > 1:
         raise app.UsageError(f"unknown arguments: {' '.join(argv[1:])}")
 
-    with logging_redirect_tqdm([commands.set_up_logging()]):
+    with logging_redirect_tqdm([commands.set_up()]):
         try:
             result = train.train_and_evaluate(CONFIG.value, WORKDIR.value)
         except (ValueError, OSError, ImportError, FloatingPointError) as error:

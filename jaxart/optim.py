@@ -53,6 +53,11 @@ def only_trained(tree: Tree, train_layers: Sequence[str]) -> Tree:
     return {layer: tree[layer] for layer in tree if layer in train_layers}
 
 
+def only_frozen(tree: Tree, train_layers: Sequence[str]) -> Tree:
+    """The layers of a parameter tree that do not train."""
+    return {layer: tree[layer] for layer in tree if layer not in train_layers}
+
+
 def make_schedule(
     kind: str, learning_rate: float, *, warmup_steps: int, num_steps: int
 ) -> optax.Schedule:

@@ -81,7 +81,7 @@ def main(argv: list[str], values: flags.FlagValues = flags.FLAGS) -> int:
         if not values[name].value:
             raise app.UsageError(f"--{name} is missing")
     out = Path(values.out)
-    with logging_redirect_tqdm([commands.set_up_logging()]):
+    with logging_redirect_tqdm([commands.set_up()]):
         try:
             prediction_files.find_format(out)  # a mistake shows before all else
             found = listing.read(values.images, values.image_root)

@@ -36,7 +36,7 @@ def train_and_evaluate(
 
     Args:
       config: see `jaxart.config.base_config`.
-      workdir: gets config.json, checkpoints/, event files, predictions.csv,
+      workdir: gets config.json, checkpoints/, frozen/, event files, predictions.csv,
         skipped.csv and result.json.
 
     Returns:
@@ -152,7 +152,10 @@ def train_and_evaluate(
     progress = checkpoint.Progress(0, 0.0, num_train)
     if checkpoints.latest_step is not None:
         progress, params, opt_state = checkpoints.restore(
-            state.params, state.opt_state, num_train=num_train
+            state.params,
+            state.opt_state,
+            train_layers=config.train_layers,
+            num_train=num_train,
         )
         step = jax.device_put(jnp.int32(progress.step), replicated)
         state = TrainState(step, params, opt_state)
@@ -162,6 +165,8 @@ def train_and_evaluate(
             progress.step // steps_per_epoch,
             config.num_epochs,
         )
+    else:
+        checkpoints.save_frozen(optim.only_frozen(state.params, config.train_layers))
 
     put = functools.partial(jax.device_put, device=split)
     train_step = make_train_step(model, tx, labels, boundary, dropout_key)
@@ -221,7 +226,7 @@ def train_and_evaluate(
                     progress = checkpoint.Progress(step, seconds, num_train)
                     checkpoints.save(
                         progress,
-                        state.params,
+                        optim.only_trained(state.params, config.train_layers),
                         state.opt_state,
                         config=plain_config,
                         metrics={name: metrics[name] for name in ("accuracy", "loss")},
@@ -229,7 +234,7 @@ def train_and_evaluate(
                 writer.flush()
 
     # The outcome: the best epoch's, and beside it what the last one reached.
-    params = checkpoints.restore_best(state.params)
+    params = checkpoints.restore_best(state.params, config.train_layers)
     metrics, probabilities = evaluate(eval_step, params, val_batches())
     results.write_predictions(
         workdir / "predictions.csv",

@@ -1,15 +1,20 @@
 """What several test files share: a folder of small paintings and a small experiment."""
 
+import logging
 import os
 import shutil
 import tempfile
 
 import jax
 import pytest
+from absl import app, flags
 from PIL import Image
 
+from jaxart import commands
 from jaxart.config import base_config
 from jaxart.data import procedural
+from jaxart.models import MODELS
+from tests import runs
 
 STYLES = ("color_fields", "op_stripes", "ruled_grid")
 
@@ -64,3 +69,26 @@ def quick_compiles():
     jax.config.update("jax_disable_most_optimizations", True)
     yield
     jax.config.update("jax_disable_most_optimizations", False)
+
+
+@pytest.fixture
+def run_command(monkeypatch, capsys):
+    """Runs a command's `main` in this process: (status, stdout, stderr)."""
+    monkeypatch.setattr(commands, "set_up", logging.getLogger)
+    monkeypatch.setitem(MODELS, "tinynet", runs.TinyNet)
+
+    def run(command, *arguments):
+        values = flags.FlagValues()
+        command.define_flags(values)
+        capsys.readouterr()
+        try:
+            rest = values(["jaxart", *map(str, arguments)])
+            status, said = command.main(rest, values), ""
+        except SystemExit as stop:
+            status, said = 1, str(stop.code)
+        except (app.UsageError, flags.Error) as error:  # absl prints it below the help
+            status, said = 1, str(error)
+        printed = capsys.readouterr()
+        return status, printed.out, printed.err + said
+
+    return run

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxart import checkpoint, network
+from jaxart import checkpoint, network, optim
 from jaxart.models import AlexNet, CaffeNet
 from jaxart.models.layers import Convolution, MaxPool
 
@@ -63,12 +63,14 @@ def write(workdir, model, params, classes, resize="tf1_bilinear", **progress):
     facts = network.describe(model) | {"classes": classes}
     name = type(model).__name__.lower()
     config = {"model": name, "resize": resize, "network": facts}
+    config |= {"train_layers": ["fc8"]}
     workdir.mkdir(parents=True, exist_ok=True)
     (workdir / "config.json").write_text(json.dumps(config))
     checkpoints = checkpoint.Checkpoints(workdir)
+    checkpoints.save_frozen(optim.only_frozen(params, ["fc8"]))
     checkpoints.save(
         checkpoint.Progress(progress["step"], 1.0, 1),
-        params,
+        optim.only_trained(params, ["fc8"]),
         {"count": jnp.int32(progress["step"])},
         config=config,
         metrics={"accuracy": progress["accuracy"]},

@@ -63,8 +63,7 @@ ALLOWED = {
     "models.vgg16": {"models.layers"},
     "saliency.__main__": {
         *("classifier commands data.images data.listing saliency.run".split()),
-        *("saliency.catalogue saliency.gradients saliency.options".split()),
-        "saliency.pictures",
+        *("saliency.catalogue saliency.choices saliency.options".split()),
     },
     "saliency.run": {
         "evaluation",
@@ -80,14 +79,16 @@ ALLOWED = {
         *("saliency.options saliency.pictures saliency.render".split()),
     },
     "saliency.options": {
-        *("data.images saliency.catalogue saliency.gradients".split()),
+        *("data.images saliency.catalogue saliency.choices".split()),
         *("saliency.pictures saliency.render".split()),
     },
     "saliency.class_model": {
         *("classifier commands models saliency.maximization".split()),
         "saliency.render",
     },
-    "saliency.catalogue": {"models", "saliency", "saliency.cam", "saliency.methods"},
+    "saliency.catalogue": {
+        *("models saliency saliency.cam saliency.choices saliency.methods".split()),
+    },
     "saliency.explain": {"classifier", "data.pipeline", "models", "overlap"},
     "saliency.gallery": {"results"},
     "saliency.pictures": {"data.images", "saliency.render"},
@@ -96,7 +97,9 @@ ALLOWED = {
         *("saliency.paths saliency.perturbation".split()),
     },
     "saliency.cam": {"saliency.gradients", "saliency.scores"},
-    "saliency.gradients": {"saliency.batching", "saliency.scores"},
+    "saliency.gradients": {
+        *("saliency.batching saliency.choices saliency.scores".split()),
+    },
     "saliency.maximization": {"saliency.blur", "saliency.scores"},
     "saliency.paths": {"saliency.batching", "saliency.blur", "saliency.scores"},
     "saliency.perturbation": {"saliency.batching", "saliency.scores"},

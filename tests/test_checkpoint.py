@@ -32,10 +32,12 @@ def test_the_last_and_the_best_are_kept_and_come_back_bit_equal(tmp_path):
     noisy = jax.tree.map(lambda x: x + jnp.asarray(0.1, x.dtype), opt_state)
     checkpoints = Checkpoints(tmp_path)
     assert checkpoints.latest_step is None
+    whole = params(7.0) | {"fc8": params(0.0)["fc8"]}
+    checkpoints.save_frozen(optim.only_frozen(whole, ("fc8",)))
     for step, accuracy in ((5, 0.2), (10, 0.9), (15, 0.3), (20, 0.4)):
         checkpoints.save(
             Progress(step, 1.5 * step, num_train=50),
-            params(step / 3),
+            optim.only_trained(params(step / 3), ("fc8",)),
             noisy,
             config=CONFIG,
             metrics={"accuracy": accuracy, "loss": 1.0},
@@ -48,18 +50,37 @@ def test_the_last_and_the_best_are_kept_and_come_back_bit_equal(tmp_path):
     assert (checkpoints.latest_step, checkpoints.best_step) == (20, 10)
     assert checkpoints.metrics(10)["accuracy"] == 0.9
     progress, last, last_state = checkpoints.restore(
-        params(0.0), opt_state, num_train=50
+        params(0.0), opt_state, train_layers=("fc8",), num_train=50
     )
     assert progress == Progress(20, 30.0, num_train=50)
     assert jax.tree.structure(last_state) == jax.tree.structure(noisy)
     for got, wanted in (
-        (last, params(20 / 3)),
+        (last, whole | {"fc8": params(20 / 3)["fc8"]}),
         (last_state, noisy),
-        (checkpoints.restore_best(params(0.0)), params(10 / 3)),
+        (
+            checkpoints.restore_best(params(0.0), ("fc8",)),
+            whole | {"fc8": params(10 / 3)["fc8"]},
+        ),
     ):
         jax.tree.map(np.testing.assert_array_equal, got, wanted)
+    assert list(last) == ["fc7", "fc8"]
     with pytest.raises(ResumeError, match="on 50 training images; now there are 51"):
-        checkpoints.restore(params(0.0), opt_state, num_train=51)
+        checkpoints.restore(params(0.0), opt_state, train_layers=("fc8",), num_train=51)
+    checkpoints.close()
+
+
+def test_a_run_without_frozen_layers(tmp_path):
+    checkpoints = Checkpoints(tmp_path)
+    checkpoints.save_frozen({})
+    checkpoints.save(
+        Progress(1, 1.0, 50),
+        params(1.0),
+        params(2.0),
+        config=CONFIG,
+        metrics={"accuracy": 0.5},
+    )
+    got = checkpoints.restore_best(params(0.0), ("fc7", "fc8"))
+    jax.tree.map(np.testing.assert_array_equal, got, params(1.0))
     checkpoints.close()
 
 

@@ -1,6 +1,5 @@
 """The command that writes a trained network for other programs."""
 
-import logging
 import os
 import subprocess
 import sys
@@ -10,10 +9,9 @@ import jax
 import numpy as np
 import onnxruntime
 import pytest
-from absl import app, flags
 from PIL import Image
 
-from jaxart import classifier, commands, export, prediction, results
+from jaxart import classifier, export, prediction, results
 from jaxart.data import listing
 from jaxart.models import MODELS
 from jaxart.weights import canonical
@@ -37,23 +35,9 @@ def tiny_run(tmp_path_factory):
 
 
 @pytest.fixture
-def command(monkeypatch, capsys):
-    """Runs the command line in this process: (status, stdout, stderr)."""
-    monkeypatch.setattr(commands, "set_up_logging", logging.getLogger)
-
+def command(run_command):
     def run(**given):
-        values = flags.FlagValues()
-        export.define_flags(values)
-        capsys.readouterr()
-        try:
-            texts = (f"--{name}={value}" for name, value in given.items())
-            status, said = export.main(values(["jaxart", *texts]), values), ""
-        except SystemExit as stop:
-            status, said = 1, str(stop.code)
-        except (app.UsageError, flags.Error) as error:  # absl prints it below the help
-            status, said = 1, str(error)
-        printed = capsys.readouterr()
-        return status, printed.out, printed.err + said
+        return run_command(export, *(f"--{name}={given[name]}" for name in given))
 
     return run
 

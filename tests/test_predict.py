@@ -13,14 +13,11 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
-from absl import app, flags
-from absl import logging as absl_logging
 from PIL import Image
 
 from jaxart import evaluation, predict, prediction, prediction_files, results, steps
 from jaxart.classifier import Classifier
 from jaxart.data import examples, listing, pipeline
-from jaxart.models import MODELS
 from jaxart.prediction_files import Predictions
 from tests import runs
 
@@ -430,30 +427,8 @@ def tiny_run(tmp_path_factory, tiny):
 
 
 @pytest.fixture
-def command(monkeypatch, capsys):
-    """Runs the command line in this process: (status, stdout, stderr)."""
-    monkeypatch.setitem(MODELS, "tinynet", runs.TinyNet)
-    log = logging.getLogger("jaxart")
-    before = log.level, log.propagate, list(log.handlers)
-    verbosity = absl_logging.get_verbosity()
-    values = flags.FlagValues()
-    predict.define_flags(values)
-
-    def run(*arguments):
-        capsys.readouterr()
-        try:
-            rest = values(["jaxart", *map(str, arguments)])
-            status, said = predict.main(rest, values), ""
-        except SystemExit as stop:
-            status, said = 1, str(stop.code)
-        except (app.UsageError, flags.Error) as error:  # absl prints it below the help
-            status, said = 1, str(error)
-        printed = capsys.readouterr()
-        return status, printed.out, printed.err + said
-
-    yield run
-    log.level, log.propagate, log.handlers[:] = before
-    absl_logging.set_verbosity(verbosity)
+def command(run_command):
+    return functools.partial(run_command, predict)
 
 
 @pytest.mark.parametrize("strict", [False, True])

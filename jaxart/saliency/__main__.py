@@ -15,12 +15,15 @@ from typing import Any
 from absl import app, flags
 from tqdm.contrib.logging import logging_redirect_tqdm
 
-from jaxart import classifier, commands
-from jaxart.data import listing
+from jaxart import commands
 from jaxart.data.images import RESIZE_RULES
-from jaxart.saliency import catalogue, pictures, run
-from jaxart.saliency.gradients import CHANNEL_RULES
-from jaxart.saliency.options import SCALES, Options
+from jaxart.saliency.choices import (
+    BASELINES,
+    CHANNEL_RULES,
+    KINDS,
+    QUADRATURES,
+    SCALES,
+)
 
 WEIGHTS = flags.DEFINE_string(
     "weights", None, "ImageNet classifier: a file of tools/convert_weights.py."
@@ -67,7 +70,7 @@ NUM_WORKERS = flags.DEFINE_integer(
 SAVE = flags.DEFINE_list(
     "save",
     ["overlay", "heatmap", "sheet"],
-    f"Any of {','.join(pictures.KINDS)}; npy is the raw map, float32.",
+    f"Any of {','.join(KINDS)}; npy is the raw map, float32.",
 )
 SCALE = flags.DEFINE_enum(
     "scale",
@@ -97,11 +100,9 @@ SETTINGS = [
     flags.DEFINE_float("noise_level", None, "Their noise, in parts of its range."),
     flags.DEFINE_integer("num_steps", None, "Steps of a path."),
     flags.DEFINE_enum(
-        "baseline", None, catalogue.BASELINES, "Where a path starts; what occludes."
+        "baseline", None, BASELINES, "Where a path starts; what occludes."
     ),
-    flags.DEFINE_enum(
-        "quadrature", None, ["gauss_legendre", "midpoint"], "Where a path's steps lie."
-    ),
+    flags.DEFINE_enum("quadrature", None, QUADRATURES, "Where a path's steps lie."),
     flags.DEFINE_float("max_sigma", None, "Strongest blur of a path, in pixels."),
     flags.DEFINE_float("fraction", None, "Of the pixels that move in a guided step."),
     flags.DEFINE_float("max_dist", None, "How far they may leave the straight path."),
@@ -118,13 +119,16 @@ def main(argv: list[str]) -> int:
     """Runs what the flags describe; returns the exit status."""
     if len(argv) > 1:
         raise app.UsageError(f"unknown arguments: {' '.join(argv[1:])}")
+    # Late: JAX takes seconds, and --help waits for none of it.
+    from jaxart.saliency import catalogue  # noqa: PLC0415
+
     if LIST_METHODS.value:
         print(catalogue.table())
         return 0
     for flag in (IMAGES, OUT):
         if not flag.value:
             raise app.UsageError(f"--{flag.name} is missing")
-    with logging_redirect_tqdm([commands.set_up_logging()]):
+    with logging_redirect_tqdm([commands.set_up()]):
         try:
             report = explain()
         except (ValueError, OSError) as error:
@@ -142,6 +146,11 @@ def main(argv: list[str]) -> int:
 
 def explain() -> dict[str, Any]:
     """Unpacks the flags and explains the images; returns what run.json holds."""
+    from jaxart import classifier  # noqa: PLC0415
+    from jaxart.data import listing  # noqa: PLC0415
+    from jaxart.saliency import catalogue, run  # noqa: PLC0415
+    from jaxart.saliency.options import Options  # noqa: PLC0415
+
     method = catalogue.find(METHOD.value)
     if CHANNEL_RULE.value and not method.channel_rule:
         raise ValueError(f"{METHOD.value} gives maps: no channel_rule applies")

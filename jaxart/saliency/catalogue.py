@@ -11,6 +11,7 @@ from jaxtyping import Array, PRNGKeyArray
 from jaxart.models import CaffeNet
 from jaxart.saliency import methods
 from jaxart.saliency.cam import enlarge
+from jaxart.saliency.choices import BASELINES
 
 
 class Method(NamedTuple):
@@ -86,7 +87,6 @@ METHODS = {
     "rise": Method(methods.rise, "mean", "Petsiuk et al. 2018"),
 }
 
-BASELINES = ("mean", "black", "white")
 SIGNED_RULES = ("sum", "mean")
 
 

@@ -53,7 +53,7 @@ def main(argv: list[str]) -> None:
     """Draws what the flags describe."""
     if len(argv) > 1:
         raise app.UsageError(f"unknown arguments: {' '.join(argv[1:])}")
-    commands.set_up_logging()
+    commands.set_up()
     try:
         if Path(OUT.value).suffix.lower() != ".png":
             raise ValueError(f"out={OUT.value}: a .png file")

@@ -22,11 +22,10 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from jaxart.saliency.batching import sum_samples
+from jaxart.saliency.choices import CHANNEL_RULES
 from jaxart.saliency.scores import LogitsFn, Targets, score_gradient
 
 Images = Float[Array, "b h w c"]
-
-CHANNEL_RULES = ("max_abs", "sum_abs", "norm", "sum", "mean")
 
 
 def gradient(logits_fn: LogitsFn, images: Images, targets: Targets) -> Images:

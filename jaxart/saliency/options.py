@@ -6,9 +6,7 @@ from typing import Any
 from jaxart.data.images import RESIZE_RULES
 from jaxart.saliency import pictures, render
 from jaxart.saliency.catalogue import SIGNED_RULES
-from jaxart.saliency.gradients import CHANNEL_RULES
-
-SCALES = ("image", "common")
+from jaxart.saliency.choices import CHANNEL_RULES, KINDS, SCALES
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,7 +19,7 @@ class Options:
       channel_rule: makes a map of an attribution.
       target: 'predicted', 'label', a class index or a class name.
       resize: one of `images.RESIZE_RULES`.
-      save: any of `pictures.KINDS`.
+      save: any of `choices.KINDS`.
       scale: 'image' draws each map on its own scale, 'common' all on one.
       percentile: of a map's absolute values: the end of its colour table.
       colormap: 'auto', or a table of the cmap package.
@@ -44,7 +42,7 @@ class Options:
 
     def __post_init__(self):
         for field, value, choices in (
-            *(("save", kind, pictures.KINDS) for kind in self.save),
+            *(("save", kind, KINDS) for kind in self.save),
             ("scale", self.scale, SCALES),
             ("channel_rule", self.channel_rule, (*CHANNEL_RULES, "")),
             ("resize", self.resize, RESIZE_RULES),

@@ -14,9 +14,6 @@ from PIL import Image
 from jaxart.data import images
 from jaxart.saliency import render
 
-# What a user can ask for. Sheets hold many images; the others belong to one.
-KINDS = ("overlay", "heatmap", "npy", "sheet")
-
 SUFFIXES = {"overlay": ".jpg", "heatmap": ".png", "npy": ".npy"}
 PAIRS_ON_SHEET = 10
 MAX_NAME_BYTES = 200  # file systems take 255, suffixes included

@@ -12,7 +12,7 @@ import pytest
 from jaxart.models import VGG16, AlexNet
 from jaxart.saliency import catalogue, methods
 from jaxart.saliency.catalogue import METHODS, bind, complete_settings, find, table
-from jaxart.saliency.gradients import CHANNEL_RULES
+from jaxart.saliency.choices import CHANNEL_RULES
 
 NOT_ATTRIBUTIONS = {"channel_map", "class_model"}
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from jaxart.models.layers import convolve
+from jaxart.saliency.choices import CHANNEL_RULES
 from jaxart.saliency.gradients import (
-    CHANNEL_RULES,
     channel_map,
     deconvnet,
     gradient,

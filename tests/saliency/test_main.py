@@ -3,6 +3,8 @@
 import csv
 import json
 import signal
+import subprocess
+import sys
 import time
 
 import numpy as np
@@ -15,6 +17,15 @@ pytestmark = pytest.mark.xdist_group("saliency_main")
 
 def report_of(out):
     return json.loads((out / "run.json").read_text())
+
+
+def test_help_does_not_wait_for_jax():
+    code = (
+        "import sys, jaxart.saliency.__main__; "
+        "slow = {'jax', 'flax', 'orbax', 'grain', 'cmap'} & set(sys.modules); "
+        "assert not slow, slow"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 # --- Files of every kind --------------------------------------------------------------
@@ -147,6 +158,8 @@ def test_a_run_that_is_killed_again_and_again_ends_as_if_it_had_not_been(
     whole = shell(*arguments("whole"))
     assert whole.status == 0, whole.stderr
 
+    # A shell that runs the tests in the background has it ignored, also for children.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     manifest = tmp_path / "killed" / "manifest.jsonl"
     counts = [0]
     signals = [signal.SIGKILL] * 3 + [signal.SIGINT]

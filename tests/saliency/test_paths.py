@@ -12,6 +12,7 @@ from jaxart.saliency.paths import (
     guided_integrated_gradients,
     integrated_gradients,
 )
+from tests.saliency.compiling import compiled
 
 pytestmark = pytest.mark.usefixtures("quick_compiles")
 
@@ -38,21 +39,6 @@ def network(x):
 def network_gradient(x, target):
     """The gradient of logit `target` at one image, by hand and in float64."""
     return WEIGHTS[target] * (1 + 0.6 * x) / np.cosh(x + 0.3 * x**2) ** 2
-
-
-def compiled(method, score, **settings):
-    """The method, jitted, from and to NumPy.
-
-    Little optimised, as the tests spend their time compiling.
-    """
-    options = {
-        "xla_backend_optimization_level": 0,
-        "xla_llvm_disable_expensive_passes": True,
-    }
-    run = jax.jit(
-        functools.partial(method, score, **settings), compiler_options=options
-    )
-    return lambda *args, **kwargs: np.asarray(run(*args, **kwargs))
 
 
 def pixels(*values):

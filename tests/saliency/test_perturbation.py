@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from jaxart.saliency.perturbation import occlusion, rise
+from tests.saliency.compiling import compiled
 
 pytestmark = pytest.mark.usefixtures("quick_compiles")
 
@@ -27,21 +28,6 @@ def random_images(n):
 @jax.jit
 def network(x):
     return jnp.einsum("bhwc,khwc->bk", jnp.tanh(x), WEIGHTS) + 1
-
-
-def compiled(method, score, **settings):
-    """The method, jitted, from and to NumPy.
-
-    Little optimised, as the tests spend their time compiling.
-    """
-    options = {
-        "xla_backend_optimization_level": 0,
-        "xla_llvm_disable_expensive_passes": True,
-    }
-    run = jax.jit(
-        functools.partial(method, score, **settings), compiler_options=options
-    )
-    return lambda *args, **kwargs: np.asarray(run(*args, **kwargs))
 
 
 def assert_close(found, expected, tol=1e-5):

@@ -12,7 +12,8 @@ from PIL import Image
 from jaxart.classifier import Classifier, ClassifierError
 from jaxart.data import images, listing
 from jaxart.saliency import catalogue, render, run
-from jaxart.saliency.options import SCALES, Options
+from jaxart.saliency.choices import SCALES
+from jaxart.saliency.options import Options
 from tests import runs
 from tests.saliency.conftest import CLASSES
 

@@ -66,7 +66,8 @@ def test_truncated_and_flipped_files(tmp_path, name):
         end = len(whole) * part // 64
         (folder / f"cut_{part:02}").write_bytes(whole[:end])
     rng = np.random.default_rng(1)
-    for number in range(1000):
+    # HDF5's library is slow; it has two of the formats.
+    for number in range(500 if name.endswith("h5") else 1000):
         flipped = bytearray(whole)
         flipped[rng.integers(len(whole))] ^= 1 << rng.integers(8)
         (folder / f"flip_{number:03}").write_bytes(flipped)

@@ -1,0 +1,180 @@
+import dataclasses
+import importlib.util
+import json
+
+import jax
+import pytest
+from PIL import Image, ImageColor
+
+from benchmarks import __main__ as command
+from benchmarks import flops, machine, plot, report, runner
+from benchmarks.workloads import WORKLOADS, Call, Workload
+from jaxart.models import VGG16, AlexNet
+
+GIGA = 1e9
+
+
+def result(*seconds, memory=1e6, **more):
+    return {"seconds": {"work": seconds}, "peak_memory_bytes": memory} | more
+
+
+# 10 images of 1 GFLOP; a peer that is faster in one round, another that never is.
+WORKLOAD = Workload(
+    title="ten images",
+    ours=Call("ours", {}),
+    peers={"plain": Call("plain", {}), "compiled": Call("compiled", {})},
+    items={"work": 10, "not measured": 10},
+    flops=GIGA,
+)
+ROUNDS = [
+    {
+        "product": {"seconds": {"product": [runner.PRODUCT_FLOPS / rate / GIGA]}},
+        "ours": result(ours, 9.0, ours, memory=memory, check=[1.0, -2.0]),
+        "plain": result(plain, check=[1.0, -2.1]),
+        "compiled": result(20.0),
+    }
+    for rate, ours, memory, plain in [
+        (20, 1, 7e6, 2.0),
+        (10, 2, 3e6, 1),
+        (20, 1, 5e6, 3),
+    ]
+]
+
+
+@pytest.fixture
+def a_report():
+    return report.make(
+        "w9", WORKLOAD, ROUNDS, steal=0.25, left_out={"other": "no compiler"}
+    )
+
+
+def test_medians_within_rounds_and_over_them():
+    summary = runner.summarize(WORKLOAD, ROUNDS)
+    assert list(summary["measures"]) == ["work"]
+    work = summary["measures"]["work"]
+    assert work["seconds"] == {"ours": 1, "plain": 2, "compiled": 20}
+    assert work["best_peer"] == "plain"
+    assert work["ratio"] == 2  # of 2, 0.5 and 3, round by round
+    assert work["share_of_product_rate"] == pytest.approx(0.5)
+    assert summary["product_flops_per_second"] == pytest.approx(20 * GIGA)
+    assert summary["peak_memory_bytes"] == {"ours": 7e6, "plain": 1e6, "compiled": 1e6}
+    assert summary["agreement"] == {"plain": pytest.approx(0.05)}
+
+
+def test_without_a_peer_there_is_no_ratio():
+    alone = dataclasses.replace(WORKLOAD, peers={}, flops=0)
+    work = runner.summarize(alone, ROUNDS)["measures"]["work"]
+    assert work["best_peer"] is work["ratio"] is work["share_of_product_rate"] is None
+
+
+def test_sides_run_in_turn():
+    order = []
+
+    def run(call):
+        order.append(call.function)
+        return result(1.0)
+
+    rounds = runner.run_rounds(WORKLOAD, 2, run=run, say=order.append)
+    called = [name for name in order if not name.startswith("  round")]
+    assert called == 2 * ["matmul:run", "ours", "plain", "compiled"]
+    assert list(rounds[1]) == ["product", "ours", "plain", "compiled"]
+
+
+def test_the_table_has_every_side_and_what_must_be_known(a_report):
+    ours, plain, compiled, *said = report.table([a_report]).splitlines()[2:]
+    assert ours.split() == "ours 1.000 10 7 50%".split()
+    assert plain.split() == "plain (best) 2.000 5 2.00 1".split()
+    assert compiled.split() == "compiled 20.000 0.5 20.00 1".split()
+    said = "\n".join(said)
+    assert "matmul 20 GFLOP/s; the host took 25%" in said
+    assert "left out: other: no compiler" in said
+    assert "WARNING: plain's results differ from ours by 5.0%" in said
+
+
+def test_the_file_holds_raw_seconds_and_the_machine(a_report, tmp_path):
+    path = report.write(tmp_path / "results", a_report)
+    assert path.name == "w9.json"
+    read = json.loads(path.read_text())
+    assert read["rounds"][1]["ours"]["seconds"]["work"] == [2, 9, 2]
+    assert read["steal"] == 0.25
+    assert read["machine"]["cores"] > 0
+    assert read["versions"]["jax"]
+    assert read["summary"]["measures"]["work"]["ratio"] == 2
+
+
+def test_steal_is_a_share_of_all_ticks():
+    assert machine.Ticks(10, 100).steal_share(machine.Ticks(15, 120)) == 0.25
+    assert machine.Ticks(0, 0).steal_share(machine.Ticks(0, 0)) is None
+
+
+def test_work_of_the_networks():
+    assert flops.forward(AlexNet(), "fc6") == pytest.approx(1.407e9, rel=1e-3)
+    assert flops.forward(VGG16()) == pytest.approx(30.94e9, rel=1e-3)
+
+
+@pytest.mark.parametrize("model", [AlexNet(), VGG16(num_classes=7, hidden=())])
+def test_shapes_are_those_of_the_parameters(model):
+    shapes = {name: s.kernel for name, s in flops.layer_shapes(model).items()}
+    size = model.preprocessing["size"]
+    image = jax.ShapeDtypeStruct((1, size, size, 3), "float32")
+    params = jax.eval_shape(model.init, jax.random.key(0), image)["params"]
+    assert shapes == {name: params[name]["kernel"].shape for name in params}
+
+
+def test_line_through_points():
+    slope, intercept, explained = plot.fit([1, 2, 3], [5, 7, 9])
+    assert (slope, intercept, explained) == pytest.approx((2, 3, 1))
+    assert plot.fit([1, 2, 3], [1, 3, 1])[2] == pytest.approx(0)
+
+
+def test_plot_is_a_picture(tmp_path):
+    panel = plot.Panel("growth", "images", "seconds", [1, 2], [3.0, 4.0], 1.0, 2.0)
+    plot.draw(tmp_path / "a.png", [panel] * 3)
+    picture = Image.open(tmp_path / "a.png")
+    assert picture.size == (2 * plot.WIDTH, 2 * plot.HEIGHT)
+    assert ImageColor.getrgb(plot.POINT) in {
+        color for _, color in picture.getcolors(1 << 20)
+    }
+
+
+def test_help_names_every_workload(capsys):
+    with pytest.raises(SystemExit) as stop:
+        command.main(["--help"])
+    assert stop.value.code == 0
+    printed = "".join(capsys.readouterr().out.split())
+    assert ",".join(WORKLOADS) in printed
+
+
+@pytest.mark.parametrize("only", ["w2_alexnet", "w5,w3"])
+def test_a_missing_peer_is_one_sentence(monkeypatch, only):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(SystemExit, match="needs torch and captum: pip install") as stop:
+        command.main([f"--only={only}"])
+    assert "\n" not in str(stop.value)
+
+
+def test_an_unknown_workload_is_named():
+    with pytest.raises(SystemExit, match="no workload 'w7'; there are w1_alexnet, "):
+        command.main(["--only=w7"])
+
+
+def test_a_quick_run_without_the_peer_library(tmp_path, capsys):
+    out = tmp_path / "out"
+    command.main(
+        ["--only=w5", "--quick", "--rounds=1"]
+        + [f"--cache_dir={tmp_path / 'cache'}", f"--out={out}"]
+    )
+    assert "  Pillow (best)" in capsys.readouterr().out
+    read = json.loads((out / "w5.json").read_text())
+    assert read["summary"]["agreement"]["Pillow"] < 1e-3
+    assert read["summary"]["peak_memory_bytes"]["ours"] > 1e7
+
+
+def test_a_side_that_fails_says_why():
+    with pytest.raises(runner.SideError, match="no_such_file.jpg"):
+        runner.run_call(
+            Call(
+                "decode:pillow",
+                {"paths": ["no_such_file.jpg"], "size": 8, "repeats": 1},
+            )
+        )
