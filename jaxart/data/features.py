@@ -21,7 +21,7 @@ from tqdm import tqdm
 
 from jaxart.data import pipeline
 
-FORMAT = 1
+FORMAT = 2
 
 logger = logging.getLogger(__name__)
 

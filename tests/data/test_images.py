@@ -524,3 +524,61 @@ def test_the_view_is_a_square_inside_the_picture(size):
     centre = (left + right) / 2, (top + bottom) / 2
     pixel = min(size) / 256
     assert centre == pytest.approx((size[0] / 2, size[1] / 2), abs=pixel)
+
+
+# --- JPEGs that are larger than needed ------------------------------------------------
+
+FACTS = {"size": 60, "channel_order": "rgb", "mean": (0.0, 0.0, 0.0)}
+
+
+def save_large(path, height=500, width=700, **settings):
+    """A JPEG with structure of every size, more than 8 times the network's."""
+    small = [random_pixels(height // n + 1, width // n + 1, seed=n) for n in (64, 8, 1)]
+    pixels = sum(
+        share * np.asarray(Image.fromarray(p).resize((width, height)), np.float32)
+        for share, p in zip((0.5, 0.3, 0.2), small, strict=True)
+    )
+    image = Image.fromarray(pixels.astype(np.uint8))
+    image.save(path, quality=90, **settings)
+    return path
+
+
+@pytest.mark.parametrize("rule", ["antialias", "crop"])
+@pytest.mark.parametrize("progressive", [False, True])
+def test_scaled_decoding_changes_next_to_nothing(tmp_path, rule, progressive):
+    height, width = (500, 700) if rule == "antialias" else (1100, 1300)
+    path = save_large(tmp_path / "a.jpg", height, width, progressive=progressive)
+    found = load(path, resize=rule, **FACTS)
+    whole = resize_to(decode(path), FACTS["size"], rule)
+    assert not np.array_equal(found, whole)  # it is decoded at another scale
+    assert np.abs(found - whole).mean() < 1  # levels of 255
+    assert np.abs(found - whole).max() < 8
+    # Nothing is shifted: a pixel to the side, the same picture differs much more.
+    assert np.abs(found[:, 1:] - whole[:, :-1]).mean() > 5
+
+
+def test_what_is_decoded_is_at_least_twice_the_size(tmp_path):
+    path = save_large(tmp_path / "a.jpg")
+    assert decode(path).shape == (500, 700, 3)
+    assert decode(path, 120).shape == (125, 175, 3)
+    assert decode(path, 126).shape == (250, 350, 3)
+    assert decode(path, 251).shape == (500, 700, 3)
+    exif = Image.Exif()
+    exif[ORIENTATION] = 6  # a quarter turn
+    turned = save_large(tmp_path / "turned.jpg", exif=exif)
+    assert decode(turned, 120).shape == (175, 125, 3)
+    upright = load(turned, resize="antialias", **FACTS)
+    flat = load(path, resize="antialias", **FACTS)
+    np.testing.assert_allclose(upright, np.rot90(flat, -1), atol=1)
+
+
+@pytest.mark.parametrize(
+    ("rule", "height", "width"),
+    [("tf1_bilinear", 500, 700), ("antialias", 239, 700), ("crop", 700, 1023)],
+)
+def test_what_is_not_averaged_or_not_large_is_decoded_whole(
+    tmp_path, rule, height, width
+):
+    path = save_large(tmp_path / "a.jpg", height, width)
+    found = load(path, resize=rule, **FACTS)
+    np.testing.assert_array_equal(found, resize_to(decode(path), FACTS["size"], rule))
