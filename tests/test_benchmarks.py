@@ -7,7 +7,7 @@ import pytest
 from PIL import Image, ImageColor
 
 from benchmarks import __main__ as command
-from benchmarks import flops, machine, plot, report, runner
+from benchmarks import flops, growth, machine, material, plot, report, runner
 from benchmarks.workloads import WORKLOADS, Call, Workload
 from jaxart.models import VGG16, AlexNet
 
@@ -44,7 +44,9 @@ ROUNDS = [
 @pytest.fixture
 def a_report():
     return report.make(
-        "w9", WORKLOAD, ROUNDS, steal=0.25, left_out={"other": "no compiler"}
+        *("w9", WORKLOAD, ROUNDS),
+        taken={"steal": 0.25, "others": 0.5},
+        left_out={"other": "no compiler"},
     )
 
 
@@ -86,7 +88,8 @@ def test_the_table_has_every_side_and_what_must_be_known(a_report):
     assert plain.split() == "plain (best) 2.000 5 2.00 1".split()
     assert compiled.split() == "compiled 20.000 0.5 20.00 1".split()
     said = "\n".join(said)
-    assert "matmul 20 GFLOP/s; the host took 25%" in said
+    assert "matmul 20 GFLOP/s; 3 round(s)" in said
+    assert "the host took 25%, other programs 50%" in said
     assert "left out: other: no compiler" in said
     assert "WARNING: plain's results differ from ours by 5.0%" in said
 
@@ -102,9 +105,16 @@ def test_the_file_holds_raw_seconds_and_the_machine(a_report, tmp_path):
     assert read["summary"]["measures"]["work"]["ratio"] == 2
 
 
-def test_steal_is_a_share_of_all_ticks():
-    assert machine.Ticks(10, 100).steal_share(machine.Ticks(15, 120)) == 0.25
-    assert machine.Ticks(0, 0).steal_share(machine.Ticks(0, 0)) is None
+def test_time_that_was_not_ours():
+    start, end = machine.Clock(100, 10, 50, 7), machine.Clock(120, 15, 60, 9)
+    assert start.taken(end) == {"steal": 0.25, "others": 0.4}
+    assert start.taken(start) == {"steal": None, "others": None}
+
+
+def test_clock_runs():
+    start = machine.Clock.now()
+    sum(range(10**7))
+    assert machine.Clock.now().total > start.total > start.busy > start.own
 
 
 def test_work_of_the_networks():
@@ -166,7 +176,7 @@ def test_a_quick_run_without_the_peer_library(tmp_path, capsys):
     )
     assert "  Pillow (best)" in capsys.readouterr().out
     read = json.loads((out / "w5.json").read_text())
-    assert read["summary"]["agreement"]["Pillow"] < 1e-3
+    assert read["summary"]["agreement"]["Pillow"] < runner.AGREE
     assert read["summary"]["peak_memory_bytes"]["ours"] > 1e7
 
 
@@ -178,3 +188,23 @@ def test_a_side_that_fails_says_why():
                 {"paths": ["no_such_file.jpg"], "size": 8, "repeats": 1},
             )
         )
+
+
+def test_growth_is_fitted_and_drawn(monkeypatch, tmp_path):
+    calls = []
+
+    def run(call):
+        calls.append(call)
+        return {"seconds": {"total": [2.0 * len(calls)]}, "peak_memory_bytes": 3e6}
+
+    monkeypatch.setattr(runner, "run_call", run)
+    monkeypatch.setattr(material, "random_weights", lambda folder, name: name)
+    growth.main(["--quick", f"--cache_dir={tmp_path / 'cache'}", f"--out={tmp_path}"])
+    read = json.loads((tmp_path / "growth.json").read_text())["curves"]
+    assert [curve["y_name"] for curve in read] == 4 * ["seconds", "peak MB"]
+    assert read[0]["x"] == [20, 30]
+    assert read[0]["slope"] == pytest.approx(0.2)
+    assert read[1]["slope"] == pytest.approx(0, abs=1e-9)
+    assert len(calls[0].settings["train_data"].split()) == 1
+    with Image.open(tmp_path / "growth.png") as picture:
+        assert picture.height == 4 * plot.HEIGHT

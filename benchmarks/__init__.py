@@ -1,0 +1,1 @@
+"""How fast jaxart is, beside PyTorch on the same machine: `python -m benchmarks`."""

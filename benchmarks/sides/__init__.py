@@ -1,0 +1,1 @@
+"""What is timed, each side of a workload in a process of its own (see `child`)."""

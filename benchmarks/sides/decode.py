@@ -1,0 +1,47 @@
+"""Image files to network inputs, one after the other: ours, and plain Pillow."""
+
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from benchmarks.timing import repeat
+from jaxart.data import images
+
+
+def ours(
+    paths: list[str], repeats: int, preprocessing: dict[str, Any]
+) -> dict[str, Any]:
+    """Times `images.load`."""
+
+    def load_all():
+        for path in paths:
+            last = images.load(path, resize="antialias", **preprocessing)
+        return last + np.asarray(preprocessing["mean"], np.float32)
+
+    return _time(load_all, repeats)
+
+
+def pillow(
+    paths: list[str], repeats: int, preprocessing: dict[str, Any]
+) -> dict[str, Any]:
+    """Times what one writes without a library."""
+    size = preprocessing["size"]
+
+    def load_all():
+        for path in paths:
+            image = Image.open(path).convert("RGB")
+            image = image.resize((size, size), Image.Resampling.BILINEAR)
+            last = np.asarray(image, np.float32)
+        return last[:, :, ::-1]
+
+    return _time(load_all, repeats)
+
+
+def _time(load_all, repeats: int) -> dict[str, Any]:
+    load_all()  # the files are in memory from here on
+    seconds, last = repeat(load_all, repeats)
+    return {
+        "seconds": {"decode": seconds},
+        "check": last.mean(axis=(0, 1)).tolist(),
+    }

@@ -1,0 +1,50 @@
+"""Networks forward, images in memory: jaxart."""
+
+from typing import Any
+from unittest import mock
+
+import jax
+import numpy as np
+
+from benchmarks.material import random_images
+from benchmarks.timing import repeat
+from jaxart import inputs
+from jaxart.classifier import from_weights
+from jaxart.data import features, pipeline
+
+
+def alexnet(weights: str, batch_size: int, repeats: int) -> dict[str, Any]:
+    """AlexNet to relu6, by the very function that fills the frozen-prefix cache."""
+    model, params, *_ = from_weights(weights)
+    # The function is made inside of `frozen_features`, which hands it to `compute`.
+    with mock.patch.object(features, "compute", lambda forward, *_, **__: forward):
+        forward = inputs.frozen_features(
+            pipeline.ImageFiles((), "antialias", model.preprocessing),
+            model,
+            params,
+            "relu6",
+            cache_dir="",
+            batch_size=batch_size,
+            num_workers=0,
+            sharding=jax.sharding.SingleDeviceSharding(jax.devices()[0]),
+        )
+    images = random_images(batch_size, model.preprocessing["size"])
+    return _time(lambda: np.asarray(forward(images)), repeats)
+
+
+def vgg16(weights: str, batch_size: int, repeats: int) -> dict[str, Any]:
+    """VGG16 to its logits."""
+    model, params, *_ = from_weights(weights)
+    forward = jax.jit(lambda params, images: model.apply({"params": params}, images))
+    images = random_images(batch_size, model.preprocessing["size"])
+    return _time(lambda: np.asarray(forward(params, images)), repeats)
+
+
+def _time(forward, repeats: int) -> dict[str, Any]:
+    (first,), _ = repeat(forward, 1)
+    seconds, outputs = repeat(forward, repeats)
+    return {
+        "seconds": {"forward": seconds},
+        "check": outputs[:, :8].ravel().tolist(),
+        "first_call_seconds": first,
+    }
