@@ -435,7 +435,8 @@ def assert_equal_to_rounding(found, expected):
     "pad", [0, 1, 2]
 )  # 1 and 2 are more than a kernel of 1 reaches
 @pytest.mark.parametrize(
-    ("stride", "channels"), [(1, (3, 5)), (1, (4, 1)), (2, (3, 5)), (4, (1, 4))]
+    ("stride", "channels"),
+    [(1, (3, 5)), (1, (4, 1)), (2, (3, 5)), (4, (1, 4)), (2, (6, 3))],
 )
 def test_gradients_of_convolve(quick_compiles, stride, pad, kernel_size, channels):
     x, kernel, incoming = convolution_case(stride, pad, kernel_size, channels)
@@ -449,7 +450,7 @@ def test_gradients_of_convolve(quick_compiles, stride, pad, kernel_size, channel
     assert_equal_to_rounding(found, expected)
 
 
-SOME_CONVOLUTIONS = [(1, 1, 3, (3, 5)), (1, 0, 5, (3, 2)), (2, 1, 3, (3, 5))]
+SOME_CONVOLUTIONS = [(1, 1, 3, (6, 5)), (1, 0, 5, (3, 2)), (2, 1, 3, (3, 5))]
 
 
 @pytest.mark.parametrize("case", SOME_CONVOLUTIONS)
