@@ -21,8 +21,6 @@ from jaxtyping import Array, Float
 Rectifier = Callable[[Array], Array]
 Layer = nn.Module | Rectifier
 
-_FEW_CHANNELS = 4
-
 FC_NAMES = ("fc6", "fc7")
 HEAD = "fc8"
 
@@ -33,21 +31,11 @@ def convolve(
 ) -> Float[Array, "b h2 w2 c2"]:
     """Convolves images with a square kernel, zero padded by `pad` on each side.
 
-    Two things are for speed on CPU and change no result. Convolutions of few channels,
-    images, are one matrix product, as XLA runs them far below its rate. And the
-    gradient with respect to `x` at stride 1 is written as a convolution with the
-    flipped kernel, laid out for it: XLA does that by itself, except inside a loop,
-    where methods that sample spend all their time; there it is 4 times faster.
+    The gradient with respect to `x` at stride 1 is written as a convolution with the
+    flipped kernel, laid out for it. XLA does that by itself, except inside a loop:
+    on CPU, where methods that sample spend all their time, it is 4 times faster.
     Forward-mode derivatives are not defined.
     """
-    plain = functools.partial(_plain_convolve, stride=stride, pad=pad)
-    if kernel.shape[2] > _FEW_CHANNELS:
-        return plain(x, kernel)
-    product = functools.partial(_convolve_by_product, stride=stride, pad=pad)
-    return jax.lax.platform_dependent(x, kernel, cpu=product, default=plain)
-
-
-def _plain_convolve(x, kernel, stride, pad):
     return jax.lax.conv_general_dilated(
         x,
         kernel,
@@ -57,34 +45,13 @@ def _plain_convolve(x, kernel, stride, pad):
     )
 
 
-def _convolve_by_product(x, kernel, stride, pad):
-    """The same: a strided slice for each tap side by side, times the kernel."""
-    size, _, _, num_out = kernel.shape
-    edges = [(0, 0, 0), (pad, pad, 0), (pad, pad, 0), (0, 0, 0)]
-    x = jax.lax.pad(x, jnp.zeros((), x.dtype), edges)  # a negative pad crops
-    b, h, w, c = x.shape
-    rows, columns = (h - size) // stride + 1, (w - size) // stride + 1
-    taps = [
-        jax.lax.slice(
-            x,
-            (0, i, j, 0),
-            (b, i + (rows - 1) * stride + 1, j + (columns - 1) * stride + 1, c),
-            (1, stride, stride, 1),
-        )
-        for i in range(size)
-        for j in range(size)
-    ]
-    patches = jnp.concatenate(taps, axis=-1)  # [b, rows, columns, size * size * c]
-    return patches @ kernel.reshape(-1, num_out)
-
-
 def _convolve_forward(x, kernel, stride, pad):
     return convolve(x, kernel, stride, pad), (x, kernel)
 
 
 def _convolve_backward(stride, pad, inputs, gradient):
     # The two gradients of JAX; what is not used of them is never computed.
-    plain = functools.partial(_plain_convolve, stride=stride, pad=pad)
+    plain = functools.partial(convolve.fun, stride=stride, pad=pad)
     x_gradient, kernel_gradient = jax.vjp(plain, *inputs)[1](gradient)
     if stride == 1:
         _, kernel = inputs

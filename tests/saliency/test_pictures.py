@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxart.saliency import pictures, render
+from jaxart.saliency import choices, pictures, render
 from jaxart.saliency.pictures import Look, draw, file_names, save_map, write_sheets
 
 KINDS = ("overlay", "heatmap", "npy")
@@ -230,4 +230,4 @@ def test_entries_may_be_a_list(tmp_path):
 
 
 def test_kinds_have_suffixes():
-    assert set(pictures.SUFFIXES) | {"sheet"} == set(pictures.KINDS)
+    assert set(pictures.SUFFIXES) | {"sheet"} == set(choices.KINDS)
