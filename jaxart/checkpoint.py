@@ -27,6 +27,8 @@ FIXED_FIELDS = (
     "val_fraction",
     "image_root",
     "resize",
+    "views",
+    "compute_dtype",
     "batch_size",
     "seed",
 )
@@ -64,6 +66,7 @@ class Checkpoints:
         directory = Path(workdir).absolute() / "checkpoints"
         self._manager = ocp.CheckpointManager(directory, options=options)
         self._frozen = Path(workdir).absolute() / "frozen"
+        self._checkpointer = ocp.StandardCheckpointer()
 
     @property
     def latest_step(self) -> int | None:
@@ -82,13 +85,13 @@ class Checkpoints:
     def save_frozen(self, params: Any) -> None:
         """Saves the layers that do not train, for all checkpoints to come.
 
+        It goes on in the background; the first checkpoint waits for it.
+
         Args:
           params: their part of the parameter tree; it may be empty.
         """
-        if not params:
-            return
-        with ocp.StandardCheckpointer() as checkpointer:
-            checkpointer.save(self._frozen, {"params": params}, force=True)
+        if params:
+            self._checkpointer.save(self._frozen, {"params": params}, force=True)
 
     def save(
         self,
@@ -108,6 +111,7 @@ class Checkpoints:
           config: the run's configuration, as plain data.
           metrics: validation metrics; 'accuracy' decides which is best.
         """
+        self._checkpointer.wait_until_finished()
         self._manager.save(
             progress.step,
             args=ocp.args.Composite(
@@ -182,6 +186,7 @@ class Checkpoints:
 
     def close(self) -> None:
         """Waits for what is under way."""
+        self._checkpointer.close()
         self._manager.close()
 
     def _with_frozen(self, params: Any, trained: Any) -> Any:
@@ -189,10 +194,9 @@ class Checkpoints:
         frozen = {layer: params[layer] for layer in params if layer not in trained}
         if not frozen:
             return trained
-        with ocp.StandardCheckpointer() as checkpointer:
-            restored = checkpointer.restore(
-                self._frozen, _abstract({"params": frozen})
-            )["params"]
+        restored = self._checkpointer.restore(
+            self._frozen, _abstract({"params": frozen})
+        )["params"]
         return {layer: (trained | restored)[layer] for layer in params}
 
     def _restore(self, step: int, **items: Any) -> Any:

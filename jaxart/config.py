@@ -5,8 +5,9 @@ from collections.abc import Iterable
 
 from ml_collections import ConfigDict
 
-from jaxart.data.images import RESIZE_RULES
+from jaxart.data.images import RESIZE_RULES, VIEWS
 from jaxart.models import MODELS
+from jaxart.models.layers import COMPUTE_DTYPES
 from jaxart.optim import OPTIMIZERS, SCHEDULES
 from jaxart.writers import WRITERS
 
@@ -22,6 +23,7 @@ def base_config() -> ConfigDict:
     config.train_layers = ("fc8",)  # the layers to re-train; the rest is frozen
     config.num_classes = 10
     config.dropout_rate = 0.5
+    config.compute_dtype = "float32"  # bfloat16: half the memory, faster on GPU and TPU
 
     # Training.
     config.learning_rate = 0.01
@@ -41,6 +43,7 @@ def base_config() -> ConfigDict:
     config.val_fraction = 0.2
     config.image_root = ""  # where relative paths start; '' is the list's own folder
     config.resize = "tf1_bilinear"  # tf1_bilinear, antialias or crop
+    config.views = ("whole",)  # what training sees of a picture: one drawn per epoch
     config.max_skipped_fraction = 0.1  # more unreadable images than this stop the run
     config.num_workers = 0  # processes that load images; 0 uses threads
 
@@ -50,7 +53,7 @@ def base_config() -> ConfigDict:
 
     # What is kept.
     config.checkpoint_every_epochs = 1
-    config.writer = "auto"  # tensorflow, tensorboardx, or auto: the first installed
+    config.writer = "tensorboardx"  # or tensorflow: clu's own, slower to start
     return config
 
 
@@ -86,9 +89,21 @@ def check(config: ConfigDict) -> None:
         "schedule": SCHEDULES,
         "resize": RESIZE_RULES,
         "writer": WRITERS,
+        "compute_dtype": COMPUTE_DTYPES,
     }.items():
         if config[field] not in choices:
             raise ValueError(f"{field}={config[field]!r}: one of {', '.join(choices)}")
+    views = config.views
+    if (
+        isinstance(views, str)  # a forgotten comma: ("whole")
+        or not views
+        or len(set(views)) < len(views)
+        or not set(views) <= set(VIEWS)
+    ):
+        raise ValueError(
+            f"views={views!r}: a tuple, such as ('whole', 'whole_mirrored'), of one or "
+            f"more of {', '.join(VIEWS)}; none twice"
+        )
     for field in (
         "num_classes",
         "num_epochs",

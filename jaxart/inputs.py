@@ -1,8 +1,9 @@
 """The examples of a run, and what the trained part of the network is fed."""
 
+import dataclasses
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,7 +12,7 @@ import numpy as np
 import platformdirs
 from tqdm import tqdm
 
-from jaxart import results
+from jaxart import compiling, results
 from jaxart.data import examples, features, pipeline, procedural
 from jaxart.models import CaffeNet
 from jaxart.models.layers import select
@@ -27,10 +28,10 @@ class Data(NamedTuple):
 
     Attributes:
       inputs: what the trained part of the network is fed, by index.
-      names: each example's path, as the lists give it.
-      labels: int32 [N].
-      train: int [n], indices of the training examples.
-      val: int [m], indices of the validation examples.
+      names: each input's path, as the lists give it.
+      labels: int32 [N], each input's class.
+      train: int [n, V], the inputs of each training example: one for each view.
+      val: int [m], the input of each validation example: the whole picture.
       class_names: what each class is called.
       num_skipped: images that could not be read.
     """
@@ -89,7 +90,10 @@ def prepare(
     train: examples.Examples,
     val: examples.Examples,
     *,
-    compute_inputs: Callable[[list[Path]], tuple[pipeline.Inputs, list[str]]],
+    views: Sequence[str],
+    compute_inputs: Callable[
+        [list[Path], list[str]], tuple[pipeline.Inputs, list[str]]
+    ],
     max_skipped_fraction: float,
     workdir: Path,
 ) -> Data:
@@ -98,40 +102,51 @@ def prepare(
     Args:
       train: training examples.
       val: validation examples.
-      compute_inputs: image paths -> inputs, and the reason why each cannot be
-        read ('' where it can).
+      views: what training sees of a picture, of `images.VIEWS`; validation sees
+        the whole.
+      compute_inputs: image paths and a view of each -> inputs, and the reason why
+        each cannot be read ('' where it can).
       max_skipped_fraction: share of unreadable images that is still accepted.
       workdir: gets skipped.csv (path, split, reason).
 
     Raises:
       examples.DataError: too many images cannot be read, or none is left.
     """
-    names = train.names + val.names
-    inputs, reasons = compute_inputs(train.paths + val.paths)
-    is_train = np.arange(len(names)) < len(train.names)
-    is_readable = np.array([not reason for reason in reasons])
+    # A training picture's views follow each other.
+    paths = [path for path in train.paths for _ in views] + val.paths
+    inputs, reasons = compute_inputs(
+        paths, [*views] * len(train.names) + ["whole"] * len(val.names)
+    )
+    reason_of = {
+        path: reason for path, reason in zip(paths, reasons, strict=True) if reason
+    }
 
     skipped = [
-        (names[i], "train" if is_train[i] else "val", reasons[i])
-        for i in np.flatnonzero(~is_readable)
+        (name, side, reason_of[path])
+        for side, listed in (("train", train), ("val", val))
+        for name, path in zip(listed.names, listed.paths, strict=True)
+        if path in reason_of
     ]
+    num_examples = len(train.names) + len(val.names)
     listing = workdir / "skipped.csv"
     results.write_csv(listing, ("path", "split", "reason"), skipped)
     if skipped:
         logger.warning("%d images cannot be read: see %s", len(skipped), listing)
-    if len(skipped) > max_skipped_fraction * len(names):
+    if len(skipped) > max_skipped_fraction * num_examples:
         raise examples.DataError(
-            f"{len(skipped)} of {len(names)} images cannot be read; "
+            f"{len(skipped)} of {num_examples} images cannot be read; "
             f"max_skipped_fraction={max_skipped_fraction} allows fewer. The first is "
             f"{skipped[0][0]}: {skipped[0][2]}. All are listed in {listing}. Relative "
             "paths start at --config.image_root."
         )
+    readable = np.flatnonzero([path not in reason_of for path in paths])
+    is_train = readable < len(train.names) * len(views)
     data = Data(
         inputs=inputs,
-        names=names,
-        labels=np.concatenate([train.labels, val.labels]),
-        train=np.flatnonzero(is_train & is_readable),
-        val=np.flatnonzero(~is_train & is_readable),
+        names=(*(name for name in train.names for _ in views), *val.names),
+        labels=np.concatenate([np.repeat(train.labels, len(views)), val.labels]),
+        train=readable[is_train].reshape(-1, len(views)),
+        val=readable[~is_train],
         class_names=train.class_names,
         num_skipped=len(skipped),
     )
@@ -149,14 +164,17 @@ def whole_images(
     Returns:
       The inputs, and for each file the reason why it cannot be read.
     """
+    paths = list(dict.fromkeys(files.paths))  # however many views there are of each
+    once = dataclasses.replace(files, paths=paths, views=None)
     reasons: list[str] = []
-    with tqdm(total=len(files.paths), desc="checking images", unit="img") as bar:
+    with tqdm(total=len(paths), desc="checking images", unit="img") as bar:
         for _, batch_reasons in pipeline.read_all(
-            files, batch_size=batch_size, num_workers=num_workers
+            once, batch_size=batch_size, num_workers=num_workers
         ):
             reasons += batch_reasons
             bar.update(len(batch_reasons))
-    return files, reasons
+    reason_of = dict(zip(paths, reasons, strict=True))
+    return files, [reason_of[path] for path in files.paths]
 
 
 def frozen_features(
@@ -178,7 +196,7 @@ def frozen_features(
     layers = select(model.layers(), None, boundary)
     params = {name: params[name] for name in params if name in layers}
 
-    @jax.jit
+    @compiling.jit
     def run_layers(params, images):
         return model.apply({"params": params}, images, upto=boundary)
 
@@ -189,6 +207,7 @@ def frozen_features(
             "layers": [[name, _describe(layer)] for name, layer in layers.items()],
             "params": features.digest_params(params),
         },
+        dtype=model.compute_dtype,
         cache_dir=cache_dir or platformdirs.user_cache_path("jaxart") / "features",
         batch_size=batch_size,
         num_workers=num_workers,

@@ -24,6 +24,7 @@ def build(
     num_classes: int,
     hidden: Sequence[int],
     dropout_rate: float,
+    compute_dtype: str = "float32",
     weights: str | os.PathLike,
     train_layers: Sequence[str],
     key: Array,
@@ -35,6 +36,7 @@ def build(
       num_classes: number of logits.
       hidden: widths of fc6 and fc7.
       dropout_rate: of drop6 and drop7.
+      compute_dtype: of the activations.
       weights: a file of tools/convert_weights.py; '' leaves every layer random.
       train_layers: the layers that may start from random parameters where the
         file does not fit them.
@@ -55,16 +57,21 @@ def build(
         num_classes=num_classes,
         hidden=tuple(hidden),
         dropout_rate=dropout_rate,
+        compute_dtype=compute_dtype,
         **fields,
     )
     size = model.preprocessing["size"]
-    params = jax.jit(model.init)(key, jnp.zeros((1, size, size, 3)))["params"]
+
+    def initialise(key):
+        return model.init(key, jnp.zeros((1, size, size, 3)))["params"]
+
     if not os.fspath(weights):
         logger.info("weights='': every layer starts from random parameters")
-        return model, params
+        return model, jax.jit(initialise)(key)
+    shapes = jax.eval_shape(initialise, key)
     merged = merge.load(
         weights,
-        params,
+        shapes,
         model=name,
         train_layers=train_layers,
         removed_layers=FC_NAMES[len(hidden) :],
@@ -75,7 +82,14 @@ def build(
         "in the file, not in this network": merged.left_out_layers,
     }.items():
         logger.info("Layers %s: %s", what, ", ".join(names) or "none")
-    return model, merged.params
+
+    @jax.jit
+    def draw(key):
+        params = initialise(key)  # XLA leaves out what is not asked for
+        return {layer: params[layer] for layer in merged.fresh_layers}
+
+    params = merged.params | draw(key)
+    return model, {layer: params[layer] for layer in shapes}
 
 
 def describe(model: CaffeNet) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int32
 from tqdm import tqdm
 
-from jaxart import evaluation, prediction_files, results
+from jaxart import compiling, evaluation, prediction_files, results
 from jaxart.classifier import Classifier
 from jaxart.data import listing, pipeline
 from jaxart.models import CaffeNet
@@ -149,7 +149,7 @@ def make_step(model: CaffeNet, num_kept: int, features: str | None) -> Step:
     layer `features` is on the way to the logits: it costs nothing.
     """
 
-    @jax.jit
+    @compiling.jit
     def step(params, images, labels):
         activation = model.apply({"params": params}, images, upto=features or HEAD)
         logits = activation

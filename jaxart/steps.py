@@ -10,7 +10,7 @@ import numpy as np
 import optax
 from jaxtyping import Array
 
-from jaxart import optim
+from jaxart import compiling, optim
 from jaxart.metrics import NUM_BUCKETS, Metrics, bucketed, cross_entropy, masked_mean
 from jaxart.models import CaffeNet
 
@@ -46,7 +46,7 @@ def make_train_step(
     """
     train_layers = [name for name in labels if "train" in labels[name].values()]
 
-    @functools.partial(jax.jit, donate_argnums=0)
+    @functools.partial(compiling.jit, donate_argnums=0)
     def train_step(state, batch, is_display):
         dropout = jax.random.fold_in(dropout_key, state.step)
 
@@ -91,7 +91,7 @@ def make_train_step(
 def make_eval_step(logits_fn: Callable[[Any, Array], Array]) -> Callable:
     """The evaluation step: (params, batch) -> (`Metrics`, probabilities [B, K])."""
 
-    @jax.jit
+    @compiling.jit
     def eval_step(params, batch):
         logits = logits_fn(params, batch["image"])
         metrics = Metrics.from_batch(logits, batch["label"], batch["mask"])

@@ -80,6 +80,7 @@ def train_and_evaluate(
         num_classes=config.num_classes,
         hidden=config.hidden,
         dropout_rate=config.dropout_rate,
+        compute_dtype=config.compute_dtype,
         weights=config.weights,
         train_layers=config.train_layers,
         key=init_key,
@@ -92,8 +93,8 @@ def train_and_evaluate(
     # What the trained part is fed: images, or what the frozen layers make of them.
     boundary = frozen_boundary(layers, config.train_layers) if config.cache else None
 
-    def compute_inputs(paths):
-        files = pipeline.ImageFiles(paths, config.resize, model.preprocessing)
+    def compute_inputs(paths, views):
+        files = pipeline.ImageFiles(paths, config.resize, model.preprocessing, views)
         sizes = {"batch_size": config.batch_size, "num_workers": config.num_workers}
         if boundary is None:
             return inputs.whole_images(files, **sizes)
@@ -111,6 +112,7 @@ def train_and_evaluate(
     data = inputs.prepare(
         train,
         val,
+        views=config.views,
         compute_inputs=compute_inputs,
         max_skipped_fraction=config.max_skipped_fraction,
         workdir=workdir,

@@ -1,8 +1,8 @@
 """TensorBoard event files, behind clu's MetricWriter interface.
 
-With TensorFlow installed, clu's own writer serves. Without it, `TensorboardXWriter`
-has the same methods; it cannot inherit the interface, because importing
-`clu.metric_writers` imports TensorFlow.
+`TensorboardXWriter` has clu's methods; it cannot inherit the interface, because
+importing `clu.metric_writers` imports TensorFlow, which takes longer than a run's
+first epoch. Who asks for it gets clu's own writer.
 """
 
 import importlib.util
@@ -16,7 +16,7 @@ import tensorboardX
 from tensorboard.plugins.histogram import metadata as histogram_metadata
 from tensorboardX.summary import hparams as hparams_summaries
 
-WRITERS = ("auto", "tensorflow", "tensorboardx")
+WRITERS = ("tensorboardx", "tensorflow")
 
 logger = logging.getLogger(__name__)
 
@@ -25,7 +25,7 @@ def create_writer(kind: str, logdir: str | os.PathLike) -> Any:
     """A `clu.metric_writers.MetricWriter`, or one that has its methods.
 
     Args:
-      kind: one of `WRITERS`; 'auto' takes TensorFlow where it is installed.
+      kind: one of `WRITERS`; 'tensorflow' is clu's own.
       logdir: folder of the event files.
 
     Raises:
@@ -34,14 +34,13 @@ def create_writer(kind: str, logdir: str | os.PathLike) -> Any:
     """
     if kind not in WRITERS:
         raise ValueError(f"writer={kind!r}: one of {', '.join(WRITERS)}")
-    has_tensorflow = importlib.util.find_spec("tensorflow") is not None
-    if kind == "tensorboardx" or (kind == "auto" and not has_tensorflow):
+    if kind == "tensorboardx":
         return TensorboardXWriter(logdir)
-    if not has_tensorflow:
+    if importlib.util.find_spec("tensorflow") is None:
         raise ModuleNotFoundError(
             "writer='tensorflow' needs TensorFlow: pip install 'jaxart[tensorflow]'"
         )
-    from clu import metric_writers  # noqa: PLC0415 (imports TensorFlow, about 4 s)
+    from clu import metric_writers  # noqa: PLC0415 (imports TensorFlow)
 
     return metric_writers.create_default_writer(os.fspath(logdir))
 

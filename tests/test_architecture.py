@@ -36,10 +36,10 @@ ALLOWED = {
         *("classifier exports.description models models.layers".split()),
         "weights.canonical",
     },
-    "config": {"data.images", "models", "optim", "writers"},
+    "config": {"data.images", "models", "models.layers", "optim", "writers"},
     "inputs": {
-        *("results models models.layers data.examples data.features".split()),
-        *("data.pipeline data.procedural".split()),
+        *("compiling results models models.layers data.examples".split()),
+        *("data.features data.pipeline data.procedural".split()),
     },
     "predict": {
         *("classifier commands evaluation prediction prediction_files".split()),
@@ -47,12 +47,12 @@ ALLOWED = {
     },
     "prediction": {
         *("classifier evaluation models models.layers prediction_files".split()),
-        *("overlap results data.listing data.pipeline".split()),
+        *("compiling overlap results data.listing data.pipeline".split()),
     },
     "prediction_files": {"results"},
     "evaluation": {"classifier", "prediction_files", "results", "data.listing"},
     "network": {"models", "models.layers", "weights.canonical", "weights.merge"},
-    "steps": {"metrics", "models", "optim"},
+    "steps": {"compiling", "metrics", "models", "optim"},
     "summaries": {"figures"},
     "data.features": {"data.pipeline"},
     "data.listing": {"data.examples"},
@@ -83,13 +83,15 @@ ALLOWED = {
         *("saliency.pictures saliency.render".split()),
     },
     "saliency.class_model": {
-        *("classifier commands models saliency.maximization".split()),
-        "saliency.render",
+        *("classifier commands compiling models".split()),
+        *("saliency.maximization saliency.render".split()),
     },
     "saliency.catalogue": {
         *("models saliency saliency.cam saliency.choices saliency.methods".split()),
     },
-    "saliency.explain": {"classifier", "data.pipeline", "models", "overlap"},
+    "saliency.explain": {
+        *("classifier compiling data.pipeline models overlap".split()),
+    },
     "saliency.gallery": {"results"},
     "saliency.pictures": {"data.images", "saliency.render"},
     "saliency.methods": {

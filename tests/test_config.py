@@ -1,9 +1,11 @@
 """Configs: the report's values, and errors that name the field and the choices."""
 
 import importlib.util
+import re
 from pathlib import Path
 
 import pytest
+from ml_collections import ConfigDict
 
 from jaxart import config as config_lib
 from jaxart.models import MODELS
@@ -58,9 +60,10 @@ def test_the_reports_values(name, train_layers):
 def test_the_fields_are_the_documented_ones():
     assert set(config_lib.base_config()) == {
         *("model hidden weights train_layers num_classes dropout_rate".split()),
+        "compute_dtype",
         *("learning_rate optimizer momentum weight_decay schedule".split()),
         *("warmup_epochs num_epochs batch_size display_step seed".split()),
-        *("train_data val_data val_fraction image_root resize".split()),
+        *("train_data val_data val_fraction image_root resize views".split()),
         *("max_skipped_fraction num_workers cache cache_dir".split()),
         *("checkpoint_every_epochs writer".split()),
     }
@@ -73,7 +76,12 @@ def test_the_fields_are_the_documented_ones():
         ("resize", "nearest", "resize='nearest': one of tf1_bilinear, antialias, crop"),
         ("optimizer", "adam", "optimizer='adam': one of sgd, adamw"),
         ("schedule", "step", "schedule='step': one of constant, cosine"),
-        ("writer", "wandb", "writer='wandb': one of auto, tensorflow, tensorboardx"),
+        (
+            "compute_dtype",
+            "float16",
+            "compute_dtype='float16': one of float32, bfloat16",
+        ),
+        ("writer", "wandb", "writer='wandb': one of tensorboardx, tensorflow"),
         ("batch_size", 0, "batch_size=0: at least 1"),
         ("display_step", -1, "display_step=-1: at least 1"),
         ("learning_rate", -0.1, "learning_rate=-0.1: not below 0"),
@@ -87,6 +95,33 @@ def test_a_bad_value_is_named_with_the_choices(field, value, message):
     config_lib.check(config)
     config[field] = value
     with pytest.raises(ValueError, match=message):
+        config_lib.check(config)
+
+
+@pytest.mark.parametrize(
+    "views",
+    [
+        (),
+        ("left",),
+        ("whole", "left"),
+        ("whole", "center", "whole"),
+        "whole_mirrored",  # a forgotten comma
+        "",
+    ],
+)
+def test_bad_views_are_named_with_the_choices(views):
+    config = config_lib.base_config()
+    config.train_data = "train.txt"
+    config.views = ("center", "whole_mirrored")
+    config_lib.check(config)
+    config = ConfigDict(config.to_dict() | {"views": views})
+    message = (
+        f"views={views!r}: a tuple, such as ('whole', 'whole_mirrored'), of one or "
+        "more of whole, center, top_left, top_right, bottom_left, bottom_right, "
+        "whole_mirrored, center_mirrored, top_left_mirrored, top_right_mirrored, "
+        "bottom_left_mirrored, bottom_right_mirrored; none twice"
+    )
+    with pytest.raises(ValueError, match=re.escape(message)):
         config_lib.check(config)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from jaxart import inputs
-from jaxart.data import pipeline
+from jaxart.data import images, pipeline
 from jaxart.data.examples import DataError, Examples
 from jaxart.models import AlexNet
 
@@ -17,18 +17,19 @@ def side(root, names, labels):
     return Examples(root, names, np.array(labels, np.int32), ("baroque", "cubism"))
 
 
-def prepare(tmp_path, reasons, max_skipped_fraction=0.5):
+def prepare(tmp_path, reasons, max_skipped_fraction=0.5, views=("whole",)):
     train = side(tmp_path / "a", ("0.jpg", "1.jpg", "2.jpg"), [0, 1, 1])
     val = side(tmp_path / "b", ("3.jpg", "4.jpg"), [1, 0])
     asked = []
 
-    def compute_inputs(paths):
-        asked.extend(paths)
-        return np.arange(5), reasons
+    def compute_inputs(paths, views):
+        asked.extend(zip(paths, views, strict=True))
+        return np.arange(len(paths)), reasons
 
     data = inputs.prepare(
         train,
         val,
+        views=views,
         compute_inputs=compute_inputs,
         max_skipped_fraction=max_skipped_fraction,
         workdir=tmp_path,
@@ -38,10 +39,10 @@ def prepare(tmp_path, reasons, max_skipped_fraction=0.5):
 
 def test_both_sides_share_one_set_of_inputs(tmp_path):
     data, asked = prepare(tmp_path, [""] * 5)
-    assert asked == [tmp_path / "a" / f"{i}.jpg" for i in range(3)] + [
-        tmp_path / "b" / f"{i}.jpg" for i in (3, 4)
+    assert asked == [(tmp_path / "a" / f"{i}.jpg", "whole") for i in range(3)] + [
+        (tmp_path / "b" / f"{i}.jpg", "whole") for i in (3, 4)
     ]
-    np.testing.assert_array_equal(data.train, [0, 1, 2])
+    np.testing.assert_array_equal(data.train, [[0], [1], [2]])
     np.testing.assert_array_equal(data.val, [3, 4])
     np.testing.assert_array_equal(data.labels, [0, 1, 1, 1, 0])
     assert (tmp_path / "skipped.csv").read_text() == "path,split,reason\n"
@@ -49,7 +50,7 @@ def test_both_sides_share_one_set_of_inputs(tmp_path):
 
 def test_what_cannot_be_read_is_left_out_and_listed(tmp_path):
     data, _ = prepare(tmp_path, ["", "cut, short", "", "", "empty"])
-    np.testing.assert_array_equal(data.train, [0, 2])
+    np.testing.assert_array_equal(data.train, [[0], [2]])
     np.testing.assert_array_equal(data.val, [3])
     assert data.num_skipped == 2
     with open(tmp_path / "skipped.csv", newline="") as file:
@@ -57,6 +58,49 @@ def test_what_cannot_be_read_is_left_out_and_listed(tmp_path):
             ["1.jpg", "train", "cut, short"],
             ["4.jpg", "val", "empty"],
         ]
+
+
+def test_training_sees_every_view_and_validation_the_whole(tmp_path):
+    # Three training pictures in two views, the second one unreadable; 3.jpg, 4.jpg.
+    reasons = ["", "", "cut", "cut", "", "", "", "empty"]
+    data, asked = prepare(tmp_path, reasons, views=("center", "whole_mirrored"))
+    assert [(path.name, view) for path, view in asked] == [
+        *(("0.jpg", "center"), ("0.jpg", "whole_mirrored")),
+        *(("1.jpg", "center"), ("1.jpg", "whole_mirrored")),
+        *(("2.jpg", "center"), ("2.jpg", "whole_mirrored")),
+        *(("3.jpg", "whole"), ("4.jpg", "whole")),
+    ]
+    np.testing.assert_array_equal(data.train, [[0, 1], [4, 5]])
+    np.testing.assert_array_equal(data.val, [6])
+    np.testing.assert_array_equal(data.labels, [0, 0, 1, 1, 1, 1, 1, 0])
+    assert data.names == tuple(path.name for path, _ in asked)
+    # Each is one example, however many views it has.
+    assert data.num_skipped == 2
+    assert (tmp_path / "skipped.csv").read_text().splitlines()[1:] == [
+        "1.jpg,train,cut",
+        "4.jpg,val,empty",
+    ]
+
+
+def test_images_are_checked_once_however_many_views(paintings, tmp_path, monkeypatch):
+    loaded, load = [], images.load
+
+    def counting(path, **options):
+        loaded.append(path.name)
+        return load(path, **options)
+
+    monkeypatch.setattr(images, "load", counting)
+    paths = sorted(paintings.glob("*/0.png"))[:2]
+    (tmp_path / "poem.png").write_text("a poem")
+    listed = [paths[0]] * 3 + [tmp_path / "poem.png"] * 3 + [paths[1]]
+    views = ["whole", "center", "top_left"] * 2 + ["whole"]
+    facts = {"size": 4, "channel_order": "bgr", "mean": (1.0, 2.0, 3.0)}
+    files = pipeline.ImageFiles(listed, "antialias", facts, views)
+    found, reasons = inputs.whole_images(files, batch_size=2, num_workers=0)
+    assert found is files
+    assert sorted(loaded) == ["0.png", "0.png", "poem.png"]
+    text = "not an image that Pillow reads"
+    assert reasons == ["", "", "", text, text, text, ""]
 
 
 @pytest.mark.parametrize(

@@ -64,19 +64,20 @@ def test_a_run_with_a_ragged_last_batch_compiles_each_step_once(
 
 
 @pytest.mark.parametrize(
-    ("model", "hidden", "train_layers"),
+    ("model", "hidden", "train_layers", "views"),
     [
-        ("alexnet", (16, 16), ("fc8",)),
-        ("alexnet", (16, 16), ("fc7", "fc8")),
-        ("vgg16", (), ("fc8",)),
+        ("alexnet", (16, 16), ("fc8",), ("whole",)),
+        ("alexnet", (16, 16), ("fc7", "fc8"), ("whole", "top_left", "whole_mirrored")),
+        ("vgg16", (), ("fc8",), ("whole",)),
     ],
 )
 def test_cached_run_equals_uncached_run(
-    config, paintings, tmp_path, model, hidden, train_layers
+    config, paintings, tmp_path, model, hidden, train_layers, views
 ):
     config.model = model
     config.hidden = hidden
     config.train_layers = train_layers
+    config.views = views
     config.num_epochs = 3
     if model == "vgg16":  # 31 GFLOP an image: few; and random features are large
         few = tmp_path / "few"
@@ -89,10 +90,14 @@ def test_cached_run_equals_uncached_run(
     curves, predictions = [], []
     for cache in (True, False):
         config.cache = cache
-        train_and_evaluate(config, tmp_path / f"{cache}")
+        result = train_and_evaluate(config, tmp_path / f"{cache}")
         curves.append(events.read(tmp_path / f"{cache}")["train/loss"])
         with open(tmp_path / f"{cache}" / "predictions.csv") as file:
             predictions.append([row["predicted"] for row in csv.DictReader(file)])
+        # Each picture counts once, however many views there are of it.
+        num_train, num_val = result["num_train"], result["num_val"]
+        assert num_train + num_val == (9 if model == "vgg16" else 21)
+        assert len(predictions[-1]) == num_val
     cached, uncached = curves
     assert cached.keys() == uncached.keys() and len(cached) >= 6
     assert len(set(cached.values())) > 3  # it does learn something
@@ -100,7 +105,8 @@ def test_cached_run_equals_uncached_run(
         list(cached.values()), list(uncached.values()), rtol=1e-4
     )
     assert predictions[0] == predictions[1]
-    assert list((tmp_path / "cache").glob("*/features.npy"))
+    (store,) = (tmp_path / "cache").glob("*/features.npy")
+    assert len(np.load(store, mmap_mode="r")) == num_train * len(views) + num_val
 
 
 def test_a_run_leaves_every_outcome_file(config, tmp_path, paintings):
@@ -198,6 +204,7 @@ def test_a_run_killed_between_epochs_ends_bit_equal_to_an_uninterrupted_one(
     config, tmp_path
 ):
     config.train_layers = ("fc7", "fc8")
+    config.views = ("whole", "bottom_right_mirrored")
     config.momentum = 0.9
     config.num_epochs = 5
     script = tmp_path / "run.py"

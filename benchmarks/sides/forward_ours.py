@@ -8,7 +8,7 @@ import numpy as np
 
 from benchmarks.material import random_images
 from benchmarks.timing import repeat
-from jaxart import inputs
+from jaxart import compiling, inputs
 from jaxart.classifier import from_weights
 from jaxart.data import features, pipeline
 
@@ -35,7 +35,9 @@ def alexnet(weights: str, batch_size: int, repeats: int) -> dict[str, Any]:
 def vgg16(weights: str, batch_size: int, repeats: int) -> dict[str, Any]:
     """VGG16 to its logits."""
     model, params, *_ = from_weights(weights)
-    forward = jax.jit(lambda params, images: model.apply({"params": params}, images))
+    forward = compiling.jit(
+        lambda params, images: model.apply({"params": params}, images)
+    )
     images = random_images(batch_size, model.preprocessing["size"])
     return _time(lambda: np.asarray(forward(params, images)), repeats)
 

@@ -3,6 +3,8 @@
 References:
   tf1_bilinear: TensorFlow 1's `tf.image.resize_images`, kernel
   resize_bilinear_op.cc with align_corners=False and half_pixel_centers=False.
+  Views: Krizhevsky et al. 2012, ImageNet classification with deep convolutional
+  neural networks, section 4.1; Caffe's crop_size and mirror.
 """
 
 import os
@@ -17,6 +19,19 @@ RESIZE_RULES = ("tf1_bilinear", "antialias", "crop")
 # The usual ImageNet protocol: short side to 256, then the centre of the input size.
 CROP_SHORT_SIDE = 256
 
+# Windows in a larger square: how many halves of the margin lie left of and above each.
+WINDOWS = {
+    "center": (1, 1),
+    "top_left": (0, 0),
+    "top_right": (2, 0),
+    "bottom_left": (0, 2),
+    "bottom_right": (2, 2),
+}
+MIRRORED = "_mirrored"
+VIEWS = tuple(
+    name + suffix for suffix in ("", MIRRORED) for name in ("whole", *WINDOWS)
+)
+
 
 class ImageError(ValueError):
     """A file that gives no picture; the message says why."""
@@ -26,6 +41,7 @@ def load(
     path: str | os.PathLike,
     *,
     resize: str,
+    view: str = "whole",
     size: int,
     channel_order: str,
     mean: Sequence[float],
@@ -35,6 +51,7 @@ def load(
     Args:
       path: an image file of any format, mode and size that Pillow reads.
       resize: one of `RESIZE_RULES`.
+      view: one of `VIEWS`, see `resize_to`.
       size: side of the square input, in pixels.
       channel_order: 'bgr' or 'rgb'.
       mean: subtracted from each channel, in `channel_order`, on a scale of 0 to 255.
@@ -44,8 +61,10 @@ def load(
 
     Raises:
       ImageError: the file is missing, is no image, or is cut short.
+      ValueError: `resize` or `view` is none of those.
     """
-    pixels = resize_to(decode(path, _side_enough(size, resize)), size, resize)
+    pixels = decode(path, _side_enough(size, resize, view))
+    pixels = resize_to(pixels, size, resize, view)
     if channel_order == "bgr":
         pixels = pixels[:, :, ::-1]
     return pixels - np.asarray(mean, np.float32)
@@ -87,14 +106,28 @@ def decode(
         raise ImageError(reason) from error
 
 
-def _side_enough(size: int, rule: str) -> int | None:
+def _side_enough(size: int, rule: str, view: str) -> int | None:
     """Twice what the rule averages down to: what the scaled decoding left out is gone.
 
     'tf1_bilinear' takes single pixels, which are there at full size only.
     """
     if rule == "tf1_bilinear":
         return None
-    return 2 * (max(CROP_SHORT_SIDE, size) if rule == "crop" else size)
+    return 2 * _short_side(size, rule, view)
+
+
+def _short_side(size: int, rule: str, view: str) -> int:
+    """What the rule makes of a picture's shorter side, before the view is cut out.
+
+    A window's square is to the window what 256 is to 224 in Krizhevsky et al.
+    """
+    if not _is_whole(view):
+        return round(size * 8 / 7)
+    return max(CROP_SHORT_SIDE, size) if rule == "crop" else size
+
+
+def _is_whole(view: str) -> bool:
+    return view.removesuffix(MIRRORED) == "whole"
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
@@ -113,50 +146,65 @@ def _to_rgb(image: Image.Image) -> Image.Image:
 
 
 def resize_to(
-    pixels: UInt8[np.ndarray, "h w 3"], size: int, rule: str
+    pixels: UInt8[np.ndarray, "h w 3"], size: int, rule: str, view: str = "whole"
 ) -> Float32[np.ndarray, "size size 3"]:
-    """Resizes to a square, by one of `RESIZE_RULES`.
+    """Resizes to a square, by one of `RESIZE_RULES`, as one of `VIEWS`.
 
     'tf1_bilinear' warps exactly as the TensorFlow 1 report did, 'antialias' warps
     with Pillow's bilinear filter, 'crop' keeps the aspect: short side to 256
     (or the size itself, if larger), then the centre.
 
+    That is the view 'whole'. For 'center' and the four corners, the same rule makes
+    a square of 8/7 of the size ('crop': short side to that, then the square in the
+    centre), and they are windows of it. '_mirrored' views are flipped left to right
+    in the end.
+
     Raises:
-      ValueError: `rule` is none of `RESIZE_RULES`.
+      ValueError: `rule` is none of `RESIZE_RULES`, or `view` none of `VIEWS`.
     """
-    if rule == "tf1_bilinear":
-        return tf1_bilinear(pixels, size, size)
-    image = Image.fromarray(pixels)
-    if rule == "antialias":
-        image = image.resize((size, size), Image.Resampling.BILINEAR)
-    elif rule == "crop":
-        box = field_of_view(image.width, image.height, size, rule)
-        image = image.resize((size, size), Image.Resampling.BILINEAR, box=box)
-    else:
+    if rule not in RESIZE_RULES:
         raise ValueError(f"resize={rule!r}: one of {', '.join(RESIZE_RULES)}")
-    return np.asarray(image, np.float32)
+    if view not in VIEWS:
+        raise ValueError(f"view={view!r}: one of {', '.join(VIEWS)}")
+    if rule == "tf1_bilinear":
+        side = _short_side(size, rule, view)
+        left, top = _window(side - size, view)
+        resized = tf1_bilinear(pixels, side, side)
+        resized = resized[top : top + size, left : left + size]
+    else:
+        image = Image.fromarray(pixels)
+        box = field_of_view(image.width, image.height, size, rule, view)
+        image = image.resize((size, size), Image.Resampling.BILINEAR, box=box)
+        resized = np.asarray(image, np.float32)
+    return resized[:, ::-1] if view.endswith(MIRRORED) else resized
 
 
 def field_of_view(
-    width: int, height: int, size: int, rule: str
+    width: int, height: int, size: int, rule: str, view: str = "whole"
 ) -> tuple[float, float, float, float]:
     """The part of a picture that the network sees, in the picture's own pixels.
 
     Returns:
-      left, top, right, bottom; the whole picture unless it is cropped.
+      left, top, right, bottom; all of it, unless the rule or the view crops.
     """
-    if rule != "crop":
-        return 0.0, 0.0, float(width), float(height)
     # Only what is kept is resized, so the crop is taken in the picture's pixels.
-    short = max(CROP_SHORT_SIDE, size)
-    scale = short / min(width, height)
+    short = _short_side(size, rule, view)
+    square = size if _is_whole(view) else short
     box = []
-    for side in (width, height):
-        scaled = max(short, round(side * scale))
-        start = (scaled - size) // 2
+    for side, offset in zip((width, height), _window(square - size, view), strict=True):
+        scaled = short
+        if rule == "crop":
+            scaled = max(short, round(side * (short / min(width, height))))
+        start = (scaled - square) // 2 + offset
         box.append((start * side / scaled, (start + size) * side / scaled))
     (left, right), (top, bottom) = box
     return left, top, right, bottom
+
+
+def _window(margin: int, view: str) -> tuple[int, int]:
+    """How far right and down a view begins in its square, which is `margin` larger."""
+    right, down = WINDOWS.get(view.removesuffix(MIRRORED), (0, 0))
+    return margin * right // 2, margin * down // 2
 
 
 def tf1_bilinear(

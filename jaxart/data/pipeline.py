@@ -30,11 +30,13 @@ class ImageFiles:
       paths: the files.
       resize: one of `images.RESIZE_RULES`.
       preprocessing: the network's own facts: size, channel_order, mean.
+      views: what is seen of each of `paths`, of `images.VIEWS`; None: the whole.
     """
 
     paths: Sequence[Path]
     resize: str
     preprocessing: dict[str, Any]
+    views: Sequence[str] | None = None
 
     def __getitem__(self, indices: np.ndarray) -> np.ndarray:
         """Images [B, S, S, 3]; one that cannot be read raises `images.ImageError`."""
@@ -52,7 +54,10 @@ class ImageFiles:
         for row, index in enumerate(indices):
             try:
                 loaded[row] = images.load(
-                    self.paths[index], resize=self.resize, **self.preprocessing
+                    self.paths[index],
+                    resize=self.resize,
+                    view=self.views[index] if self.views else "whole",
+                    **self.preprocessing,
                 )
             except images.ImageError as error:
                 reasons[row] = str(error)
@@ -77,10 +82,11 @@ def batches(
 
     Args:
       inputs: gives the network's input for an array of indices.
-      labels: int [N], the class of each example.
-      indices: int [n], which examples.
+      labels: int [N], the class of each input.
+      indices: int [n], which examples; or int [n, V], the V inputs that stand for
+        each example, of which one is drawn anew in each epoch.
       batch_size: examples a batch.
-      seed: shuffles anew in each epoch; None keeps the order.
+      seed: of the shuffling and the draws, anew in each epoch; None keeps the order.
       num_epochs: how often to go through the examples.
       first_batch: how many batches to leave out at the start: where a run resumes.
       num_workers: processes that load; 0 loads in threads of this one. The
@@ -88,11 +94,17 @@ def batches(
 
     Returns:
       Dataset of {'image': float32 [B, ...], 'label': int32 [B], 'mask': bool [B]}.
+
+    Raises:
+      ValueError: there is something to draw, but no seed.
     """
     dataset = grain.MapDataset.source(indices)
     if seed is not None:
         dataset = dataset.seed(seed).shuffle()
-    dataset = dataset.batch(batch_size).repeat(num_epochs)[first_batch:]
+    dataset = dataset.batch(batch_size)
+    if indices.ndim == 2:
+        dataset = dataset.random_map(_draw)
+    dataset = dataset.repeat(num_epochs)[first_batch:]
     load = functools.partial(_load_batch, inputs, labels, batch_size)
     return load_ahead(dataset, load, num_workers)
 
@@ -108,6 +120,11 @@ def read_all(
     """
     dataset = grain.MapDataset.source(np.arange(first, len(files.paths)))
     return iter(load_ahead(dataset.batch(batch_size), files.load_or_blank, num_workers))
+
+
+def _draw(choices: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """One of each row: [B, V] -> [B]. The generator is that of the epoch and batch."""
+    return rng.permuted(choices, axis=1)[:, 0]
 
 
 def _load_batch(

@@ -23,6 +23,7 @@ Layer = nn.Module | Rectifier
 
 FC_NAMES = ("fc6", "fc7")
 HEAD = "fc8"
+COMPUTE_DTYPES = ("float32", "bfloat16")
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
@@ -84,6 +85,7 @@ class Convolution(nn.Module):
         kernel_shape += (x.shape[-1] // self.groups, self.features)
         kernel = self.param("kernel", nn.initializers.glorot_uniform(), kernel_shape)
         bias = self.param("bias", nn.initializers.zeros, (self.features,))
+        kernel, bias = kernel.astype(x.dtype), bias.astype(x.dtype)
         outputs = [
             convolve(x_group, kernel_group, self.stride, self.pad)
             for x_group, kernel_group in zip(
@@ -106,7 +108,7 @@ class InnerProduct(nn.Module):
         kernel_shape = (x.shape[-1], self.features)
         kernel = self.param("kernel", nn.initializers.glorot_uniform(), kernel_shape)
         bias = self.param("bias", nn.initializers.zeros, (self.features,))
-        return x @ kernel + bias
+        return x @ kernel.astype(x.dtype) + bias.astype(x.dtype)
 
 
 class LocalResponseNorm(nn.Module):
@@ -123,16 +125,17 @@ class LocalResponseNorm(nn.Module):
 
     def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
         reach = self.size // 2
-        squares = jnp.pad(x * x, [(0, 0)] * 3 + [(reach, self.size - 1 - reach)])
+        squares = jnp.square(x.astype(jnp.float32))  # sums need its digits
+        squares = jnp.pad(squares, [(0, 0)] * 3 + [(reach, self.size - 1 - reach)])
         windows = [
             jax.lax.slice_in_dim(squares, i, i + x.shape[-1], axis=3)
             for i in range(self.size)
         ]
         scale = self.k + self.alpha / self.size * sum(windows)
         if self.beta != 0.75:
-            return x * scale**-self.beta
+            return (x * scale**-self.beta).astype(x.dtype)
         root = jax.lax.rsqrt(scale)  # two roots are several times cheaper than a power
-        return x * (root * jnp.sqrt(root))
+        return (x * (root * jnp.sqrt(root))).astype(x.dtype)
 
 
 class MaxPool(nn.Module):
@@ -166,12 +169,15 @@ class CaffeNet(nn.Module):
         `()` puts fc8 straight on pool5.
       dropout_rate: rate of drop6 and drop7.
       relu: the rectifier of every ReLU layer; swap it for guided backprop.
+      compute_dtype: one of `COMPUTE_DTYPES`, of the activations before fc8, whose
+        logits are float32 as all parameters are.
     """
 
     num_classes: int = 1000
     hidden: tuple[int, ...] = (4096, 4096)
     dropout_rate: float = 0.5
     relu: Rectifier = jax.nn.relu
+    compute_dtype: str = "float32"
 
     # What the network's input is made of: plain data, beside the model.
     preprocessing: ClassVar[dict[str, Any]]
@@ -223,6 +229,7 @@ class CaffeNet(nn.Module):
           ValueError: a name is none of the layers', or the slice is empty.
         """
         for name, layer in select(self.layers(), after, upto).items():
+            x = x.astype(jnp.float32 if name == HEAD else self.compute_dtype)
             if isinstance(layer, nn.Module):
                 layer = layer.clone(parent=self, name=name)
             if isinstance(layer, nn.Dropout):

@@ -19,7 +19,7 @@ from jaxtyping import Float, UInt8
 from PIL import Image
 from tqdm import tqdm
 
-from jaxart import classifier, commands
+from jaxart import classifier, commands, compiling
 from jaxart.models import CaffeNet
 from jaxart.saliency import render
 from jaxart.saliency.maximization import class_model
@@ -78,7 +78,7 @@ def draw(
 
     with tqdm(total=STEPS.value, desc="climbing", unit="step") as bar:
 
-        @jax.jit
+        @compiling.jit
         def climb(params):
             def logits_fn(images):
                 return network.model.apply({"params": params}, images)

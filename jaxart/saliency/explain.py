@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from jaxart import compiling
 from jaxart.classifier import Classifier
 from jaxart.data import pipeline
 from jaxart.models import CaffeNet
@@ -98,7 +99,7 @@ def make_step(
     same computation: XLA merges them.
     """
 
-    @jax.jit
+    @compiling.jit
     def step(params, images, targets):
         logits = model.apply({"params": params}, images)
         targets = jnp.where(targets == PREDICTED, logits.argmax(axis=-1), targets)

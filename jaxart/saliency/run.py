@@ -190,7 +190,7 @@ def begin(classifier: Classifier, out: Path, options: Options) -> dict[str, Any]
         "network": {
             "model": model.lower(),
             "num_classes": len(classifier.class_names),
-            "params_sha256": features.digest_params(jax.device_get(classifier.params)),
+            "params_blake2b": features.digest_params(jax.device_get(classifier.params)),
         },
         "versions": {
             "jaxart": jaxart.__version__,

@@ -1,4 +1,4 @@
-"""Puts pretrained arrays into a freshly initialised network, strictly.
+"""Fits pretrained arrays to a network, strictly.
 
 A layer either fits the file or is one that the caller said would start fresh; every
 other difference between the two is named, all of them in one error.
@@ -17,7 +17,14 @@ _HEAD = "fc8"
 
 
 class Merged(NamedTuple):
-    """Parameters, and where each layer's come from (layer names in network order)."""
+    """The file's part of the parameters, and where each layer's come from.
+
+    Attributes:
+      params: of the loaded layers, as float32 NumPy arrays.
+      loaded_layers: in network order, as the others.
+      fresh_layers: start from random parameters.
+      left_out_layers: of the file, not of the network.
+    """
 
     params: dict[str, dict[str, np.ndarray]]
     loaded_layers: tuple[str, ...]
@@ -27,17 +34,17 @@ class Merged(NamedTuple):
 
 def load(
     path: str | Path,
-    initial: Mapping[str, Mapping],
+    wanted: Mapping[str, Mapping],
     *,
     model: str,
     train_layers: Sequence[str],
     removed_layers: Sequence[str] = (),
 ) -> Merged:
-    """Reads a canonical file and merges it into initial parameters.
+    """Reads a canonical file and fits it to a network.
 
     Args:
       path: a file that `tools/convert_weights.py` wrote.
-      initial: as in `merge`.
+      wanted: as in `merge`.
       model: the name of the network that the caller builds, as in the file.
       train_layers: as in `merge`.
       removed_layers: as in `merge`.
@@ -53,43 +60,39 @@ def load(
         )
     pretrained, _ = canonical.read(path)
     try:
-        return merge(initial, pretrained, train_layers, removed_layers)
+        return merge(wanted, pretrained, train_layers, removed_layers)
     except WeightsError as error:
         raise WeightsError(f"{path}: {error}") from None
 
 
 def merge(
-    initial: Mapping[str, Mapping],
+    wanted: Mapping[str, Mapping],
     pretrained: Mapping[str, Mapping],
     train_layers: Sequence[str],
     removed_layers: Sequence[str] = (),
 ) -> Merged:
-    """Fills a network with pretrained arrays.
+    """Finds pretrained arrays for a network.
 
     Args:
-      initial: the network's parameters as initialised, `{layer: {name: array}}`.
+      wanted: the network's parameters, `{layer: {name: array}}`; anything with a
+        shape serves as an array.
       pretrained: the file's parameters, likewise.
-      train_layers: layers that may keep their initial values where the file lacks
-        them or has another shape. One that fits is loaded.
+      train_layers: layers that may start fresh where the file lacks them or has
+        another shape. One that fits is loaded.
       removed_layers: layers of the file that the network was built without.
 
     The head, fc8, may start fresh where its shape differs from the file's, as it does
     with another number of classes.
-
-    Returns:
-      A `Merged` whose `params` have `initial`'s structure, as float32 NumPy arrays.
 
     Raises:
       WeightsError: arrays are missing from the file, surplus in it, or misshapen; all
         are named with their shapes.
     """
     left_out = [
-        layer
-        for layer in pretrained
-        if layer in removed_layers and layer not in initial
+        layer for layer in pretrained if layer in removed_layers and layer not in wanted
     ]
     fresh = []
-    for layer, arrays in initial.items():
+    for layer, arrays in wanted.items():
         if layer not in pretrained:
             starts_fresh = layer in train_layers
         else:
@@ -100,22 +103,21 @@ def merge(
             )
         if starts_fresh:
             fresh.append(layer)
-    loaded = [layer for layer in initial if layer not in fresh]
+    loaded = [layer for layer in wanted if layer not in fresh]
     check_fit(
-        {layer: initial[layer] for layer in loaded},
+        {layer: wanted[layer] for layer in loaded},
         {
             layer: arrays
             for layer, arrays in pretrained.items()
             if layer not in fresh and layer not in left_out
         },
     )
-    sources = {layer: initial if layer in fresh else pretrained for layer in initial}
     params = {
         layer: {
-            name: np.asarray(sources[layer][layer][name], np.float32)
-            for name in initial[layer]
+            name: np.asarray(pretrained[layer][name], np.float32)
+            for name in wanted[layer]
         }
-        for layer in initial
+        for layer in loaded
     }
     return Merged(params, tuple(loaded), tuple(fresh), tuple(left_out))
 

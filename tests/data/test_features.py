@@ -22,7 +22,7 @@ BATCH_SIZE = 2
 
 def features_of(loaded):
     """The frozen part: a few elementwise sums, equal to the bit for any batch."""
-    means = loaded.mean((1, 2))
+    means = np.ascontiguousarray(loaded).mean((1, 2))  # the sum's order follows memory
     return sum(means[:, channel, None] * PROJECTION[channel] for channel in range(3))
 
 
@@ -61,9 +61,17 @@ def cache_dir(tmp_path):
 def run(cache_dir):
     """Computes the features: ([N, 2] array, reasons, calls of the frozen part)."""
 
-    def run(paths, *, resize="tf1_bilinear", stop_at=None, prefix=PREFIX, **facts):
+    def run(
+        paths,
+        *,
+        resize="tf1_bilinear",
+        views=None,
+        stop_at=None,
+        prefix=PREFIX,
+        **facts,
+    ):
         forward = Forward(stop_at)
-        files = ImageFiles(paths, resize, PREPROCESSING | facts)
+        files = ImageFiles(paths, resize, PREPROCESSING | facts, views)
         rows, reasons = compute(
             forward, files, prefix=prefix, cache_dir=cache_dir, batch_size=BATCH_SIZE
         )
@@ -72,9 +80,12 @@ def run(cache_dir):
     return run
 
 
-def expected(paths, resize="tf1_bilinear", **facts):
+def expected(paths, resize="tf1_bilinear", views=None, **facts):
     facts = PREPROCESSING | facts
-    loaded = [images.load(path, resize=resize, **facts) for path in paths]
+    loaded = [
+        images.load(path, resize=resize, view=view, **facts)
+        for path, view in zip(paths, views or ["whole"] * len(paths), strict=True)
+    ]
     return features_of(np.stack(loaded))
 
 
@@ -130,6 +141,22 @@ def test_equal_files_share_a_row(paths, run, tmp_path, cache_dir):
     assert np.load(cache_dir / store / "features.npy").shape == (3, 2)
 
 
+def test_views_have_their_rows_and_equal_views_of_equal_files_share_one(
+    paths, run, tmp_path, cache_dir
+):
+    copy = tmp_path / "copy.png"
+    copy.write_bytes(paths[1].read_bytes())
+    listed = [paths[0], paths[1], paths[1], copy, copy, paths[1]]
+    views = ["whole", "whole", "top_left", "top_left", "whole", "bottom_right"]
+    found, reasons, calls = run(listed, views=views)
+    assert reasons == [""] * 6
+    np.testing.assert_array_equal(found, expected(listed, views=views))
+    assert len(np.unique(found, axis=0)) == 4
+    assert calls == 2  # four different rows, two a batch
+    (store,) = stores(cache_dir)
+    assert np.load(cache_dir / store / "features.npy").shape == (4, 2)
+
+
 # --- Never out of date ----------------------------------------------------------------
 
 
@@ -160,6 +187,20 @@ def test_other_preprocessing_is_another_store(paths, run, cache_dir, options):
     assert len(stores(cache_dir)) == 2
     # The old one still stands.
     again, _, calls = run(paths)
+    assert calls == 0
+    np.testing.assert_array_equal(again, old)
+
+
+def test_other_views_are_another_store(paths, run, cache_dir):
+    old, *_ = run(paths)
+    for some in (["top_right"] * 7, ["whole"] * 6 + ["center"]):
+        found, _, calls = run(paths, views=some)
+        assert calls == 4
+        np.testing.assert_array_equal(found, expected(paths, views=some))
+        assert not np.array_equal(found, old)
+    assert len(stores(cache_dir)) == 3
+    # All whole is what no views are.
+    again, _, calls = run(paths, views=["whole"] * 7)
     assert calls == 0
     np.testing.assert_array_equal(again, old)
 
@@ -217,6 +258,20 @@ def test_unreadable_files_have_reasons_and_the_others_their_rows(paths, run, tmp
         np.testing.assert_array_equal(found[readable], expected(paths))
 
 
+def test_an_unreadable_file_is_so_in_every_view(paths, run, tmp_path):
+    poem = tmp_path / "poem.jpg"
+    poem.write_text("a poem")
+    listed = [poem, poem, tmp_path / "none.png", tmp_path / "none.png", *paths[:2]]
+    views = ["whole", "center"] * 3
+    found, reasons, _ = run(listed, views=views)
+    assert reasons == [
+        *["not an image that Pillow reads"] * 2,
+        *["No such file or directory"] * 2,
+        *[""] * 2,
+    ]
+    np.testing.assert_array_equal(found[4:], expected(paths[:2], views=views[4:]))
+
+
 def test_nothing_readable(tmp_path, run, cache_dir):
     missing = [tmp_path / "a.png", tmp_path / "b.png"]
     files = ImageFiles(missing, "crop", PREPROCESSING)
@@ -261,6 +316,16 @@ def test_an_interrupted_pass_goes_on(paths, run, cache_dir, stop_at, calls_left)
     np.testing.assert_array_equal(found, expected(paths))
     assert only_folder(cache_dir).suffix == ""
     assert run(paths)[2] == 0
+
+
+def test_an_interrupted_pass_over_views_goes_on(paths, run):
+    listed = [path for path in paths[:4] for _ in range(2)]
+    views = ["bottom_left", "whole_mirrored"] * 4
+    with pytest.raises(KeyboardInterrupt):
+        run(listed, views=views, stop_at=3)
+    found, _, calls = run(listed, views=views)
+    assert calls == 3  # the first batch was there
+    np.testing.assert_array_equal(found, expected(listed, views=views))
 
 
 def test_interrupted_again_and_again(paths, run):
@@ -445,3 +510,26 @@ def test_digest_is_of_the_content_only():
     params["conv1"]["kernel"] = np.asfortranarray(params["conv1"]["kernel"])
     assert digest_params(params) == wanted
     assert len(wanted) == 64
+
+
+def test_bfloat16_features_come_back_to_the_bit(paths, cache_dir):
+    bfloat16 = np.dtype("bfloat16")
+
+    def forward(loaded):
+        calls.append(len(loaded))
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return features_of(loaded).astype(bfloat16)
+
+    calls = []
+    files = ImageFiles(paths, "tf1_bilinear", PREPROCESSING)
+    where = {"cache_dir": cache_dir, "batch_size": BATCH_SIZE}
+    with pytest.raises(KeyboardInterrupt):  # a pass that goes on, writes so, too
+        compute(forward, files, prefix=PREFIX, dtype="bfloat16", **where)
+    rows, _ = compute(forward, files, prefix=PREFIX, dtype="bfloat16", **where)
+    found = rows[np.arange(len(paths))]
+    whole, _ = compute(Forward(), files, prefix=PREFIX, **where)  # of another store
+    assert found.dtype == bfloat16
+    np.testing.assert_array_equal(
+        found, whole[np.arange(len(paths))].astype(bfloat16), strict=True
+    )

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from jaxart.data.images import (
+    VIEWS,
     ImageError,
     decode,
     field_of_view,
@@ -189,9 +190,134 @@ def test_crop_to_more_than_256_makes_that_the_short_side():
     assert np.abs(resize_to(pixels, 300, "crop") - wanted).max() <= 1
 
 
-def test_unknown_rule_is_refused_with_the_choices():
+def test_unknown_rules_and_views_are_refused_with_the_choices():
     with pytest.raises(ValueError, match="'bicubic': one of tf1_bilinear, antialias"):
         resize_to(random_pixels(3, 3), 2, "bicubic")
+    with pytest.raises(ValueError, match="'left': one of whole, center, top_left"):
+        resize_to(random_pixels(3, 3), 2, "crop", "left")
+
+
+# --- Views ----------------------------------------------------------------------------
+
+
+def positions(height, width):
+    """A picture whose red says how far right a pixel lies, its green how far down."""
+    pixels = np.full((height, width, 3), 99, np.uint8)
+    pixels[..., 0] = np.arange(width)
+    pixels[..., 1] = np.arange(height)[:, None]
+    return pixels
+
+
+# Rules and pictures that they take as they are for windows of 14 pixels, whose square
+# has round(14 * 8 / 7) = 16; and where that square lies: for 'crop' in the centre,
+# (24 - 16) / 2 = 4 pixels to the right, (21 - 16) // 2 = 2 pixels down.
+SQUARES = [
+    ("tf1_bilinear", 16, 16, 0, 0),
+    ("antialias", 16, 16, 0, 0),
+    ("crop", 16, 16, 0, 0),
+    ("crop", 16, 24, 4, 0),
+    ("crop", 21, 16, 0, 2),
+]
+
+
+@pytest.mark.parametrize(
+    ("view", "left", "top"),
+    # The margin is 16 - 14 = 2 pixels; half of it for the centre.
+    [
+        ("center", 1, 1),
+        ("top_left", 0, 0),
+        ("top_right", 2, 0),
+        ("bottom_left", 0, 2),
+        ("bottom_right", 2, 2),
+    ],
+)
+@pytest.mark.parametrize(("rule", "height", "width", "x", "y"), SQUARES)
+def test_windows_lie_in_the_corners_and_the_centre(
+    rule, height, width, x, y, view, left, top
+):
+    found = resize_to(positions(height, width), 14, rule, view)
+    assert found.dtype == np.float32
+    columns, rows = x + left + np.arange(14), y + top + np.arange(14)
+    np.testing.assert_array_equal(found[..., 0], np.tile(columns, (14, 1)))
+    np.testing.assert_array_equal(found[..., 1], np.tile(rows, (14, 1)).T)
+    box = columns[0], rows[0], columns[-1] + 1, rows[-1] + 1
+    assert field_of_view(width, height, 14, rule, view) == box
+    # Mirrored: the same window, its columns from right to left.
+    mirrored = resize_to(positions(height, width), 14, rule, view + "_mirrored")
+    np.testing.assert_array_equal(mirrored[..., 0], np.tile(columns[::-1], (14, 1)))
+    np.testing.assert_array_equal(mirrored[..., 1], found[..., 1])
+
+
+@pytest.mark.parametrize("rule", ["tf1_bilinear", "antialias", "crop"])
+def test_mirrored_twice_is_the_picture_itself(rule):
+    pixels = positions(16, 16)
+    flipped = pixels[:, ::-1].copy()
+    for view, other in [("top_left", "top_right"), ("center", "center")]:
+        np.testing.assert_array_equal(
+            resize_to(flipped, 14, rule, f"{view}_mirrored"),
+            resize_to(pixels, 14, rule, other),
+        )
+    if rule != "crop":
+        found = resize_to(flipped, 16, rule, "whole_mirrored")
+        np.testing.assert_array_equal(found, pixels)
+
+
+@pytest.mark.parametrize("rule", ["tf1_bilinear", "antialias", "crop"])
+def test_the_whole_is_what_the_rule_alone_gives(rule):
+    # 'crop' of 300 x 200 to 224: 384 x 256, and a centre of (80, 16, 304, 240) there.
+    pixels = random_pixels(200, 300)
+    image = Image.fromarray(pixels)
+    side, filter_ = (224, 224), Image.Resampling.BILINEAR
+    wanted = {
+        "tf1_bilinear": tf1_bilinear(pixels, *side),
+        "antialias": np.array(image.resize(side, filter_)),
+        "crop": np.array(
+            image.resize(side, filter_, box=(62.5, 12.5, 237.5, 187.5)),
+        ),
+    }
+    for found in (resize_to(pixels, 224, rule), resize_to(pixels, 224, rule, "whole")):
+        np.testing.assert_array_equal(found, wanted[rule])
+    mirrored = resize_to(pixels, 224, rule, "whole_mirrored")
+    np.testing.assert_array_equal(mirrored, wanted[rule][:, ::-1])
+    # The square of 224 has 256: the centre of a crop is the usual one.
+    same = np.array_equal(resize_to(pixels, 224, rule, "center"), wanted[rule])
+    assert same == (rule == "crop")
+
+
+@pytest.mark.parametrize(("size", "square"), [(224, 256), (227, 259), (16, 18)])
+@pytest.mark.parametrize("view", ["center", "bottom_left", "top_right"])
+def test_windows_equal_cutting_them_out_of_the_resized_square(size, square, view):
+    pixels = random_pixels(150, 90)
+    margin = square - size
+    left = {"center": margin // 2, "bottom_left": 0, "top_right": margin}[view]
+    top = {"center": margin // 2, "bottom_left": margin, "top_right": 0}[view]
+    rows, columns = slice(top, top + size), slice(left, left + size)
+    np.testing.assert_array_equal(
+        resize_to(pixels, size, "tf1_bilinear", view),
+        tf1_bilinear(pixels, square, square)[rows, columns],
+    )
+    image = Image.fromarray(pixels)
+    warped = image.resize((square, square), Image.Resampling.BILINEAR)
+    # The long side alike, and the square in its centre.
+    long = round(150 * square / 90)
+    start = (long - square) // 2
+    kept = image.resize((square, long), Image.Resampling.BILINEAR)
+    kept = kept.crop((0, start, square, start + square))
+    for rule, whole in (("antialias", warped), ("crop", kept)):
+        found = resize_to(pixels, size, rule, view)
+        # One level of rounding, as for the crop above.
+        assert np.abs(found - np.array(whole, int)[rows, columns]).max() <= 1
+
+
+def test_load_takes_a_view_before_colours_and_mean(tmp_path):
+    assert len(VIEWS) == 12
+    Image.fromarray(positions(16, 16)).save(tmp_path / "a.png")
+    facts = {"size": 14, "channel_order": "bgr", "mean": (1.0, 2.0, 3.0)}
+    found = load(tmp_path / "a.png", resize="crop", view="top_right_mirrored", **facts)
+    # Blue is 99; the window begins in row 0, and its columns are 15 ... 2.
+    np.testing.assert_array_equal(found[..., 0], 99 - 1)
+    np.testing.assert_array_equal(found[:, 0, 1], np.arange(14) - 2)
+    np.testing.assert_array_equal(found[0, :, 2], np.arange(15, 1, -1) - 3)
 
 
 # --- Network input --------------------------------------------------------------------
@@ -570,6 +696,19 @@ def test_what_is_decoded_is_at_least_twice_the_size(tmp_path):
     upright = load(turned, resize="antialias", **FACTS)
     flat = load(path, resize="antialias", **FACTS)
     np.testing.assert_allclose(upright, np.rot90(flat, -1), atol=1)
+
+
+@pytest.mark.parametrize("rule", ["antialias", "crop"])
+def test_scaled_decoding_allows_for_the_windows_square(tmp_path, rule):
+    # Twice round(60 * 8 / 7) = 69 is more than the 125 rows that the whole is made of.
+    path = save_large(tmp_path / "a.jpg")
+    decoded = decode(path, 2 * 69)
+    assert decoded.shape == (250, 350, 3)
+    for view in ("center", "bottom_right_mirrored"):
+        np.testing.assert_array_equal(
+            load(path, resize=rule, view=view, **FACTS),
+            resize_to(decoded, FACTS["size"], rule, view),
+        )
 
 
 @pytest.mark.parametrize(

@@ -108,6 +108,66 @@ def test_first_batch_leaves_out_what_came_before(first_batch, seed):
     assert_same(rest, whole[first_batch:])
 
 
+# Examples of four inputs each: 4 i ... 4 i + 3, whose label is i.
+CHOICES = np.arange(44).reshape(11, 4)
+CHOICE_INPUTS = np.arange(1, 45, dtype=np.float32)[:, None]
+CHOICE_LABELS = np.arange(44) // 4
+
+
+def test_one_of_an_examples_inputs_is_drawn_in_each_epoch():
+    found = list(
+        batches(
+            *(CHOICE_INPUTS, CHOICE_LABELS, CHOICES),
+            **{"batch_size": 11, "seed": 0, "num_epochs": 100},
+        )
+    )
+    assert len(found) == 100
+    drawn = np.array(seen(found)).reshape(100, 11)
+    drawn.sort(axis=1)
+    np.testing.assert_array_equal(drawn // 4, np.tile(np.arange(11), (100, 1)))
+    labels = np.concatenate([batch["label"][batch["mask"]] for batch in found])
+    np.testing.assert_array_equal(labels, np.array(seen(found)) // 4)
+
+    # All chances are 1 in 4. Of m draws, m / 4 hit; the bounds are four standard
+    # deviations, sqrt(m 3 / 16), or a little more.
+    views = drawn % 4
+    np.testing.assert_allclose(np.bincount(views.ravel()), 275, atol=58)  # of 1100
+    for example in views.T:
+        np.testing.assert_allclose(np.bincount(example), 25, atol=18)  # of 100
+    # A draw says nothing about the next epoch's, nor about its neighbour's.
+    assert abs((views[1:] == views[:-1]).sum() - 99 * 11 / 4) < 58
+    assert abs((views[:, 1:] == views[:, :-1]).sum() - 100 * 10 / 4) < 55
+
+
+def test_draws_follow_the_seed_and_resume_anywhere():
+    def draw(seed, first_batch=0):
+        return list(
+            batches(
+                *(CHOICE_INPUTS, CHOICE_LABELS, CHOICES),
+                **{"batch_size": 4, "seed": seed, "num_epochs": 3},
+                first_batch=first_batch,
+            )
+        )
+
+    whole = draw(5)
+    assert seen(whole) == seen(draw(5)) != seen(draw(6))
+    for first_batch in (1, 3, 5, 9):
+        assert_same(draw(5, first_batch), whole[first_batch:])
+
+
+def test_one_input_for_each_example_is_no_draw():
+    options = {"batch_size": 4, "seed": 5, "num_epochs": 3}
+    assert_same(
+        batches(INPUTS, LABELS, np.arange(11)[:, None], **options),
+        batches(INPUTS, LABELS, np.arange(11), **options),
+    )
+
+
+def test_nothing_is_drawn_without_a_seed():
+    with pytest.raises(ValueError, match="requires a seed"):
+        batches(CHOICE_INPUTS, CHOICE_LABELS, CHOICES, batch_size=4)
+
+
 def test_image_files_are_loaded_for_their_network(paintings):
     files = ImageFiles(paintings, "tf1_bilinear", PREPROCESSING)
     (batch,) = batches(files, np.arange(5), np.array([4, 1]), batch_size=2)
@@ -116,6 +176,21 @@ def test_image_files_are_loaded_for_their_network(paintings):
     np.testing.assert_array_equal(batch["image"][0], np.full((4, 4, 3), (149, 98, 197)))
     np.testing.assert_array_equal(batch["image"][1], np.full((4, 4, 3), (149, 98, 47)))
     np.testing.assert_array_equal(batch["label"], [4, 1])
+
+
+def test_image_files_are_seen_in_their_views(tmp_path):
+    path = tmp_path / "a.png"
+    pixels = np.random.default_rng(0).integers(0, 256, (6, 5, 3), np.uint8)
+    Image.fromarray(pixels).save(path)
+    files = ImageFiles([path] * 12, "antialias", PREPROCESSING, images.VIEWS)
+    found = files[np.array([11, 0, 3])]
+    for image, view in zip(
+        found, ("bottom_right_mirrored", "whole", "top_right"), strict=True
+    ):
+        wanted = images.load(path, resize="antialias", view=view, **PREPROCESSING)
+        np.testing.assert_array_equal(image, wanted)
+    whole = ImageFiles([path], "antialias", PREPROCESSING)[np.array([0])]
+    np.testing.assert_array_equal(found[1], whole[0])
 
 
 def test_an_unreadable_image_stops_with_its_name(paintings):
@@ -128,12 +203,16 @@ def test_an_unreadable_image_stops_with_its_name(paintings):
 
 def test_worker_processes_give_the_same_batches(paintings):
     absl.flags.FLAGS.mark_as_parsed()  # grain hands them to its processes
-    files = ImageFiles(paintings, "crop", PREPROCESSING)
-    readable = np.array([0, 1, 2, 4])
+    views = ("whole", "top_left", "center_mirrored")
+    files = ImageFiles(
+        [path for path in paintings for _ in views], "crop", PREPROCESSING, views * 5
+    )
+    labels = np.arange(15)  # they tell the views of one colour apart
+    readable = labels.reshape(5, 3)[[0, 1, 2, 4]]
     options = {"batch_size": 3, "seed": 1, "num_epochs": 2, "first_batch": 1}
     assert_same(
-        batches(files, np.arange(5), readable, num_workers=2, **options),
-        batches(files, np.arange(5), readable, **options),
+        batches(files, labels, readable, num_workers=2, **options),
+        batches(files, labels, readable, **options),
     )
 
 

@@ -494,3 +494,42 @@ def test_gradients_of_convolve_in_a_loop(quick_compiles, case):
     x_gradient, kernel_gradient = gradients(plain_convolve, 0)
     expected = (x_gradient / 2 * 9, kernel_gradient * 6)
     assert_equal_to_rounding(in_a_loop(), expected)
+
+
+# --- bfloat16 -----------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def small_in_bfloat16(small):
+    """The small network with the same float32 parameters."""
+    model, variables, images = small
+    return model.clone(compute_dtype="bfloat16"), variables, images
+
+
+def test_bfloat16_activations_and_float32_logits(small_in_bfloat16, activations):
+    model, variables, x = small_in_bfloat16
+    for before, name in itertools.pairwise((None, *NAMES)):
+        x = model.apply(variables, x, after=before, upto=name)
+        assert x.dtype == (jnp.float32 if name == "fc8" else jnp.bfloat16), name
+        # 8 bits of mantissa round by 0.4 %, once or twice in each of eight layers.
+        error = np.abs(x.astype(jnp.float32) - activations[name]).max()
+        assert 0 < error < 0.05 * np.abs(activations[name]).max(), name
+
+
+def test_slices_compose_in_bfloat16(small_in_bfloat16):
+    # So what the frozen layers say may be kept, in half the space.
+    model, variables, images = small_in_bfloat16
+    kept = model.apply(variables, images, upto="relu6")
+    np.testing.assert_array_equal(
+        model.apply(variables, kept, after="relu6"), model.apply(variables, images)
+    )
+
+
+def test_parameters_and_their_gradients_stay_float32(small_in_bfloat16):
+    model, variables, images = small_in_bfloat16
+    made = jax.eval_shape(model.init, jax.random.key(0), images)
+    gradients = jax.eval_shape(
+        jax.grad(lambda variables: model.apply(variables, images).sum()), variables
+    )
+    for tree in (made, gradients):
+        assert {x.dtype for x in jax.tree.leaves(tree)} == {np.dtype(np.float32)}

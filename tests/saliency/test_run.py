@@ -364,7 +364,7 @@ def test_other_options_into_the_same_folder_are_refused(
 
 def test_another_network_into_the_same_folder_is_refused(tiny, folder, tmp_path):
     explain(tiny, folder / "0.png", tmp_path / "out")
-    with pytest.raises(run.RunError, match="holds maps with params_sha256='.*Choose"):
+    with pytest.raises(run.RunError, match="holds maps with params_blake2b='.*Choose"):
         explain(favour(tiny, 0), folder, tmp_path / "out")
 
 
