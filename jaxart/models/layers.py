@@ -142,20 +142,25 @@ class MaxPool(nn.Module):
     """Max pooling without padding; whole windows only.
 
     Caffe rounds the output size up. For the sizes that these networks run at
-    (AlexNet 227, VGG16 224) that is the same.
+    (AlexNet 227, VGG16 224) that is the same. Of equal values the first of a window
+    gets the gradient, as in Caffe.
     """
 
     window: int
     stride: int
 
     def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h2 w2 c"]:
-        if self.window != self.stride:
-            return nn.max_pool(x, (self.window,) * 2, (self.stride,) * 2)
-        # Windows that do not overlap are a reshape: cheaper, and so is its gradient.
-        n = self.window
-        b, h, w, c = x.shape
-        x = x[:, : h // n * n, : w // n * n].reshape(b, h // n, n, w // n, n, c)
-        return x.max(axis=(2, 4))
+        h_span, w_span = (
+            (side - self.window) // self.stride * self.stride + 1
+            for side in x.shape[1:3]
+        )
+        # Each place of the window in all windows at once.
+        places = [
+            x[:, i : i + h_span : self.stride, j : j + w_span : self.stride]
+            for i in range(self.window)
+            for j in range(self.window)
+        ]
+        return functools.reduce(lambda a, b: jnp.where(b > a, b, a), places)
 
 
 class CaffeNet(nn.Module):

@@ -158,34 +158,48 @@ def distinct_values(*shape: int) -> jax.Array:
     return jnp.asarray(values.reshape(shape), jnp.float32)
 
 
-@pytest.mark.parametrize(("h", "w"), [(6, 4), (7, 5)])
-def test_gradient_of_non_overlapping_max_pool(h, w):
+def gradients_of_max_pool(x, window, stride):
+    """With respect to `x`, ours and that of XLA's own windows, and what comes in."""
+
+    def through(pool):
+        return jax.vjp(pool, x)[1](incoming)[0]
+
+    shape = MaxPool(window, stride).apply({}, x).shape
+    incoming = jnp.asarray(random_array(*shape))
+    ours = through(lambda x: MaxPool(window, stride).apply({}, x))
+    xla = through(lambda x: nn.max_pool(x, (window,) * 2, (stride,) * 2))
+    return ours, xla, incoming
+
+
+@pytest.mark.parametrize(
+    ("window", "stride", "h", "w"),
+    [(2, 2, 6, 4), (2, 2, 7, 5), (3, 2, 7, 9), (3, 2, 8, 6)],
+)
+def test_gradient_of_max_pool(window, stride, h, w):
     x = distinct_values(2, h, w, 3)
-    incoming = jnp.asarray(random_array(2, h // 2, w // 2, 3))
-
-    def ours(x):
-        return (incoming * MaxPool(2, 2).apply({}, x)).sum()
-
-    def reduce_window(x):
-        return (incoming * nn.max_pool(x, (2, 2), (2, 2))).sum()
-
-    found = jax.grad(ours)(x)
-    np.testing.assert_array_equal(found, jax.grad(reduce_window)(x))
-    assert_close(found.sum(), incoming.sum())
+    ours, xla, incoming = gradients_of_max_pool(x, window, stride)
+    assert_close(ours, xla)
     # Values lie at least 1 apart: a step of 0.25 moves no maximum elsewhere, so that
     # the central difference is exact but for rounding.
     for index in [(0, 0, 0, 0), (0, 3, 2, 1), (1, 5, 3, 2), (1, h - 1, w - 1, 0)]:
-        ahead = MaxPool(2, 2).apply({}, x.at[index].add(0.25))
-        behind = MaxPool(2, 2).apply({}, x.at[index].add(-0.25))
-        assert_close(found[index], (incoming * (ahead - behind)).sum() / 0.5)
+        ahead = MaxPool(window, stride).apply({}, x.at[index].add(0.25))
+        behind = MaxPool(window, stride).apply({}, x.at[index].add(-0.25))
+        assert_close(ours[index], (incoming * (ahead - behind)).sum() / 0.5)
 
 
-def test_gradient_of_tied_max_pool_adds_up_to_what_comes_in():
-    # ReLU leaves many windows of zeros.
-    _, backward = jax.vjp(lambda x: MaxPool(2, 2).apply({}, x), jnp.zeros((1, 4, 4, 1)))
-    (found,) = backward(jnp.arange(1.0, 5.0).reshape(1, 2, 2, 1))
-    windows = found.reshape(2, 2, 2, 2).sum(axis=(1, 3))
-    np.testing.assert_array_equal(windows, [[1, 2], [3, 4]])
+def test_of_equal_values_the_first_gets_the_gradient():
+    # As in Caffe, whose loop takes a value only where it is larger than those before.
+    x = jnp.array([[1.0, 2, 5, 0], [2, 2, 5, 5]]).reshape(1, 2, 4, 1)
+    _, backward = jax.vjp(lambda x: MaxPool(2, 2).apply({}, x), x)
+    (found,) = backward(jnp.array([3.0, 4.0]).reshape(1, 1, 2, 1))
+    np.testing.assert_array_equal(found[0, :, :, 0], [[0, 3, 4, 0], [0, 0, 0, 0]])
+
+
+@pytest.mark.parametrize(("window", "stride"), [(2, 2), (3, 2)])
+def test_gradient_of_max_pool_where_many_values_are_equal(window, stride):
+    x = jnp.asarray(np.random.default_rng(0).integers(0, 3, (2, 9, 9, 3)), jnp.float32)
+    ours, xla, _ = gradients_of_max_pool(x, window, stride)
+    assert_close(ours, xla)
 
 
 # --- a small network ----------------------------------------------------------------
