@@ -102,7 +102,7 @@ class Checkpoints:
         config: Mapping[str, Any],
         metrics: Mapping[str, float],
     ) -> None:
-        """Saves a checkpoint and waits until it is on disk.
+        """Saves a checkpoint, once the last one is on disk, and goes on meanwhile.
 
         Args:
           progress: how far the run has come.
@@ -122,7 +122,6 @@ class Checkpoints:
             ),
             metrics=dict(metrics),
         )
-        self._manager.wait_until_finished()
 
     def check_config(self, config: Mapping[str, Any]) -> None:
         """Makes sure that the run in the workdir, if any, is the one of `config`.
@@ -179,7 +178,11 @@ class Checkpoints:
         return progress, whole, restored.opt_state
 
     def restore_best(self, params: Any, train_layers: Sequence[str]) -> Any:
-        """The best checkpoint's parameters, in the shapes and shardings of `params`."""
+        """The best checkpoint's parameters, in the shapes and shardings of `params`.
+
+        Waits for a checkpoint that is being saved.
+        """
+        self._manager.wait_until_finished()
         args = ocp.args.StandardRestore(_trained(params, train_layers))
         trained = self._restore(self.best_step, params=args).params
         return self._with_frozen(params, trained)
