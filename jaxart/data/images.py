@@ -11,7 +11,7 @@ import os
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Float32, Shaped, UInt8
+from jaxtyping import Float32, Shaped
 from PIL import Image, ImageOps
 
 RESIZE_RULES = ("tf1_bilinear", "antialias", "crop")
@@ -63,16 +63,14 @@ def load(
       ImageError: the file is missing, is no image, or is cut short.
       ValueError: `resize` or `view` is none of those.
     """
-    pixels = decode(path, _side_enough(size, resize, view))
-    pixels = resize_to(pixels, size, resize, view)
+    image = decode(path, _side_enough(size, resize, view))
+    pixels = resize_to(image, size, resize, view)
     if channel_order == "bgr":
         pixels = pixels[:, :, ::-1]
     return pixels - np.asarray(mean, np.float32)
 
 
-def decode(
-    path: str | os.PathLike, side_enough: int | None = None
-) -> UInt8[np.ndarray, "h w 3"]:
+def decode(path: str | os.PathLike, side_enough: int | None = None) -> Image.Image:
     """Reads an image file as RGB.
 
     EXIF rotation is applied, transparency is laid over white, the first frame of
@@ -83,9 +81,6 @@ def decode(
       side_enough: a JPEG may come at 1/2, 1/4 or 1/8 of its size, as long as no side
         is below this: libjpeg then decodes fewer coefficients. None takes it whole.
 
-    Returns:
-      uint8 [H, W, 3].
-
     Raises:
       ImageError: the file is missing, is no image, or is cut short.
     """
@@ -93,7 +88,9 @@ def decode(
         with Image.open(path) as image:
             if side_enough is not None:
                 image.draft(None, (side_enough, side_enough))
-            return np.asarray(_to_rgb(ImageOps.exif_transpose(image)))
+            ImageOps.exif_transpose(image, in_place=True)
+            image.load()
+            return _to_rgb(image)
     except ImageError:
         raise
     except Image.UnidentifiedImageError:
@@ -142,13 +139,13 @@ def _to_rgb(image: Image.Image) -> Image.Image:
         image = image.convert("RGBA")
         white = Image.new("RGBA", image.size, "white")
         image = Image.alpha_composite(white, image)
-    return image.convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")
 
 
 def resize_to(
-    pixels: UInt8[np.ndarray, "h w 3"], size: int, rule: str, view: str = "whole"
+    image: Image.Image, size: int, rule: str, view: str = "whole"
 ) -> Float32[np.ndarray, "size size 3"]:
-    """Resizes to a square, by one of `RESIZE_RULES`, as one of `VIEWS`.
+    """Resizes an RGB image to a square, by one of `RESIZE_RULES`, as one of `VIEWS`.
 
     'tf1_bilinear' warps exactly as the TensorFlow 1 report did, 'antialias' warps
     with Pillow's bilinear filter, 'crop' keeps the aspect: short side to 256
@@ -169,10 +166,9 @@ def resize_to(
     if rule == "tf1_bilinear":
         side = _short_side(size, rule, view)
         left, top = _window(side - size, view)
-        resized = tf1_bilinear(pixels, side, side)
+        resized = tf1_bilinear(np.asarray(image), side, side)
         resized = resized[top : top + size, left : left + size]
     else:
-        image = Image.fromarray(pixels)
         box = field_of_view(image.width, image.height, size, rule, view)
         image = image.resize((size, size), Image.Resampling.BILINEAR, box=box)
         resized = np.asarray(image, np.float32)

@@ -67,7 +67,7 @@ class Writer:
             label = None if label == UNKNOWN else label
             says = describe(self.class_names, logits, int(target), label)
             limit = render.magnitude(values, options.percentile)
-            picture = images.decode(self.found.root / name)
+            picture = np.asarray(images.decode(self.found.root / name))
         except (ValueError, FloatingPointError) as error:
             return Outcome(name, None, str(error))
         if "npy" in kinds:
@@ -126,7 +126,7 @@ def draw_on_common_scale(
     def draw(entry: dict[str, Any]) -> None:
         paths = {kind: out / file for kind, file in entry["files"].items()}
         try:
-            picture = images.decode(found.root / entry["path"])
+            picture = np.asarray(images.decode(found.root / entry["path"]))
         except images.ImageError as error:
             raise images.ImageError(f"{entry['path']}: {error}") from None
         pictures.draw(picture, np.load(paths["npy"]), limit, options.look, paths)

@@ -7,18 +7,21 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxart.data.images import (
-    VIEWS,
-    ImageError,
-    decode,
-    field_of_view,
-    load,
-    resize_to,
-    tf1_bilinear,
-)
+from jaxart.data import images
+from jaxart.data.images import VIEWS, ImageError, field_of_view, load, tf1_bilinear
 
 BLACK, WHITE, RED, BLUE = (0, 0, 0), (255, 255, 255), (255, 0, 0), (0, 0, 255)
 ORIENTATION = 0x0112  # the EXIF tag
+
+
+def decode(path, side_enough=None):
+    image = images.decode(path, side_enough)
+    assert image.mode == "RGB"
+    return np.asarray(image)
+
+
+def resize_to(pixels, *rule):
+    return images.resize_to(Image.fromarray(pixels), *rule)
 
 
 def random_pixels(height, width, seed=0):
