@@ -53,7 +53,7 @@ def main(argv: list[str] | None = None) -> None:
         workload, left_out = without_what_fails(WORKLOADS[name](setup))
         runner.say(f"{name}: {workload.title}")
         start = Clock.now()
-        rounds = runner.run_rounds(workload, args.rounds)
+        rounds = runner.run_rounds(workload, args.rounds or workload.rounds)
         taken = start.taken(Clock.now())
         reports.append(
             report.make(name, workload, rounds, taken=taken, left_out=left_out)
@@ -71,7 +71,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     )
     add = parser.add_argument
     add("--only", default="", help=f"any of {','.join(WORKLOADS)}; all by default")
-    add("--rounds", type=int, default=3, help="how often each side runs (3)")
+    add("--rounds", type=int, default=0, help="how often each side runs (3 to 15)")
     add("--quick", action="store_true", help="tiny sizes: does everything run?")
     add("--data", default="", help="folder or list of images; paintings by default")
     add("--image_root", default="", help="where relative paths of a list start")

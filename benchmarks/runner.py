@@ -1,6 +1,8 @@
 """Sides of a workload in turn, each in its own process, round after round."""
 
+import contextlib
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -13,6 +15,7 @@ from benchmarks.machine import Clock
 from benchmarks.workloads import Call, Workload
 
 ROOT = Path(__file__).parents[1]
+SIDES = "benchmarks.sides."  # the package of all `Call.function`s
 OURS = "ours"
 PRODUCT = Call("matmul:run", {"size": 2048, "repeats": 9})
 PRODUCT_FLOPS = 2 * PRODUCT.settings["size"] ** 3
@@ -25,28 +28,84 @@ class SideError(RuntimeError):
     """A side failed; the message ends with what it said."""
 
 
-def run_call(call: Call) -> Result:
-    """Runs a side in a process of its own; gives what its function gives.
+class Side:
+    """A side's process: started when it is first asked, and again once it has ended."""
 
-    The result also says which shares of the machine's time its host and other
-    programs took meanwhile.
+    def __init__(self, call: Call):
+        self._call = call
+        self._folder = tempfile.TemporaryDirectory()
+        self._log = Path(self._folder.name) / "log"
+        self._process = self._answers = None
+
+    def __enter__(self) -> "Side":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Ends the process."""
+        self._end()
+        self._folder.cleanup()
+
+    def ask(self) -> Result:
+        """Runs the side once more; gives what its function gives.
+
+        The result also says which share of the machine's time its host took meanwhile.
+
+        Raises:
+          SideError: it failed.
+        """
+        start = Clock.now()
+        if not self._process:
+            self._start()
+        try:
+            self._process.stdin.write(b"\n")
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            pass  # it has failed by itself: there will be no answer
+        line = self._answers.readline()
+        if not line:
+            self._end()
+            said = self._log.read_text(errors="replace")[-4000:]
+            raise SideError(
+                f"{self._call.function} {self._call.settings} failed:\n{said}"
+            )
+        result = json.loads(line)
+        if not result.pop("again"):
+            self._end()
+        return result | {"steal": start.taken(Clock.now())["steal"]}
+
+    def _start(self) -> None:
+        request = {"function": SIDES + self._call.function}
+        request |= {"settings": self._call.settings}
+        reading, writing = os.pipe()
+        command = [sys.executable, "-m", "benchmarks.child", json.dumps(request)]
+        with open(self._log, "wb") as log:
+            self._process = subprocess.Popen(
+                [*command, str(writing)],
+                cwd=ROOT,
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                pass_fds=[writing],
+            )
+        os.close(writing)
+        self._answers = os.fdopen(reading)
+
+    def _end(self) -> None:
+        if self._process:
+            self._process.stdin.close()
+            self._process.wait()
+            self._answers.close()
+            self._process = self._answers = None
+
+
+def run_call(call: Call) -> Result:
+    """Runs a side once, in a process of its own.
 
     Raises:
       SideError: it failed.
     """
-    request = {"function": f"benchmarks.sides.{call.function}"}
-    request |= {"settings": call.settings}
-    with tempfile.TemporaryDirectory() as folder:
-        out, log = Path(folder) / "out.json", Path(folder) / "log"
-        command = [sys.executable, "-m", "benchmarks.child", json.dumps(request), out]
-        start = Clock.now()
-        with open(log, "wb") as file:
-            done = subprocess.run(command, cwd=ROOT, stdout=file, stderr=file)
-        if done.returncode:
-            said = log.read_text(errors="replace")[-4000:]
-            raise SideError(f"{call.function} {call.settings} failed:\n{said}")
-        result = json.loads(out.read_text())
-    return result | start.taken(Clock.now())
+    with Side(call) as side:
+        return side.ask()
 
 
 def say(text: str) -> None:
@@ -58,25 +117,29 @@ def run_rounds(
     workload: Workload,
     rounds: int,
     *,
-    run: Callable[[Call], Result] = run_call,
+    open_side: Callable[[Call], Side] = Side,
     say: Callable[[str], None] = say,
 ) -> list[dict[str, Result]]:
-    """Runs the machine's own rate, our side and each peer's, `rounds` times.
+    """Asks the machine's own rate, our side and each peer's in turn, `rounds` times.
 
     Returns:
       For each round the results by side; the machine's rate is `product`.
     """
-    sides = {"product": PRODUCT, OURS: workload.ours} | workload.peers
+    calls = {"product": PRODUCT, OURS: workload.ours} | workload.peers
     results = []
-    for number in range(1, rounds + 1):
-        results.append({})
-        for side, call in sides.items():
-            result = results[-1][side] = run(call)
-            seconds = " ".join(
-                f"{name} {statistics.median(values):.3f} s"
-                for name, values in result["seconds"].items()
-            )
-            say(f"  round {number} of {rounds}: {side}: {seconds}")
+    with contextlib.ExitStack() as stack:
+        sides = {
+            name: stack.enter_context(open_side(call)) for name, call in calls.items()
+        }
+        for number in range(1, rounds + 1):
+            results.append({})
+            for name, side in sides.items():
+                result = results[-1][name] = side.ask()
+                seconds = " ".join(
+                    f"{measure} {statistics.median(values):.3f} s"
+                    for measure, values in result["seconds"].items()
+                )
+                say(f"  round {number} of {rounds}: {name}: {seconds}")
     return results
 
 

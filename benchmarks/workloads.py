@@ -32,6 +32,7 @@ class Workload:
       peers: the other sides, by what tells them apart.
       items: how many images each measure's seconds are for, by measure.
       flops: of convolutions and products, for an image; 0 where they say nothing.
+      rounds: how often each side is asked.
     """
 
     title: str
@@ -39,6 +40,7 @@ class Workload:
     peers: dict[str, Call]
     items: dict[str, float]
     flops: float = 0
+    rounds: int = 3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -166,7 +168,7 @@ def _forward(
     settings = {
         "weights": setup.weights_of(name),
         "batch_size": batch,
-        "repeats": setup.pick(7, 1),
+        "repeats": setup.pick(2, 1),
     }
     peer = settings | {"model": name, "upto": upto}
     return Workload(
@@ -178,6 +180,7 @@ def _forward(
         ),
         {"forward": batch},
         work,
+        rounds=setup.pick(15, 1),
     )
 
 
@@ -269,7 +272,7 @@ def w5(setup: Setup) -> Workload:
     paths = material.large_pictures(setup.cache, setup.pick(20, 2))
     settings = {
         "paths": paths,
-        "repeats": setup.pick(3, 1),
+        "repeats": 1,
         "preprocessing": VGG16.preprocessing,
     }
     return Workload(
@@ -277,6 +280,7 @@ def w5(setup: Setup) -> Workload:
         Call("decode:ours", settings),
         {"Pillow": Call("decode:pillow", settings)},
         {"decode": len(paths)},
+        rounds=setup.pick(15, 1),
     )
 
 

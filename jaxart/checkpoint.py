@@ -178,14 +178,18 @@ class Checkpoints:
         return progress, whole, restored.opt_state
 
     def restore_best(self, params: Any, train_layers: Sequence[str]) -> Any:
-        """The best checkpoint's parameters, in the shapes and shardings of `params`.
+        """The best checkpoint's parameters, in the shapes and shardings of `params`."""
+        trained = self.restore_best_trained(params, train_layers)
+        return self._with_frozen(params, trained)
+
+    def restore_best_trained(self, params: Any, train_layers: Sequence[str]) -> Any:
+        """The part of `restore_best` that trains.
 
         Waits for a checkpoint that is being saved.
         """
         self._manager.wait_until_finished()
         args = ocp.args.StandardRestore(_trained(params, train_layers))
-        trained = self._restore(self.best_step, params=args).params
-        return self._with_frozen(params, trained)
+        return self._restore(self.best_step, params=args).params
 
     def close(self) -> None:
         """Waits for what is under way."""

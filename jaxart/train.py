@@ -236,7 +236,9 @@ def train_and_evaluate(
                 writer.flush()
 
     # The outcome: the best epoch's, and beside it what the last one reached.
-    params = checkpoints.restore_best(state.params, config.train_layers)
+    params = state.params | checkpoints.restore_best_trained(
+        state.params, config.train_layers
+    )
     metrics, probabilities = evaluate(eval_step, params, val_batches())
     results.write_predictions(
         workdir / "predictions.csv",

@@ -72,11 +72,23 @@ def test_without_a_peer_there_is_no_ratio():
 def test_sides_run_in_turn():
     order = []
 
-    def run(call):
-        order.append(call.function)
-        return result(1.0)
+    class Side:
+        def __init__(self, call):
+            self.name = call.function
 
-    rounds = runner.run_rounds(WORKLOAD, 2, run=run, say=order.append)
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            ended.append(self.name)
+
+        def ask(self):
+            order.append(self.name)
+            return result(1.0)
+
+    ended = []
+    rounds = runner.run_rounds(WORKLOAD, 2, open_side=Side, say=order.append)
+    assert sorted(ended) == ["compiled", "matmul:run", "ours", "plain"]
     called = [name for name in order if not name.startswith("  round")]
     assert called == 2 * ["matmul:run", "ours", "plain", "compiled"]
     assert list(rounds[1]) == ["product", "ours", "plain", "compiled"]
@@ -178,6 +190,56 @@ def test_a_quick_run_without_the_peer_library(tmp_path, capsys):
     read = json.loads((out / "w5.json").read_text())
     assert read["summary"]["agreement"]["Pillow"] < runner.AGREE
     assert read["summary"]["peak_memory_bytes"]["ours"] > 1e7
+
+
+@pytest.fixture
+def side_module(tmp_path, monkeypatch):
+    """Makes a module of sides of its text, which the processes find."""
+
+    def make(text):
+        (tmp_path / "some_sides.py").write_text(text)
+        monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+        monkeypatch.setattr(runner, "SIDES", "")
+
+    return make
+
+
+SIDES_THAT_COUNT = """
+import os
+
+def once():
+    return {"seconds": {"work": [0.5]}, "pid": os.getpid()}
+
+def again():
+    calls = 0
+    while True:
+        calls += 1
+        yield {"seconds": {"work": [1.0]}, "pid": os.getpid(), "calls": calls}
+
+def stops():
+    yield {"seconds": {"work": [1.0]}}
+    raise ValueError("enough")
+"""
+
+
+def test_a_generator_keeps_its_process_and_a_function_does_not(side_module):
+    side_module(SIDES_THAT_COUNT)
+    with runner.Side(Call("some_sides:again", {})) as side:
+        answers = [side.ask() for _ in range(3)]
+    assert [answer["calls"] for answer in answers] == [1, 2, 3]
+    assert len({answer["pid"] for answer in answers}) == 1
+    with runner.Side(Call("some_sides:once", {})) as side:
+        answers = [side.ask() for _ in range(2)]
+    assert len({answer["pid"] for answer in answers}) == 2
+    assert answers[0]["peak_memory_bytes"] > 1e6
+
+
+def test_a_side_that_fails_in_a_later_round_says_why(side_module):
+    side_module(SIDES_THAT_COUNT)
+    with runner.Side(Call("some_sides:stops", {})) as side:
+        assert side.ask()["seconds"] == {"work": [1.0]}
+        with pytest.raises(runner.SideError, match="ValueError: enough"):
+            side.ask()
 
 
 def test_a_side_that_fails_says_why():

@@ -1,17 +1,18 @@
 """Image files to network inputs, one after the other: ours, and plain Pillow."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from benchmarks.timing import repeat
+from benchmarks.timing import rounds
 from jaxart.data import images
 
 
 def ours(
     paths: list[str], repeats: int, preprocessing: dict[str, Any]
-) -> dict[str, Any]:
+) -> Iterator[dict[str, Any]]:
     """Times `images.load`."""
 
     def load_all():
@@ -24,7 +25,7 @@ def ours(
 
 def pillow(
     paths: list[str], repeats: int, preprocessing: dict[str, Any]
-) -> dict[str, Any]:
+) -> Iterator[dict[str, Any]]:
     """Times what one writes without a library."""
     size = preprocessing["size"]
 
@@ -38,10 +39,9 @@ def pillow(
     return _time(load_all, repeats)
 
 
-def _time(load_all, repeats: int) -> dict[str, Any]:
-    load_all()  # the files are in memory from here on
-    seconds, last = repeat(load_all, repeats)
-    return {
-        "seconds": {"decode": seconds},
-        "check": last.mean(axis=(0, 1)).tolist(),
-    }
+def _time(load_all, repeats: int) -> Iterator[dict[str, Any]]:
+    # The first call brings the files into memory.
+    return rounds(
+        *("decode", load_all, repeats),
+        lambda last: {"check": last.mean(axis=(0, 1)).tolist()},
+    )

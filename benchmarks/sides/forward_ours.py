@@ -1,5 +1,6 @@
 """Networks forward, images in memory: jaxart."""
 
+from collections.abc import Iterator
 from typing import Any
 from unittest import mock
 
@@ -7,13 +8,13 @@ import jax
 import numpy as np
 
 from benchmarks.material import random_images
-from benchmarks.timing import repeat
+from benchmarks.timing import rounds
 from jaxart import compiling, inputs
 from jaxart.classifier import from_weights
 from jaxart.data import features, pipeline
 
 
-def alexnet(weights: str, batch_size: int, repeats: int) -> dict[str, Any]:
+def alexnet(weights: str, batch_size: int, repeats: int) -> Iterator[dict[str, Any]]:
     """AlexNet to relu6, by the very function that fills the frozen-prefix cache."""
     model, params, *_ = from_weights(weights)
     # The function is made inside of `frozen_features`, which hands it to `compute`.
@@ -32,7 +33,7 @@ def alexnet(weights: str, batch_size: int, repeats: int) -> dict[str, Any]:
     return _time(lambda: np.asarray(forward(images)), repeats)
 
 
-def vgg16(weights: str, batch_size: int, repeats: int) -> dict[str, Any]:
+def vgg16(weights: str, batch_size: int, repeats: int) -> Iterator[dict[str, Any]]:
     """VGG16 to its logits."""
     model, params, *_ = from_weights(weights)
     forward = compiling.jit(
@@ -42,11 +43,8 @@ def vgg16(weights: str, batch_size: int, repeats: int) -> dict[str, Any]:
     return _time(lambda: np.asarray(forward(params, images)), repeats)
 
 
-def _time(forward, repeats: int) -> dict[str, Any]:
-    (first,), _ = repeat(forward, 1)
-    seconds, outputs = repeat(forward, repeats)
-    return {
-        "seconds": {"forward": seconds},
-        "check": outputs[:, :8].ravel().tolist(),
-        "first_call_seconds": first,
-    }
+def _time(forward, repeats: int) -> Iterator[dict[str, Any]]:
+    return rounds(
+        *("forward", forward, repeats),
+        lambda outputs: {"check": outputs[:, :8].ravel().tolist()},
+    )
