@@ -207,12 +207,10 @@ def w3(setup: Setup) -> Workload:
 
 def w4_smoothgrad(setup: Setup) -> Workload:
     """SmoothGrad of VGG16."""
-    samples = setup.pick(25, 2)
-    peers = {"num_samples": samples}
     return _sampling(
         setup,
         "smoothgrad",
-        peers,
+        {"num_samples": setup.pick(25, 2)},
         {
             "8 at once": {"copies": 1, "variant": "plain"},
             "16 at once": {"copies": 2, "variant": "plain"},
@@ -223,12 +221,10 @@ def w4_smoothgrad(setup: Setup) -> Workload:
 
 def w4_integrated_gradients(setup: Setup) -> Workload:
     """Integrated gradients of VGG16."""
-    steps = setup.pick(50, 2)
-    peers = {"num_steps": steps}
     return _sampling(
         setup,
         "integrated_gradients",
-        peers,
+        {"num_steps": setup.pick(50, 2)},
         {
             "8 at once": {"at_once": 8, "variant": "plain"},
             "16 at once": {"at_once": 16, "variant": "plain"},

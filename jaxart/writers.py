@@ -1,8 +1,8 @@
 """TensorBoard event files, behind clu's MetricWriter interface.
 
 `TensorboardXWriter` has clu's methods; it cannot inherit the interface, because
-importing `clu.metric_writers` imports TensorFlow, which takes longer than a run's
-first epoch. Who asks for it gets clu's own writer.
+importing `clu.metric_writers` imports TensorFlow, which takes longer than everything
+else before the first step. Who asks for it gets clu's own writer.
 """
 
 import importlib.util
