@@ -15,10 +15,12 @@ import sys
 from collections.abc import Generator
 
 from benchmarks import machine
+from jaxart import commands
 
 
 def main(call: str, descriptor: str) -> None:
     """Answers, and again as long as it is asked and has more to say."""
+    commands.keep_compiled_programs()  # as torch.compile does by itself
     call = json.loads(call)
     module, name = call["function"].split(":")
     answers = getattr(importlib.import_module(module), name)(**call["settings"])

@@ -85,6 +85,9 @@ def notes(report: dict[str, Any]) -> list[str]:
         if "measured" in result
     }
     said += [f"the peer really ran {what}" for what in sorted(measured)]
+    once = [name for name in report["rounds"][0] if name not in report["rounds"][-1]]
+    if once:
+        said.append(f"slow in the first round, and not asked again: {', '.join(once)}")
     said += [f"left out: {name}: {why}" for name, why in report["left_out"].items()]
     for side, difference in report["summary"]["agreement"].items():
         if not difference <= AGREE:

@@ -20,6 +20,7 @@ OURS = "ours"
 PRODUCT = Call("matmul:run", {"size": 2048, "repeats": 9})
 PRODUCT_FLOPS = 2 * PRODUCT.settings["size"] ** 3
 AGREE = 0.01  # sides whose results differ by more, relatively, do other things
+SLOW = 1.25  # a peer that needs this many times the best one's seconds runs once
 
 Result = dict[str, Any]
 
@@ -122,6 +123,8 @@ def run_rounds(
 ) -> list[dict[str, Result]]:
     """Asks the machine's own rate, our side and each peer's in turn, `rounds` times.
 
+    Peers that were slow in the first round are not asked again.
+
     Returns:
       For each round the results by side; the machine's rate is `product`.
     """
@@ -140,28 +143,50 @@ def run_rounds(
                     for measure, values in result["seconds"].items()
                 )
                 say(f"  round {number} of {rounds}: {name}: {seconds}")
+            if number == 1:
+                for name in slow_peers(workload, results[0]):
+                    del sides[name]
     return results
+
+
+def slow_peers(workload: Workload, first: dict[str, Result]) -> list[str]:
+    """The peers that need `SLOW` times the best one's seconds, in every measure."""
+    seconds = {
+        peer: {m: statistics.median(v) for m, v in first[peer]["seconds"].items()}
+        for peer in workload.peers
+    }
+    return [
+        peer
+        for peer, measures in seconds.items()
+        if all(
+            measures[name] > SLOW * min(other[name] for other in seconds.values())
+            for name in measures
+        )
+    ]
 
 
 def summarize(workload: Workload, rounds: list[dict[str, Result]]) -> dict[str, Any]:
     """Medians over the rounds, ratios within them.
 
     Returns:
-      `measures`: of each the median seconds by side, the best peer, how many times
-      our seconds it needs (`ratio`, the median over the rounds), and our share of the
-      machine's own rate; `peak_memory_bytes` by side; `agreement`, the largest
-      relative difference of each peer's results from ours.
+      `measures`: of each the median seconds by side, the best of the peers that were
+      asked to the end, how many times our seconds it needs (`ratio`, the median over
+      the rounds), and our share of the machine's own rate; `peak_memory_bytes` by side;
+      `agreement`, the largest relative difference of each peer's results from ours.
     """
     measures = {}
     for name, items in workload.items.items():
         if name not in rounds[0][OURS]["seconds"]:
             continue
         seconds = {
-            side: [statistics.median(r[side]["seconds"][name]) for r in rounds]
+            side: [
+                statistics.median(r[side]["seconds"][name]) for r in rounds if side in r
+            ]
             for side in (OURS, *workload.peers)
         }
         medians = {side: statistics.median(values) for side, values in seconds.items()}
-        best = min(workload.peers, key=medians.__getitem__, default=None)
+        asked = [peer for peer in workload.peers if peer in rounds[-1]]
+        best = min(asked, key=medians.__getitem__, default=None)
         ratio = share = None
         if best:
             ratio = statistics.median(
@@ -183,7 +208,7 @@ def summarize(workload: Workload, rounds: list[dict[str, Result]]) -> dict[str, 
     return {
         "measures": measures,
         "peak_memory_bytes": {
-            side: max(r[side]["peak_memory_bytes"] or 0 for r in rounds)
+            side: max(r[side]["peak_memory_bytes"] or 0 for r in rounds if side in r)
             for side in (OURS, *workload.peers)
         },
         "product_flops_per_second": statistics.median(map(product_rate, rounds)),

@@ -13,7 +13,7 @@ _MAX_CACHE_BYTES = 1 << 30  # what was used least goes first
 
 def set_up() -> logging.Logger:
     """Keeps what JAX compiles; shows what jaxart says; returns its logger."""
-    _keep_compiled_programs()
+    keep_compiled_programs()
     # Orbax reports every file that it writes; --verbosity=0 brings that back.
     if not flags.FLAGS["verbosity"].present:
         absl_logging.set_verbosity(absl_logging.WARNING)
@@ -26,7 +26,7 @@ def set_up() -> logging.Logger:
     return log
 
 
-def _keep_compiled_programs() -> None:
+def keep_compiled_programs() -> None:
     """Makes the second run's first step start without compiling.
 
     JAX's own variables go before: JAX_COMPILATION_CACHE_DIR moves the folder, and

@@ -8,13 +8,13 @@ else before the first step. Who asks for it gets clu's own writer.
 import importlib.util
 import logging
 import os
+import sys
 from collections.abc import Mapping
+from types import ModuleType
 from typing import Any
 
 import numpy as np
-import tensorboardX
 from tensorboard.plugins.histogram import metadata as histogram_metadata
-from tensorboardX.summary import hparams as hparams_summaries
 
 WRITERS = ("tensorboardx", "tensorflow")
 
@@ -49,7 +49,8 @@ class TensorboardXWriter:
     """clu's MetricWriter interface on tensorboardX, without TensorFlow."""
 
     def __init__(self, logdir: str | os.PathLike):
-        self._writer = tensorboardX.SummaryWriter(os.fspath(logdir))
+        self._library = _import_tensorboardx()
+        self._writer = self._library.SummaryWriter(os.fspath(logdir))
 
     def write_summaries(
         self,
@@ -124,7 +125,7 @@ class TensorboardXWriter:
             name: value if isinstance(value, bool | int | float | str) else str(value)
             for name, value in hparams.items()
         }
-        for summary in hparams_summaries(plain, {}):
+        for summary in self._library.summary.hparams(plain, {}):
             self._writer.file_writer.add_summary(summary)
 
     def flush(self) -> None:
@@ -134,3 +135,21 @@ class TensorboardXWriter:
     def close(self) -> None:
         """Flushes and closes."""
         self._writer.close()
+
+
+def _import_tensorboardx() -> ModuleType:
+    """Imports tensorboardX without PyTorch.
+
+    It would import PyTorch wherever that is installed, to draw PyTorch's graphs; that
+    takes nearly as long as all other imports of a run.
+    """
+    missing = object()
+    torch = sys.modules.get("torch", missing)
+    sys.modules["torch"] = None  # what is None cannot be imported
+    try:
+        return importlib.import_module("tensorboardX")
+    finally:
+        if torch is missing:
+            del sys.modules["torch"]
+        else:
+            sys.modules["torch"] = torch

@@ -60,6 +60,7 @@ ALLOWED = {
     "data.procedural": {"data.painters"},
     "models": {"models.alexnet", "models.layers", "models.vgg16"},
     "models.alexnet": {"models.layers"},
+    "models.layers": {"models.winograd"},
     "models.vgg16": {"models.layers"},
     "saliency.__main__": {
         *("classifier commands data.images data.listing saliency.run".split()),

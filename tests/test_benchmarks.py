@@ -1,3 +1,4 @@
+import contextlib
 import dataclasses
 import importlib.util
 import json
@@ -41,11 +42,14 @@ ROUNDS = [
 ]
 
 
+TAKEN = {"steal": 0.25, "others": 0.5}
+
+
 @pytest.fixture
 def a_report():
     return report.make(
         *("w9", WORKLOAD, ROUNDS),
-        taken={"steal": 0.25, "others": 0.5},
+        taken=TAKEN,
         left_out={"other": "no compiler"},
     )
 
@@ -92,6 +96,41 @@ def test_sides_run_in_turn():
     called = [name for name in order if not name.startswith("  round")]
     assert called == 2 * ["matmul:run", "ours", "plain", "compiled"]
     assert list(rounds[1]) == ["product", "ours", "plain", "compiled"]
+
+
+def test_slow_peers_run_once():
+    seconds = {"matmul:run": 1, "ours": 1, "plain": 4, "compiled": 5, "slow": 5.1}
+    peers = {name: Call(name, {}) for name in ("plain", "compiled", "slow")}
+    workload = dataclasses.replace(WORKLOAD, peers=peers)
+
+    class Side(contextlib.nullcontext):
+        def ask(self):
+            name = self.enter_result.function
+            measure = "product" if name == "matmul:run" else "work"
+            return {"seconds": {measure: [seconds[name]]}, "peak_memory_bytes": 1e6}
+
+        def __enter__(self):
+            return self
+
+    rounds = runner.run_rounds(workload, 3, open_side=Side, say=lambda line: None)
+    assert [list(found) for found in rounds] == [
+        ["product", "ours", "plain", "compiled", "slow"],
+        *(2 * [["product", "ours", "plain", "compiled"]]),
+    ]
+    made = report.make("w9", workload, rounds, taken=TAKEN, left_out={})
+    assert made["summary"]["measures"]["work"]["seconds"]["slow"] == 5.1
+    assert made["summary"]["measures"]["work"]["best_peer"] == "plain"
+    assert "slow in the first round, and not asked again: slow" in report.notes(made)
+
+
+def test_a_peer_that_is_best_in_one_measure_goes_on():
+    first = {
+        "plain": {"seconds": {"total": [1.0], "later": [9.0]}},
+        "compiled": {"seconds": {"total": [9.0], "later": [1.0]}},
+        "slow": {"seconds": {"total": [2.0], "later": [2.0]}},
+    }
+    workload = dataclasses.replace(WORKLOAD, peers=dict.fromkeys(first, Call("", {})))
+    assert runner.slow_peers(workload, first) == ["slow"]
 
 
 def test_the_table_has_every_side_and_what_must_be_known(a_report):

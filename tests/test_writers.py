@@ -1,6 +1,9 @@
 """Both writers, read back with TensorBoard's own reader."""
 
 import importlib.util
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -92,3 +95,21 @@ def test_raw_summaries_of_other_plugins_are_refused(tmp_path):
     with pytest.raises(ValueError, match="x: a summary of plugin None, no histogram"):
         writer.write_summaries(0, {"x": ROWS})
     writer.close()
+
+
+def test_pytorch_is_not_imported_and_can_be(tmp_path):
+    (tmp_path / "torch.py").write_text("print('imported')")
+    program = f"""
+from jaxart import writers
+writers.create_writer("tensorboardx", {os.fspath(tmp_path / "run")!r}).close()
+print("written")
+import torch
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env=os.environ | {"PYTHONPATH": os.fspath(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.split() == ["written", "imported"]
