@@ -211,6 +211,7 @@ def w4_smoothgrad(setup: Setup) -> Workload:
         setup,
         "smoothgrad",
         {"num_samples": setup.pick(25, 2)},
+        setup.pick(8, 1),
         {
             "8 at once": {"copies": 1, "variant": "plain"},
             "16 at once": {"copies": 2, "variant": "plain"},
@@ -225,6 +226,7 @@ def w4_integrated_gradients(setup: Setup) -> Workload:
         setup,
         "integrated_gradients",
         {"num_steps": setup.pick(50, 2)},
+        setup.pick(4, 1),
         {
             "8 at once": {"at_once": 8, "variant": "plain"},
             "16 at once": {"at_once": 16, "variant": "plain"},
@@ -237,10 +239,10 @@ def _sampling(
     setup: Setup,
     method: str,
     given: dict[str, int],
+    count: int,
     peers: dict[str, dict[str, Any]],
 ) -> Workload:
     (samples,) = given.values()
-    count = setup.pick(8, 1)
     settings = {
         "weights": setup.weights_of("vgg16"),
         "paths": setup.images().paths[:count],
