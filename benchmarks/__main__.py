@@ -20,7 +20,6 @@ from benchmarks import report, runner
 from benchmarks.machine import Clock
 from benchmarks.workloads import WORKLOADS, Call, Setup, Workload
 
-RESULTS = runner.ROOT / "benchmarks" / "results"
 INSTALL = "pip install 'captum>=0.7' 'torch>=2.5'"
 NO_PEER_LIBRARY = ("w5", "w6")
 
@@ -95,7 +94,11 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         default=str(platformdirs.user_cache_path("jaxart") / "benchmarks"),
         help="keeps paintings and random weights (the user's cache folder)",
     )
-    add("--out", default=str(RESULTS), help="folder for results (benchmarks/results)")
+    add(
+        "--out",
+        default=str(report.RESULTS),
+        help="folder for results (benchmarks/results)",
+    )
     return parser.parse_args(argv)
 
 

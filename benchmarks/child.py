@@ -20,9 +20,9 @@ from jaxart import commands
 
 def main(call: str, descriptor: str) -> None:
     """Answers, and again as long as it is asked and has more to say."""
-    commands.keep_compiled_programs()  # as torch.compile does by itself
     call = json.loads(call)
     module, name = call["function"].split(":")
+    commands.keep_compiled_programs()  # as torch.compile does by itself
     answers = getattr(importlib.import_module(module), name)(**call["settings"])
     again = isinstance(answers, Generator)
     if not again:

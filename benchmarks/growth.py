@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import platformdirs
 
-from benchmarks import machine, material, plot, runner
+from benchmarks import machine, material, plot, report, runner
 from benchmarks.workloads import Call, Setup
 
 
@@ -44,7 +44,7 @@ def main(argv: list[str] | None = None) -> None:
         default=str(platformdirs.user_cache_path("jaxart") / "benchmarks"),
         help="keeps paintings and random weights (the user's cache folder)",
     )
-    add("--out", default=str(runner.ROOT / "benchmarks" / "results"))
+    add("--out", default=str(report.RESULTS))
     args = parser.parse_args(argv)
     setup = Setup(cache=Path(args.cache_dir).absolute(), quick=args.quick)
     out = Path(args.out)

@@ -1,4 +1,7 @@
-"""What was measured: a table for people, JSON files for later."""
+"""What was measured: a table for people, JSON files for later.
+
+`python -m benchmarks.report` prints the README's table of benchmarks/results.
+"""
 
 import datetime
 import json
@@ -9,8 +12,9 @@ from typing import Any
 
 from benchmarks import machine
 from benchmarks.runner import AGREE, OURS, ROOT, Result, summarize
-from benchmarks.workloads import Workload
+from benchmarks.workloads import WORKLOADS, Workload
 
+RESULTS = ROOT / "benchmarks" / "results"
 HEADER = ("", "seconds", "images/s", "x ours", "peak MB", "of matmul")
 
 
@@ -69,6 +73,48 @@ def table(reports: Iterable[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
+def read(folder: Path) -> list[dict[str, Any]]:
+    """The reports that `write` wrote, in the workloads' order."""
+    paths = [folder / f"{name}.json" for name in WORKLOADS]
+    return [json.loads(path.read_text()) for path in paths if path.is_file()]
+
+
+def markdown(reports: Iterable[dict[str, Any]]) -> str:
+    """The README's table: a row for each measure that has a peer."""
+    lines = [
+        "| work | jaxart | PyTorch's best variant | ratio | to its other variants |",
+        "|---|---|---|---|---|",
+    ]
+    for report in reports:
+        summary = report["summary"]
+        for name, measure in summary["measures"].items():
+            best, seconds = measure["best_peer"], measure["seconds"]
+            if not best:
+                continue
+
+            def speed(side, measure=measure, summary=summary):
+                rate = measure["items"] / measure["seconds"][side]
+                memory = summary["peak_memory_bytes"][side] / 1e9
+                return f"{rate:.3g} images/s, {memory:.1f} GB"
+
+            ours = speed(OURS)
+            if measure["share_of_product_rate"]:
+                ours += f", {measure['share_of_product_rate']:.0%} of matmul"
+            others = ", ".join(
+                f"{side} {seconds[side] / seconds[OURS]:.2f}"
+                for side in seconds
+                if side not in (OURS, best)
+            )
+            work = report["title"]
+            if len(summary["measures"]) > 1:
+                work += f": {name.replace('_', ' ')}"
+            lines.append(
+                f"| {work} | {ours} | {best}: {speed(best)} "
+                f"| **{measure['ratio']:.2f}** | {others} |"
+            )
+    return "\n".join(lines)
+
+
 def notes(report: dict[str, Any]) -> list[str]:
     """What a reader of the figures has to know."""
     said = []
@@ -121,3 +167,7 @@ def _source() -> str:
     command = ["git", "describe", "--always", "--dirty", "--abbrev=12"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     return done.stdout.strip()
+
+
+if __name__ == "__main__":
+    print(markdown(read(RESULTS)))

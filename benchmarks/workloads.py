@@ -226,7 +226,7 @@ def w4_integrated_gradients(setup: Setup) -> Workload:
         setup,
         "integrated_gradients",
         {"num_steps": setup.pick(50, 2)},
-        setup.pick(4, 1),
+        setup.pick(2, 1),
         {
             "8 at once": {"at_once": 8, "variant": "plain"},
             "16 at once": {"at_once": 16, "variant": "plain"},
