@@ -211,11 +211,11 @@ def w4_smoothgrad(setup: Setup) -> Workload:
         setup,
         "smoothgrad",
         {"num_samples": setup.pick(25, 2)},
-        setup.pick(8, 1),
+        setup.pick(4, 1),
         {
-            "8 at once": {"copies": 1, "variant": "plain"},
-            "16 at once": {"copies": 2, "variant": "plain"},
-            "8 at once, channels last": {"copies": 1, "variant": "channels_last"},
+            "8 at once": {"copies": 2, "variant": "plain"},
+            "16 at once": {"copies": 4, "variant": "plain"},
+            "8 at once, channels last": {"copies": 2, "variant": "channels_last"},
         },
     )
 
