@@ -169,40 +169,38 @@ def summarize(workload: Workload, rounds: list[dict[str, Result]]) -> dict[str, 
     """Medians over the rounds, ratios within them.
 
     Returns:
-      `measures`: of each the median seconds by side, the best of the peers that were
-      asked to the end, how many times our seconds it needs (`ratio`, the median over
-      the rounds), and our share of the machine's own rate; `peak_memory_bytes` by side;
-      `agreement`, the largest relative difference of each peer's results from ours.
+      `measures`: of each the median seconds by side; how many times our seconds each
+      peer needs (`ratios`, medians over the rounds that it was asked in); the peer that
+      needs least (`best_peer`, of those asked to the end); and our share of the
+      machine's own rate. `peak_memory_bytes` by side. `agreement`: the largest relative
+      difference of each peer's results from ours.
     """
     measures = {}
     for name, items in workload.items.items():
         if name not in rounds[0][OURS]["seconds"]:
             continue
-        seconds = {
-            side: [
-                statistics.median(r[side]["seconds"][name]) for r in rounds if side in r
+        ours = [statistics.median(r[OURS]["seconds"][name]) for r in rounds]
+        seconds, ratios = {OURS: statistics.median(ours)}, {}
+        for peer in workload.peers:
+            theirs = [
+                statistics.median(r[peer]["seconds"][name]) for r in rounds if peer in r
             ]
-            for side in (OURS, *workload.peers)
-        }
-        medians = {side: statistics.median(values) for side, values in seconds.items()}
+            seconds[peer] = statistics.median(theirs)
+            # Rounds in which a slow peer was not asked come last.
+            pairs = zip(theirs, ours[: len(theirs)], strict=True)
+            ratios[peer] = statistics.median(a / b for a, b in pairs)
         asked = [peer for peer in workload.peers if peer in rounds[-1]]
-        best = min(asked, key=medians.__getitem__, default=None)
-        ratio = share = None
-        if best:
-            ratio = statistics.median(
-                theirs / ours
-                for theirs, ours in zip(seconds[best], seconds[OURS], strict=True)
-            )
+        share = None
         if workload.flops:
             share = statistics.median(
-                workload.flops * items / ours / product_rate(r)
-                for ours, r in zip(seconds[OURS], rounds, strict=True)
+                workload.flops * items / taken / product_rate(r)
+                for taken, r in zip(ours, rounds, strict=True)
             )
         measures[name] = {
             "items": items,
-            "seconds": medians,
-            "best_peer": best,
-            "ratio": ratio,
+            "seconds": seconds,
+            "ratios": ratios,
+            "best_peer": min(asked, key=ratios.__getitem__, default=None),
             "share_of_product_rate": share,
         }
     return {

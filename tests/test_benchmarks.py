@@ -60,7 +60,7 @@ def test_medians_within_rounds_and_over_them():
     work = summary["measures"]["work"]
     assert work["seconds"] == {"ours": 1, "plain": 2, "compiled": 20}
     assert work["best_peer"] == "plain"
-    assert work["ratio"] == 2  # of 2, 0.5 and 3, round by round
+    assert work["ratios"]["plain"] == 2  # of 2, 0.5 and 3, round by round
     assert work["share_of_product_rate"] == pytest.approx(0.5)
     assert summary["product_flops_per_second"] == pytest.approx(20 * GIGA)
     assert summary["peak_memory_bytes"] == {"ours": 7e6, "plain": 1e6, "compiled": 1e6}
@@ -70,7 +70,8 @@ def test_medians_within_rounds_and_over_them():
 def test_without_a_peer_there_is_no_ratio():
     alone = dataclasses.replace(WORKLOAD, peers={}, flops=0)
     work = runner.summarize(alone, ROUNDS)["measures"]["work"]
-    assert work["best_peer"] is work["ratio"] is work["share_of_product_rate"] is None
+    assert work["ratios"] == {}
+    assert work["best_peer"] is work["share_of_product_rate"] is None
 
 
 def test_sides_run_in_turn():
@@ -153,7 +154,26 @@ def test_the_file_holds_raw_seconds_and_the_machine(a_report, tmp_path):
     assert read["steal"] == 0.25
     assert read["machine"]["cores"] > 0
     assert read["versions"]["jax"]
-    assert read["summary"]["measures"]["work"]["ratio"] == 2
+    assert read["summary"]["measures"]["work"]["ratios"]["plain"] == 2
+
+
+def test_the_readme_shows_the_results_that_lie_beside_it():
+    reports = report.read(report.RESULTS)
+    assert len(reports) == len(list(report.RESULTS.glob("w*.json"))) > 0
+    assert report.markdown(reports) in (runner.ROOT / "README.md").read_text()
+
+
+def test_a_row_for_each_measure_with_a_peer(a_report):
+    alone = report.make(
+        *("w8", dataclasses.replace(WORKLOAD, peers={}), ROUNDS),
+        taken=TAKEN,
+        left_out={},
+    )
+    *_, row = report.markdown([alone, a_report]).splitlines()[1:]
+    assert row == (
+        "| ten images | 10 images/s, 0.007 GB, 50% of matmul "
+        "| plain: 5 images/s, 0.001 GB | **2.00** | compiled 20.00 |"
+    )
 
 
 def test_time_that_was_not_ours():
