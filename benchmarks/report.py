@@ -98,13 +98,7 @@ def markdown(reports: Iterable[dict[str, Any]]) -> str:
             best, ratios = measure["best_peer"], measure["ratios"]
             if not best:
                 continue
-
-            def speed(side, measure=measure, summary=summary):
-                rate = measure["items"] / measure["seconds"][side]
-                memory = summary["peak_memory_bytes"][side] / 1e9
-                return f"{rate:.3g} images/s, {memory:.2g} GB"
-
-            ours = speed(OURS)
+            ours = _speed(OURS, measure, summary)
             if measure["share_of_product_rate"]:
                 ours += f", {measure['share_of_product_rate']:.0%} of matmul"
             others = ", ".join(
@@ -114,10 +108,16 @@ def markdown(reports: Iterable[dict[str, Any]]) -> str:
             if len(summary["measures"]) > 1:
                 work += f": {name.replace('_', ' ')}"
             lines.append(
-                f"| {work} | {ours} | {best}: {speed(best)} "
+                f"| {work} | {ours} | {best}: {_speed(best, measure, summary)} "
                 f"| **{ratios[best]:.2f}** | {others} |"
             )
     return "\n".join(lines)
+
+
+def _speed(side: str, measure: dict[str, Any], summary: dict[str, Any]) -> str:
+    rate = measure["items"] / measure["seconds"][side]
+    memory = summary["peak_memory_bytes"][side] / 1e9
+    return f"{rate:.4g} images/s, {memory:.2g} GB"
 
 
 def notes(report: dict[str, Any]) -> list[str]:
