@@ -1,6 +1,7 @@
 """Which images there are and which class each shows: lists, CSV files, folders."""
 
 import csv
+import io
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -66,21 +67,13 @@ def read(
       DataError: something is missing, malformed or does not fit `num_classes`.
     """
     source = Path(source)
-    if source.is_dir():
-        root, rows = source, _folder_rows(source)
-    elif source.is_file():
-        root = Path(image_root) if os.fspath(image_root) else source.parent
-        is_csv = source.suffix.lower() == ".csv"
-        rows = _csv_rows(source) if is_csv else _list_rows(source)
-    else:
-        raise DataError(f"{source}: no such list file, CSV file or folder")
-    if not rows:
-        raise DataError(f"{source}: lists no images")
+    root, rows = read_rows(source, image_root)
 
     # Names are names, even where they are digits: those of folders, and known ones.
     is_named = source.is_dir() or {row.label for row in rows} <= set(class_names)
-    if not is_named and _are_indices(rows):
-        names = tuple(class_names) or _names_beside(source, num_classes)
+    if not is_named and are_indices(rows):
+        numbers = tuple(str(i) for i in range(num_classes))
+        names = tuple(class_names) or names_beside(source) or numbers
         index_of = {row.label: int(row.label) for row in rows}
         known = f"the indices 0 to {num_classes - 1}"
     else:
@@ -123,28 +116,64 @@ def split(
     return examples.take(np.flatnonzero(~is_val)), examples.take(np.flatnonzero(is_val))
 
 
-class _Row(NamedTuple):
+class Row(NamedTuple):
+    """An image as a source names it.
+
+    Attributes:
+      name: its path.
+      label: its class's index or name.
+      where: file and line, for messages.
+    """
+
     name: str
     label: str
-    where: str  # file and line, for messages
+    where: str
 
 
-def _list_rows(source: Path) -> list[_Row]:
+def read_rows(
+    source: Path, image_root: str | os.PathLike = ""
+) -> tuple[Path, list[Row]]:
+    """What a list file, CSV file or folder of class folders says, as it stands there.
+
+    Returns:
+      The folder that relative names start from, and the rows.
+
+    Raises:
+      DataError: the source is missing, malformed or empty.
+    """
+    if source.is_dir():
+        root, rows = source, _folder_rows(source)
+    elif source.is_file():
+        root = Path(image_root) if os.fspath(image_root) else source.parent
+        is_csv = source.suffix.lower() == ".csv"
+        rows = _csv_rows(source) if is_csv else _list_rows(source)
+    else:
+        raise DataError(f"{source}: no such list file, CSV file or folder")
+    if not rows:
+        raise DataError(f"{source}: lists no images")
+    return root, rows
+
+
+def _list_rows(source: Path) -> list[Row]:
     rows = []
-    for number, line in enumerate(read_text(source).splitlines(), start=1):
+    for number, line in enumerate(read_text(source).split("\n"), start=1):
         if not line.strip():
             continue
         fields = line.strip().rsplit(maxsplit=1)
         if len(fields) < 2:
             raise DataError(f"{source}:{number}: {line!r} is not `path label`")
-        rows.append(_Row(*fields, f"{source}:{number}"))
+        rows.append(Row(*fields, f"{source}:{number}"))
     return rows
 
 
-def _csv_rows(source: Path) -> list[_Row]:
-    reader = csv.DictReader(read_text(source).splitlines())
-    columns = reader.fieldnames or []
-    if not {"path", "label"} <= set(columns):
+def _csv_rows(source: Path) -> list[Row]:
+    text = read_text(source)
+    columns = next(csv.reader(io.StringIO(text)), [])
+    if {"path", "label"} <= set(columns):
+        reader = csv.DictReader(io.StringIO(text))
+    elif len(columns) == 2 and is_image_name(columns[0]):  # ArtGAN's have no header
+        reader = csv.DictReader(io.StringIO(text), ("path", "label"))
+    else:
         raise DataError(
             f"{source}: needs columns path and label; it has {', '.join(columns)}"
         )
@@ -154,11 +183,11 @@ def _csv_rows(source: Path) -> list[_Row]:
         name, label = ((row[column] or "").strip() for column in ("path", "label"))
         if not name or not label:
             raise DataError(f"{where}: path or label is empty")
-        rows.append(_Row(name, label, where))
+        rows.append(Row(name, label, where))
     return rows
 
 
-def _folder_rows(source: Path) -> list[_Row]:
+def _folder_rows(source: Path) -> list[Row]:
     rows = []
     for folder in sorted(source.iterdir()):
         if not folder.is_dir() or folder.name.startswith("."):
@@ -167,7 +196,7 @@ def _folder_rows(source: Path) -> list[_Row]:
         if not names:
             raise DataError(f"{folder}: a class folder without images")
         rows += [
-            _Row(f"{folder.name}/{name}", folder.name, str(folder)) for name in names
+            Row(f"{folder.name}/{name}", folder.name, str(folder)) for name in names
         ]
     if not rows:
         raise DataError(
@@ -178,17 +207,21 @@ def _folder_rows(source: Path) -> list[_Row]:
 
 def image_names(folder: Path) -> list[str]:
     """Files in a folder, searched deep, whose suffix is an image's; hidden ones not."""
-    suffixes = Image.registered_extensions()
     names = []
     for path in sorted(folder.rglob("*")):
         inside = path.relative_to(folder)
         is_hidden = any(part.startswith(".") for part in inside.parts)
-        if path.suffix.lower() in suffixes and not is_hidden and path.is_file():
+        if is_image_name(path.name) and not is_hidden and path.is_file():
             names.append(inside.as_posix())
     return names
 
 
-def _are_indices(rows: list[_Row]) -> bool:
+def is_image_name(name: str) -> bool:
+    """Whether a file's suffix is an image's."""
+    return Path(name).suffix.lower() in Image.registered_extensions()
+
+
+def are_indices(rows: list[Row]) -> bool:
     """Whether the labels are indices, -1 being a wrong one, or else names."""
     is_index = [row.label.removeprefix("-").isdecimal() for row in rows]
     if len(set(is_index)) == 1:
@@ -200,13 +233,18 @@ def _are_indices(rows: list[_Row]) -> bool:
     )
 
 
-def _names_beside(source: Path, num_classes: int) -> tuple[str, ...]:
-    """Class names from classes.txt beside the list; else the indices themselves."""
+def names_beside(source: Path) -> tuple[str, ...]:
+    """Class names in the file beside a list that gives them; none if there is none.
+
+    It is called classes.txt, or as ArtGAN's: style_class.txt beside style_train.csv.
+    """
     path = source.parent / "classes.txt"
     if not path.is_file():
-        return tuple(str(i) for i in range(num_classes))
+        path = source.with_name(f"{source.stem.rpartition('_')[0]}_class.txt")
+    if not path.is_file():
+        return ()
     names = []
-    for number, line in enumerate(read_text(path).splitlines(), start=1):
+    for number, line in enumerate(read_text(path).split("\n"), start=1):
         if not line.strip():
             continue
         index, *name = line.strip().split(maxsplit=1)

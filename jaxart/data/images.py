@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Float32, Shaped
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image, ImageOps
 
 RESIZE_RULES = ("tf1_bilinear", "antialias", "crop")
 
@@ -101,6 +101,13 @@ def decode(path: str | os.PathLike, side_enough: int | None = None) -> Image.Ima
     except Exception as error:
         reason = getattr(error, "strerror", None) or f"{type(error).__name__}: {error}"
         raise ImageError(reason) from error
+
+
+def read_size(path: str | os.PathLike) -> tuple[int, int]:
+    """Width and height of a sound image file, upright, without decoding it."""
+    with Image.open(path) as image:
+        is_turned = image.getexif().get(ExifTags.Base.Orientation, 1) >= 5
+        return image.size[::-1] if is_turned else image.size
 
 
 def _side_enough(size: int, rule: str, view: str) -> int | None:

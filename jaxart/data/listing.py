@@ -1,14 +1,13 @@
 """Which images to look at: a folder searched deep, one file, or a list of files."""
 
 import csv
+import io
 import itertools
 import os
 from pathlib import Path
 from typing import NamedTuple
 
-from PIL import Image
-
-from jaxart.data.examples import DataError, image_names, read_text
+from jaxart.data.examples import DataError, image_names, is_image_name, read_text
 
 
 class Listing(NamedTuple):
@@ -72,12 +71,12 @@ def read(source: str | os.PathLike, image_root: str | os.PathLike = "") -> Listi
         ]
     elif not source.is_file():
         raise DataError(f"{source}: no such folder, image or list file")
-    elif _is_image(source.name):
+    elif is_image_name(source.name):
         root, rows = source.parent, [(source.name, "")]
     elif suffix == ".csv":
         rows = _csv_rows(source)
     else:
-        lines = (line.strip() for line in read_text(source).splitlines())
+        lines = (line.strip() for line in read_text(source).split("\n"))
         rows = [_split(line) for line in lines if line]
     if not rows:
         raise DataError(f"{source}: names no images")
@@ -88,7 +87,7 @@ def read(source: str | os.PathLike, image_root: str | os.PathLike = "") -> Listi
 
 
 def _csv_rows(source: Path) -> list[tuple[str, str]]:
-    reader = csv.DictReader(read_text(source).splitlines())
+    reader = csv.DictReader(io.StringIO(read_text(source)))
     if "path" not in (reader.fieldnames or ()):
         raise DataError(f"{source}: needs a column path; it has {reader.fieldnames}")
     rows = [
@@ -101,10 +100,6 @@ def _csv_rows(source: Path) -> list[tuple[str, str]]:
 def _split(line: str) -> tuple[str, str]:
     """`path label` or `path`: a path may hold spaces, and ends in an image's suffix."""
     head, *tail = line.rsplit(maxsplit=1)
-    if _is_image(line) or not tail:
+    if is_image_name(line) or not tail:
         return line, ""
     return head, tail[0]
-
-
-def _is_image(name: str) -> bool:
-    return Path(name).suffix.lower() in Image.registered_extensions()

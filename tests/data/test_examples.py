@@ -267,7 +267,8 @@ def test_csv_labels_may_be_names_with_spaces(write):
             "file,label\na.jpg,0\n",
             "list.csv: needs columns path and label; it has file, ",
         ),
-        ("a.jpg,0\nb.jpg,1\n", "needs columns path and label; it has a.jpg, 0"),
+        ("a.jpg,0,1\n", "needs columns path and label; it has a.jpg, 0, 1"),
+        ("0,a.jpg\n", "needs columns path and label; it has 0, a.jpg"),
         ("path;label\na.jpg;0\n", "needs columns path and label; it has path;label"),
         ("", "list.csv: needs columns path and label"),
         ("path,label\n", "list.csv: lists no images"),
@@ -281,6 +282,22 @@ def test_csv_labels_may_be_names_with_spaces(write):
 def test_bad_csv_file_says_where(write, content, message):
     with pytest.raises(DataError, match=message):
         read(write("list.csv", content), num_classes=2)
+
+
+def test_csv_without_header_and_with_classes_as_artgan_publishes_them(write):
+    write("style_class.txt", "0 Baroque\n1 Pop_Art\n")
+    source = write("style_train.csv", "Pop_Art/andy-warhol_a-b.jpg,1\n")
+    found = read(source, num_classes=2)
+    assert found.names == ("Pop_Art/andy-warhol_a-b.jpg",)
+    assert found.labels.tolist() == [1]
+    assert found.class_names == ("Baroque", "Pop_Art")
+
+
+def test_names_may_hold_what_unicode_calls_a_line_end(write):
+    name = "a/gr\x85goire_x\u2028y.jpg"
+    for file in ("list.csv", "list.txt"):
+        line = f"{name},0" if file == "list.csv" else f"{name} 0"
+        assert read(write(file, line), num_classes=1).names == (name,)
 
 
 # --- Folders --------------------------------------------------------------------------
