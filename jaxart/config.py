@@ -45,6 +45,7 @@ def base_config() -> ConfigDict:
     config.resize = "tf1_bilinear"  # tf1_bilinear, antialias or crop
     config.views = ("whole",)  # what training sees of a picture: one drawn per epoch
     config.max_skipped_fraction = 0.1  # more unreadable images than this stop the run
+    config.check_leaks = True  # look for validation images that training has too
     config.num_workers = 0  # processes that load images; 0 uses threads
 
     # The frozen-prefix cache.

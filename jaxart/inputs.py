@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-import platformdirs
 from tqdm import tqdm
 
 from jaxart import compiling, results
@@ -208,7 +207,7 @@ def frozen_features(
             "params": features.digest_params(params),
         },
         dtype=model.compute_dtype,
-        cache_dir=cache_dir or platformdirs.user_cache_path("jaxart") / "features",
+        cache_dir=cache_dir,
         batch_size=batch_size,
         num_workers=num_workers,
     )

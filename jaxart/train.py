@@ -13,12 +13,22 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+import platformdirs
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array
 from ml_collections import ConfigDict
 from tqdm import tqdm
 
-from jaxart import checkpoint, inputs, network, optim, results, summaries, writers
+from jaxart import (
+    checkpoint,
+    inputs,
+    leaks,
+    network,
+    optim,
+    results,
+    summaries,
+    writers,
+)
 from jaxart import config as config_lib
 from jaxart.data import pipeline
 from jaxart.models.layers import frozen_boundary, trainable
@@ -37,7 +47,7 @@ def train_and_evaluate(
     Args:
       config: see `jaxart.config.base_config`.
       workdir: gets config.json, checkpoints/, frozen/, event files, predictions.csv,
-        skipped.csv and result.json.
+        skipped.csv, leaks.csv and result.json.
 
     Returns:
       What result.json holds.
@@ -74,6 +84,12 @@ def train_and_evaluate(
         seed=config.seed,
         workdir=workdir,
     )
+    cache_dir = Path(
+        config.cache_dir or platformdirs.user_cache_path("jaxart") / "features"
+    )
+    found_leaks = None
+    if config.check_leaks and config.train_data != inputs.PROCEDURAL:
+        found_leaks = leaks.find(train, val, store=cache_dir, workdir=workdir)
     init_key, dropout_key = jax.random.split(jax.random.key(config.seed))
     model, params = network.build(
         config.model,
@@ -103,7 +119,7 @@ def train_and_evaluate(
             model,
             params,
             boundary,
-            cache_dir=config.cache_dir,
+            cache_dir=cache_dir,
             sharding=split,
             **sizes,
         )
@@ -258,6 +274,7 @@ def train_and_evaluate(
         "num_train": num_train,
         "num_val": len(data.val),
         "num_skipped": data.num_skipped,
+        "leaks": found_leaks,
         "steps": progress.step,
         "epochs": epochs,
         "input_seconds": input_seconds,

@@ -12,8 +12,11 @@ FILES = sorted((ROOT / "jaxart").rglob("*.py"))
 ALLOWED = {
     "main": {"commands", "train", "config"},
     "train": {
-        *("checkpoint config inputs network optim results".split()),
+        *("checkpoint config inputs leaks network optim results".split()),
         *("steps summaries writers data.pipeline models.layers".split()),
+    },
+    "leaks": {
+        *("results data.duplicates data.examples data.fingerprint_store".split()),
     },
     "classifier": {
         *("checkpoint data.images models models.layers".split()),
@@ -54,7 +57,31 @@ ALLOWED = {
     "network": {"models", "models.layers", "weights.canonical", "weights.merge"},
     "steps": {"compiling", "metrics", "models", "optim"},
     "summaries": {"figures"},
+    "curation.cleaning": {"curation.decoding", "curation.splits", "data.duplicates"},
+    "curation.contact_sheets": {"data.fingerprints", "data.images"},
+    "curation.curate": {
+        *("results curation.cleaning curation.decoding curation.paintings".split()),
+        *("curation.splits curation.writing data.duplicates data.examples".split()),
+        *("data.fingerprints", ""),  # the package, for its version
+    },
+    "curation.decoding": {
+        *("curation.artists curation.paintings".split()),
+        *("data.fingerprints data.images".split()),
+    },
+    "curation.inspection": {
+        *("results curation.contact_sheets curation.decoding".split()),
+        *("curation.paintings curation.writing".split()),
+        *("data.duplicates data.examples".split()),
+    },
+    "curation.paintings": {"curation.artists", "data.examples"},
+    "curation.writing": {
+        *("results curation.decoding curation.paintings".split()),
+        *("data.examples data.fingerprints".split()),
+    },
+    "data.duplicates": {"data.fingerprints"},
     "data.features": {"data.pipeline"},
+    "data.fingerprint_store": {"data.fingerprints", "data.images"},
+    "data.fingerprints": {"data.images"},
     "data.listing": {"data.examples"},
     "data.pipeline": {"data.images"},
     "data.procedural": {"data.painters"},

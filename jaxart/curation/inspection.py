@@ -1,0 +1,167 @@
+"""What a data set holds: counts, sizes, and what its lists share."""
+
+import collections
+import itertools
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from jaxart import results
+from jaxart.curation import contact_sheets, decoding, paintings, writing
+from jaxart.curation.decoding import Picture
+from jaxart.data import duplicates
+from jaxart.data.examples import DataError
+
+_COPIES_HEADER = (
+    *("list_a", "path_a", "label_a", "list_b", "path_b", "label_b"),
+    *("kind", "distance"),
+)
+
+
+class Side(NamedTuple):
+    """One list.
+
+    Attributes:
+      name: what the report calls it.
+      root: the folder that names start from.
+      pictures: what is sound of it.
+      unreadable: name, label and reason of what is not.
+    """
+
+    name: str
+    root: Path
+    pictures: list[Picture]
+    unreadable: list[tuple[str, str, str]]
+
+
+def inspect(
+    sources: Sequence[Path],
+    out: Path,
+    *,
+    image_root: str | os.PathLike = "",
+    metadata: str | os.PathLike = "",
+    max_distance: int = duplicates.MAX_DISTANCE,
+) -> dict[str, Any]:
+    """Reads one list or several, and looks for what they share.
+
+    Args:
+      sources: each as `paintings.read` takes it.
+      out: gets inspection.json, copies.csv, unreadable.csv, and a contact sheet
+        for each class.
+      image_root: where relative paths start.
+      metadata: a table of artists, as `paintings.read` takes it.
+      max_distance: bits of 256 in which near duplicates may differ.
+
+    Returns:
+      What inspection.json holds.
+
+    Raises:
+      DataError: a source is missing or malformed, or has no sound image.
+    """
+    stems = [source.stem for source in sources]
+    sides = []
+    for source in sources:
+        root, found = paintings.read(source, image_root, metadata)
+        name = source.stem if stems.count(source.stem) == 1 else os.fspath(source)
+        sides.append(Side(name, root, *decoding.decode(root, found)))
+    if not any(side.pictures for side in sides):
+        raise DataError(f"{sources[0]}: none of its images can be read")
+
+    copies, report_copies, report_artists = [], {}, {}
+    for a, b in itertools.combinations_with_replacement(sides, 2):
+        between = a.name if a is b else f"{a.name} and {b.name}"
+        rows = _copies(a, b, max_distance)
+        copies += rows
+        kinds = collections.Counter(row[-2] for row in rows)
+        report_copies[between] = {kind: kinds[kind] for kind in ("exact", "near")}
+        if a is not b:
+            report_artists[between] = sorted(_artists(a) & _artists(b))
+    report = {
+        "lists": {side.name: _describe(side) for side in sides},
+        "classes": _describe_classes(sides),
+        "copies": report_copies,
+        "artists_on_both_sides": report_artists,
+    }
+    out.mkdir(parents=True, exist_ok=True)
+    results.write_csv(out / "copies.csv", _COPIES_HEADER, copies)
+    results.write_csv(
+        out / "unreadable.csv",
+        ("list", "path", "label", "reason"),
+        ((side.name, *row) for side in sides for row in side.unreadable),
+    )
+    _draw_sheets(sides, out)
+    results.write_json(out / "inspection.json", report)
+    return report
+
+
+def _copies(a: Side, b: Side, max_distance: int) -> list[tuple]:
+    """Pictures that stand twice in one list, or in both."""
+    these, those = ([p.fingerprint for p in side.pictures] for side in (a, b))
+    if a is b:
+        pairs = duplicates.within(these, max_distance)
+    else:
+        pairs = duplicates.between(these, those, max_distance)
+    rows = []
+    for i, j, kind, distance in pairs:
+        one, other = a.pictures[i].painting, b.pictures[j].painting
+        rows.append(
+            (
+                *(a.name, one.name, one.label, b.name, other.name, other.label),
+                *(kind, distance),
+            )
+        )
+    return rows
+
+
+def _artists(side: Side) -> set[str]:
+    return {picture.artist for picture in side.pictures} - {""}
+
+
+def _describe(side: Side) -> dict[str, int]:
+    return {
+        "images": len(side.pictures),
+        "unreadable": len(side.unreadable),
+        "artists": len(_artists(side)),
+        "unknown_artist": sum(not picture.artist for picture in side.pictures),
+    }
+
+
+def _describe_classes(sides: Sequence[Side]) -> dict[str, dict[str, Any]]:
+    """Each class's counts by list, and the sizes of its pictures."""
+    classes: dict[str, dict[str, Any]] = {}
+    for label, pictures in _by_class(sides).items():
+        counts = {
+            side.name: sum(p.painting.label == label for p in side.pictures)
+            for side in sides
+        }
+        shorter = [min(p.fingerprint.width, p.fingerprint.height) for _, p in pictures]
+        classes[label] = counts | {
+            "artists": len({p.artist for _, p in pictures} - {""}),
+            "shorter_side": {
+                "min": min(shorter),
+                "median": float(np.median(shorter)),
+                "max": max(shorter),
+            },
+        }
+    return classes
+
+
+def _by_class(sides: Sequence[Side]) -> dict[str, list[tuple[Path, Picture]]]:
+    """The pictures of each class, and where each one's name starts from."""
+    classes = collections.defaultdict(list)
+    for side in sides:
+        for picture in side.pictures:
+            classes[picture.painting.label].append((side.root, picture))
+    return dict(sorted(classes.items()))
+
+
+def _draw_sheets(sides: Sequence[Side], out: Path) -> None:
+    for label, pictures in _by_class(sides).items():
+        paths = [root / picture.painting.name for root, picture in pictures]
+        path = out / f"{writing.slug(label)}.png"
+        beside = path.with_suffix(".tmp")
+        contact_sheets.draw(paths).save(beside, format="png")
+        os.replace(beside, path)

@@ -1,0 +1,106 @@
+"""What there is to curate: pictures with their class, artist, title and year."""
+
+import csv
+import io
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+from jaxart.curation import artists
+from jaxart.data import examples
+from jaxart.data.examples import DataError
+
+METADATA = "metadata.csv"
+
+_PATH_COLUMNS = ("path", "file")
+_COLUMNS = ("artist", "title", "year", "source")
+
+
+class Painting(NamedTuple):
+    """A picture as its source describes it.
+
+    Attributes:
+      name: its path, as the source gives it.
+      label: its class's name.
+      artist: '' where nobody knows, like the following.
+      title: what it is called.
+      year: when it was painted.
+      source: where it is from.
+    """
+
+    name: str
+    label: str
+    artist: str
+    title: str
+    year: str
+    source: str
+
+
+def read(
+    source: str | os.PathLike,
+    image_root: str | os.PathLike = "",
+    metadata: str | os.PathLike = "",
+) -> tuple[Path, list[Painting]]:
+    """Reads a folder of class folders, a CSV file or a list file.
+
+    What is known of a picture stands in the metadata, or else in its file's name
+    (`artist_title.jpg`).
+
+    Args:
+      source: as `examples.read` takes it. Indices get their names from classes.txt.
+      image_root: where relative paths start; by default the source's own folder.
+      metadata: a CSV or .tsv file with a column `path` (or `file`) and any of artist,
+        title, year and source; by default metadata.csv in that folder, if there is
+        one.
+
+    Returns:
+      The folder that names start from, and the paintings.
+
+    Raises:
+      DataError: a source is missing or malformed.
+    """
+    source = Path(source)
+    root, rows = examples.read_rows(source, image_root)
+    said: dict[str, dict[str, str]] = {}
+    if metadata:
+        said = _read_metadata(Path(metadata))
+    elif (root / METADATA).is_file():
+        said = _read_metadata(root / METADATA)
+    is_indexed = not source.is_dir() and examples.are_indices(rows)
+    class_names = examples.names_beside(source) if is_indexed else ()
+    paintings = []
+    for row in rows:
+        label = row.label
+        if class_names:
+            if not 0 <= int(label) < len(class_names):
+                raise DataError(
+                    f"{row.where}: label {label} is none of 0 to {len(class_names) - 1}"
+                )
+            label = class_names[int(label)]
+        from_name = artists.from_file_name(Path(row.name).stem)
+        defaults = zip(_COLUMNS, (*from_name, row.name), strict=True)
+        known = said.get(os.path.normpath(row.name), {})
+        known = {column: known.get(column) or text for column, text in defaults}
+        paintings.append(Painting(row.name, label, **known))
+    return root, paintings
+
+
+def _read_metadata(path: Path) -> dict[str, dict[str, str]]:
+    """What a table says of each picture, by its path."""
+    text = io.StringIO(examples.read_text(path))
+    delimiter = "\t" if path.suffix.lower() == ".tsv" else ","
+    reader = csv.DictReader(text, delimiter=delimiter)
+    columns = reader.fieldnames or ()
+    key = next((name for name in _PATH_COLUMNS if name in columns), None)
+    if key is None:
+        raise DataError(
+            f"{path}: needs a column {' or '.join(_PATH_COLUMNS)}; it has "
+            f"{', '.join(columns)}"
+        )
+    kept = [name for name in _COLUMNS if name in columns]
+    return {
+        os.path.normpath(row[key] or ""): {
+            name: (row[name] or "").strip() for name in kept
+        }
+        for row in reader
+    }

@@ -1,0 +1,104 @@
+"""Which pictures are kept for validation: at random, class by class, or by artist.
+
+A split depends on the pictures' content and the seed alone, not on names or order.
+"""
+
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+SPLITS = ("artist", "stratified", "random")
+
+_ATTEMPTS = 32
+
+
+def shuffled(digests: Sequence[str], seed: int) -> list[int]:
+    """Indices in an order that the seed and each picture's digest give."""
+
+    def draw(i: int) -> bytes:
+        return hashlib.sha256(f"{seed} {digests[i]}".encode()).digest()
+
+    return sorted(range(len(digests)), key=draw)
+
+
+def split(
+    kind: str,
+    labels: Int[np.ndarray, " n"],
+    artists: Sequence[str],
+    digests: Sequence[str],
+    *,
+    val_fraction: float,
+    seed: int,
+) -> Bool[np.ndarray, " n"]:
+    """Says of each picture whether it is kept for validation.
+
+    Args:
+      kind: one of `SPLITS`: 'random' draws from all pictures, 'stratified' from each
+        class, 'artist' draws artists, such that each class's share is as near to
+        `val_fraction` as whole artists allow.
+      labels: class indices.
+      artists: each picture's artist, in one spelling (`artists.key`).
+      digests: each picture's content.
+      val_fraction: share of pictures to keep.
+      seed: of the draw.
+
+    Raises:
+      ValueError: `kind` is none of `SPLITS`.
+    """
+    if kind not in SPLITS:
+        raise ValueError(f"split={kind!r}: one of {', '.join(SPLITS)}")
+    if kind == "artist":
+        return _by_artist(labels, artists, val_fraction, seed)
+    order = np.array(shuffled(digests, seed), int)
+    is_val = np.zeros(len(labels), bool)
+    strata = [labels[order] == label for label in np.unique(labels)]
+    for stratum in strata if kind == "stratified" else [np.full(len(labels), True)]:
+        members = order[stratum]
+        is_val[members[: round(val_fraction * len(members))]] = True
+    return is_val
+
+
+def _by_artist(
+    labels: Int[np.ndarray, " n"],
+    artists: Sequence[str],
+    val_fraction: float,
+    seed: int,
+) -> Bool[np.ndarray, " n"]:
+    """Of several draws, the one whose worst class is nearest to its share."""
+    (names, artist), (classes, label) = (
+        np.unique(np.asarray(values), return_inverse=True)
+        for values in (artists, labels)
+    )
+    paintings = np.zeros((len(names), len(classes)))
+    np.add.at(paintings, (artist, label), 1)
+    shares = paintings / paintings.sum(0)  # of each class, that is by each artist
+    drawn = [
+        _draw(shares, val_fraction, np.random.default_rng((seed, attempt)))
+        for attempt in range(_ATTEMPTS)
+    ]
+    errors = [np.abs(shares[chosen].sum(0) - val_fraction).max() for chosen in drawn]
+    return drawn[int(np.argmin(errors))][artist]
+
+
+def _draw(
+    shares: Float[np.ndarray, "artists classes"],
+    val_fraction: float,
+    rng: np.random.Generator,
+) -> Bool[np.ndarray, " artists"]:
+    """Draws artists as long as that helps; then changes sides as long as that does."""
+    chosen = np.zeros(len(shares), bool)
+    error = np.full(shares.shape[1], -val_fraction)  # of each class's share
+    for i in rng.permutation(len(shares)):
+        if np.square(error + shares[i]).sum() < np.square(error).sum():
+            chosen[i] = True
+            error += shares[i]
+    while True:
+        moved = np.where(chosen[:, None], -shares, shares)
+        costs = np.square(error + moved).sum(1)
+        best = int(np.argmin(costs))
+        if costs[best] >= np.square(error).sum() - 1e-12:
+            return chosen
+        chosen[best] = not chosen[best]
+        error += moved[best]
