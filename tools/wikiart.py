@@ -9,6 +9,7 @@ See each command's --help.
 import argparse
 import functools
 import math
+import re
 import sys
 from pathlib import Path
 
@@ -110,12 +111,14 @@ def _add_download_parser(commands: "argparse._SubParsersAction") -> None:
     )
     parser.add_argument(
         "--base_url",
+        type=_url,
         metavar="URL",
         help=f"the site, or a mirror of it (default: {site.BASE_URL}; with "
         f"--from=artgan the server of the images, {artgan.IMAGES_URL})",
     )
     parser.add_argument(
         "--lists_url",
+        type=_url,
         metavar="URL",
         default=artgan.LISTS_URL,
         help="--from=artgan: the folder of the lists, or a mirror of it",
@@ -155,6 +158,12 @@ def _source(flags: argparse.Namespace, store: Store) -> Source:
     url = flags.base_url or site.BASE_URL
     session = Session(url, delay_s=flags.delay)
     return functools.partial(site.offers, store=store, session=session, base_url=url)
+
+
+def _url(text: str) -> str:
+    if re.fullmatch(r"https?://[\w.:\[\]-]+(/\S*)?", text):
+        return text
+    raise argparse.ArgumentTypeError(f"{text!r} is not a URL of http or https")
 
 
 def _count(text: str) -> int:

@@ -17,6 +17,9 @@ from jaxart.wikiart.painting import Offer, Painting, plain_text, style_name
 from jaxart.wikiart.session import MAX_IMAGE_BYTES, Session, TryAgain
 from jaxart.wikiart.store import Store
 
+Pairs = list[tuple[str, str]]
+Parse = Callable[[Path], Pairs]
+
 LISTS_URL = (
     "https://raw.githubusercontent.com/cs-chan/ArtGAN/master/WikiArt%20Dataset/Style"
 )
@@ -46,21 +49,19 @@ def offers(
     Raises:
       WikiartError: there is no such style, or a list cannot be had or read.
     """
-    paths = [
-        _list(store, session, lists_url, name, parse)
-        for name, parse in ((_CLASSES, _classes), *((name, _rows) for name in _LISTS))
-    ]
-    styles = _classes(paths[0])
+    read = functools.partial(_read, store, session, lists_url.rstrip("/"))
+    styles = dict(read(_CLASSES, _parse_classes))
+    lists = {name: read(name, _parse_rows) for name in _LISTS}
     unknown = [style for style in wanted if style not in styles.values()]
     if unknown:
         raise WikiartError(
             f"no such style in {_CLASSES}: {', '.join(unknown)}; there are "
             f"{', '.join(sorted(styles.values()))}"
         )
-    for path in paths[1:]:
-        for name, label in _rows(path):
+    for list_name, rows in lists.items():
+        for name, label in rows:
             if styles.get(label) in wanted:
-                painting = _painting(styles[label], name, path.name, images_url)
+                painting = _painting(styles[label], name, list_name, images_url)
                 fetch = functools.partial(
                     session.fetch, painting.url, max_bytes=MAX_IMAGE_BYTES
                 )
@@ -69,39 +70,38 @@ def offers(
                 return
 
 
-def _list(
-    store: Store,
-    session: Session,
-    lists_url: str,
-    name: str,
-    check: Callable[[Path], object],
-) -> Path:
-    url = f"{lists_url.rstrip('/')}/{name}"
+def _read(
+    store: Store, session: Session, lists_url: str, name: str, parse: Parse
+) -> Pairs:
+    """A list's pairs; it is fetched where it is not kept yet."""
+    url = f"{lists_url}/{name}"
     fetch = functools.partial(
-        session.fetch, url, max_bytes=_MAX_LIST_BYTES, check=check
+        session.fetch, url, max_bytes=_MAX_LIST_BYTES, check=parse
     )
     try:
-        return store.page(f"artgan/{name}", fetch)
+        path = store.page(f"artgan/{name}", fetch)
     except (Refused, Unavailable) as error:
         raise WikiartError(f"{url}: {error}") from error
+    try:
+        return parse(path)
+    except TryAgain as error:
+        raise WikiartError(f"{path}: {error}; delete it") from error
 
 
-def _classes(path: Path) -> dict[str, str]:
-    """Styles by their index."""
-    pairs = [
-        line.split(maxsplit=1) for line in _text(path).splitlines() if line.strip()
-    ]
-    if not pairs or not all(len(p) == 2 and p[0].isdecimal() for p in pairs):
+def _parse_classes(path: Path) -> Pairs:
+    """Indices and styles."""
+    lines = [line.split() for line in _text(path).splitlines() if line.strip()]
+    if not lines or not all(len(p) == 2 and p[0].isdecimal() for p in lines):
         raise TryAgain("not lines of an index and a style")
-    return {index: style_name(name) for index, name in pairs}
+    return [(index, style_name(name)) for index, name in lines]
 
 
-def _rows(path: Path) -> list[tuple[str, str]]:
-    """Paths and labels."""
+def _parse_rows(path: Path) -> Pairs:
+    """Paths and indices."""
     rows = [row for row in csv.reader(_text(path).splitlines()) if row]
     if not rows or not all(len(row) == 2 and row[1].isdecimal() for row in rows):
-        raise TryAgain("not rows of a path and a label")
-    return [(name, label) for name, label in rows]
+        raise TryAgain("not rows of a path and an index")
+    return [(name, index) for name, index in rows]
 
 
 def _text(path: Path) -> str:
@@ -120,7 +120,7 @@ def _painting(style: str, name: str, list_name: str, images_url: str) -> Paintin
         style=style,
         id=hashlib.sha256(name.encode()).hexdigest()[:16],
         artist=plain_text(artist.replace("-", " ")),
-        title=plain_text(title.rpartition(".")[0].replace("-", " ")),
+        title=plain_text(title.rsplit(".", 1)[0].replace("-", " ")),
         year="",
         url=images_url.rstrip("/") + place,
         source=f"ArtGAN {list_name} {plain_text(name)}",

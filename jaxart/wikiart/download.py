@@ -80,9 +80,15 @@ class Run:
 
     def shortages(self) -> list[str]:
         """A sentence for each style that has fewer images than are wanted."""
-        return [
-            f"{style}: {self._store.counts[style]} of the {self._per_style} images "
-            "wanted; there are no more"
-            for style in self._styles
-            if self._store.counts[style] < self._per_style
-        ]
+        later = collections.Counter(painting.style for painting, _ in self.failed_now)
+        sentences = []
+        for style in self._styles:
+            count = self._store.counts[style]
+            if count < self._per_style:
+                rest = "there are no more"
+                if later[style]:
+                    rest += f", but {later[style]} that the same command asks for again"
+                sentences.append(
+                    f"{style}: {count} of the {self._per_style} images wanted; {rest}"
+                )
+        return sentences

@@ -2,6 +2,7 @@
 
 import datetime
 import logging
+import math
 import time
 import urllib.parse
 from collections.abc import Callable
@@ -151,7 +152,9 @@ def _seconds(retry_after: str | None) -> float:
         return 0.0
     try:
         return float(Retry().parse_retry_after(retry_after))
-    except (InvalidHeader, ValueError, OverflowError):
+    except OverflowError:
+        return math.inf
+    except (InvalidHeader, ValueError):
         return 0.0
 
 

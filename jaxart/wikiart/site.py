@@ -13,9 +13,9 @@ from jaxart.wikiart.store import Store
 
 BASE_URL = "https://www.wikiart.org"
 TERMS = (
-    "The images come from WikiArt.org, for non-commercial research use. Many of the "
+    "The images come from WikiArt.org, for non-commercial research use. Many of the\n"
     f"works are in copyright. WikiArt's terms: {BASE_URL}/en/terms-of-use\n"
-    "jaxart distributes none of them."
+    "jaxart distributes none of the images."
 )
 
 _WITHHELD = "/Content/images/FRAME-"  # a picture of a frame: "not available"

@@ -45,12 +45,11 @@ def opened(out: Path, max_bytes: int) -> Iterator["Store"]:
       OSError: it cannot be written.
     """
     out.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(out / ".lock", timeout=0)
     try:
-        lock.acquire()
+        held = FileLock(out / ".lock", timeout=0).acquire()
     except Timeout:
         raise WikiartError(f"{out}: another download is writing there") from None
-    with lock, contextlib.closing(Store(out, max_bytes)) as store:
+    with held, contextlib.closing(Store(out, max_bytes)) as store:
         yield store
 
 
@@ -207,16 +206,14 @@ class Store:
 def _suffix_of_image(path: Path) -> str:
     with open(path, "rb") as stream:
         start = stream.read(8)
-    for magic, suffix in _SUFFIXES.items():
-        if start.startswith(magic):
-            break
-    else:
+    suffixes = [s for magic, s in _SUFFIXES.items() if start.startswith(magic)]
+    if not suffixes:
         raise Refused(f"not an image: begins with {start!r}")
     try:
         images.decode(path, _SIDE_ENOUGH)
     except images.ImageError as error:
         raise Refused(f"not a whole image: {error}") from error
-    return suffix
+    return suffixes[0]
 
 
 def _failure(painting: Painting, reason: str) -> Entry:
