@@ -19,6 +19,7 @@ from jaxart.wikiart.session import MAX_IMAGE_BYTES
 REPOSITORY = "huggan/wikiart"
 
 _ROWS_AT_ONCE = 32  # each with an image of about 0.4 MB
+_COLUMNS = ("image", "artist", "style")
 _NOBODY = "Unknown Artist"
 
 
@@ -121,11 +122,13 @@ def _require_known(wanted: Sequence[str], styles: Sequence[str]) -> None:
 
 
 def _rows(file: Any, name: str) -> Iterator[dict[str, Any]]:
-    columns = ["image", "artist", "style"]
+    missing = set(_COLUMNS) - set(file.schema_arrow.names)
+    if missing:
+        raise WikiartError(f"{REPOSITORY}/{name}: no column {', '.join(missing)}")
     try:
-        for batch in file.iter_batches(_ROWS_AT_ONCE, columns=columns):
+        for batch in file.iter_batches(_ROWS_AT_ONCE, columns=list(_COLUMNS)):
             yield from batch.to_pylist()
-    except (ValueError, OSError, LookupError) as error:
+    except (ValueError, OSError) as error:
         raise WikiartError(f"{REPOSITORY}/{name}: {error}") from error
 
 

@@ -73,7 +73,8 @@ class Store:
                 del self._record.entries[key]  # someone removed it
             else:
                 self._note(entry)
-        self._num_bytes = sum(path.lstat().st_size for path in out.rglob("*"))
+        files = (path for path in out.rglob("*") if path.is_file())
+        self._num_bytes = sum(path.stat().st_size for path in files)
 
     def close(self) -> None:
         """Ends the run."""

@@ -45,7 +45,7 @@ def download(site, main, tmp_path):
             "per_style": 3,
             "out": tmp_path / "out",
             "base_url": site.url,
-            "delay": 0.005,
+            "delay": 0.002,
         }
         given |= flags
         return main("download", *(f"--{key}={value}" for key, value in given.items()))
@@ -150,6 +150,18 @@ def test_a_folder_that_cannot_be_written(download, tmp_path):
     status, _, said = download(out=tmp_path / "file")
     assert status == 1
     assert f"wikiart: [Errno 17] File exists: '{tmp_path}/file'" in said
+
+
+@pytest.mark.parametrize("name", ["a", "pages"])
+def test_a_folder_that_leads_out(download, site, tmp_path, name):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "out" / name).symlink_to(tmp_path / "elsewhere")
+    status, _, said = download()
+    assert status == 1
+    assert f"wikiart: {tmp_path}/out/{name}: leads out of {tmp_path}/out" in said
+    assert not site.log
+    assert not list((tmp_path / "elsewhere").iterdir())
 
 
 def test_help(main):

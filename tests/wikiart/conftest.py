@@ -11,7 +11,7 @@ from jaxart.wikiart.session import Session
 from jaxart.wikiart.store import opened
 from tests.wikiart.fake_site import serving
 
-DELAY_S = 0.005
+DELAY_S = 0.002
 
 
 @pytest.fixture
