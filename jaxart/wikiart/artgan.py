@@ -8,6 +8,7 @@ their names are those that WikiArt's image server had.
 import csv
 import functools
 import hashlib
+import io
 import urllib.parse
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -97,11 +98,14 @@ def _parse_classes(path: Path) -> Pairs:
 
 
 def _parse_rows(path: Path) -> Pairs:
-    """Paths and indices."""
-    rows = [row for row in csv.reader(_text(path).splitlines()) if row]
-    if not rows or not all(len(row) == 2 and row[1].isdecimal() for row in rows):
+    """Paths, which may hold commas and odd characters, and indices."""
+    try:
+        rows = [row for row in csv.reader(io.StringIO(_text(path))) if row]
+    except csv.Error:
+        rows = []
+    if not rows or not all(len(row) > 1 and row[-1].isdecimal() for row in rows):
         raise TryAgain("not rows of a path and an index")
-    return [(name, index) for name, index in rows]
+    return [(",".join(row[:-1]), row[-1]) for row in rows]
 
 
 def _text(path: Path) -> str:

@@ -195,7 +195,9 @@ LISTS = {
         "Art_Nouveau_Modern/zoe_no-3.jpg,0\n"
         "Baroque/../../etc_passwd,1\n"
     ),
-    "style_val.csv": "Baroque/zoe_no-4_b.jpg,1\nBaroque/nameless.jpg,1\n",
+    "style_val.csv": (
+        "Baroque/zoe_no-4_b.jpg,1\nBaroque/nameless.jpg,1\nBaroque/å\x85,b_a.jpg,1\n"
+    ),
 }
 
 
@@ -225,6 +227,7 @@ def test_artgan(artgan, site, tmp_path):
     assert rows[2]["source"] == "ArtGAN style_val.csv Baroque/zoe_no-4_b.jpg"
     with (tmp_path / "out/failed.csv").open(newline="", encoding="utf-8") as lines:
         failed = {row["title"]: row["reason"] for row in csv.DictReader(lines)}
+    assert failed["a"] == "HTTP status 404 Not Found"
     assert failed["no 3"] == "HTTP status 404 Not Found"
     assert failed[""] == "not a name like ARTIST_TITLE.jpg"
     num_before = len(site.log)
@@ -246,7 +249,7 @@ def test_artgan_names_the_choices(artgan, site):
 
 
 @pytest.mark.parametrize("name", LISTS)
-@pytest.mark.parametrize("body", [b"<html>\n", b"\xff\xfe", b""])
+@pytest.mark.parametrize("body", [b"<html>\n", b"\xff\xfe", b"", b"a" * 200_000])
 def test_artgan_lists_that_are_none(artgan, site, name, body):
     site.answers[f"/lists/{name}"] = [Answer(body)]
     status, _, said = artgan()

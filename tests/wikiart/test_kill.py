@@ -44,8 +44,8 @@ def test_kills_change_nothing(site, command, tmp_path):
     site.log.clear()
 
     rng = random.Random(0)
-    num_kills = 6
-    for _ in range(num_kills):
+    num_kills = 0
+    for _ in range(6):
         target = len(site.log) + rng.randrange(1, num_requests // 5)
         process = subprocess.Popen(
             command(tmp_path / "killed"),
@@ -55,9 +55,10 @@ def test_kills_change_nothing(site, command, tmp_path):
         while len(site.log) < target and process.poll() is None:
             time.sleep(0.001)
         time.sleep(rng.uniform(0, 0.02))
+        num_kills += process.poll() is None
         process.kill()
         process.wait()
-    assert len(site.log) < num_requests  # it was not done yet
+    assert num_kills
     subprocess.run(command(tmp_path / "killed"), check=True, capture_output=True)
 
     # A kill may come between the server's last byte and the client's renaming.
