@@ -173,6 +173,22 @@ ALLOWED = {
         *("weights.caffe_layout weights.errors weights.vgg16_layout".split()),
     },
     "weights.vgg16_layout": {"weights.errors"},
+    "wikiart.artgan": {
+        *("wikiart.errors wikiart.painting wikiart.session wikiart.store".split()),
+    },
+    "wikiart.download": {"wikiart.errors", "wikiart.painting", "wikiart.store"},
+    "wikiart.hugging_face": {
+        *("wikiart.errors wikiart.painting wikiart.session".split()),
+    },
+    "wikiart.painting": {"wikiart.errors"},
+    "wikiart.session": {"wikiart.errors", ""},  # the package, for its version
+    "wikiart.site": {
+        *("wikiart.errors wikiart.painting wikiart.session wikiart.store".split()),
+    },
+    "wikiart.store": {
+        *("results data.images wikiart.errors wikiart.painting".split()),
+        "wikiart.record",
+    },
 }
 
 

@@ -1,0 +1,1 @@
+"""Paintings for research: fetched from public places into class folders."""

@@ -1,0 +1,132 @@
+"""The lists of the ArtGAN project, whose images are looked for at WikiArt.
+
+Tan et al. 2019, Improved ArtGAN for conditional synthesis of natural image and
+artwork. The images are published as one archive of 25 GB, which no program can fetch;
+their names are those that WikiArt's image server had.
+"""
+
+import csv
+import functools
+import hashlib
+import io
+import urllib.parse
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from jaxart.wikiart.errors import Refused, Unavailable, WikiartError
+from jaxart.wikiart.painting import Offer, Painting, plain_text, style_name
+from jaxart.wikiart.session import MAX_IMAGE_BYTES, Session, TryAgain
+from jaxart.wikiart.store import Store
+
+Pairs = list[tuple[str, str]]
+Parse = Callable[[Path], Pairs]
+
+LISTS_URL = (
+    "https://raw.githubusercontent.com/cs-chan/ArtGAN/master/WikiArt%20Dataset/Style"
+)
+IMAGES_URL = "https://uploads.wikiart.org"
+
+_CLASSES = "style_class.txt"
+_LISTS = ("style_train.csv", "style_val.csv")
+_MAX_LIST_BYTES = 50_000_000
+
+
+def offers(
+    wanted: Sequence[str],
+    store: Store,
+    session: Session,
+    lists_url: str,
+    images_url: str,
+) -> Iterator[Offer]:
+    """What the lists hold of the styles wanted, in their order.
+
+    Args:
+      wanted: the styles, from which each is removed when it has enough.
+      store: keeps the lists.
+      session: fetches.
+      lists_url: the folder of the lists.
+      images_url: the server that has the images, under /images/ARTIST/TITLE.jpg.
+
+    Raises:
+      WikiartError: there is no such style, or a list cannot be had or read.
+    """
+    read = functools.partial(_read, store, session, lists_url.rstrip("/"))
+    styles = dict(read(_CLASSES, _parse_classes))
+    lists = {name: read(name, _parse_rows) for name in _LISTS}
+    unknown = [style for style in wanted if style not in styles.values()]
+    if unknown:
+        raise WikiartError(
+            f"no such style in {_CLASSES}: {', '.join(unknown)}; there are "
+            f"{', '.join(sorted(styles.values()))}"
+        )
+    for list_name, rows in lists.items():
+        for name, label in rows:
+            if styles.get(label) in wanted:
+                painting = _painting(styles[label], name, list_name, images_url)
+                fetch = functools.partial(
+                    session.fetch, painting.url, max_bytes=MAX_IMAGE_BYTES
+                )
+                yield painting, fetch
+            if not wanted:
+                return
+
+
+def _read(
+    store: Store, session: Session, lists_url: str, name: str, parse: Parse
+) -> Pairs:
+    """A list's pairs; it is fetched where it is not kept yet."""
+    url = f"{lists_url}/{name}"
+    fetch = functools.partial(
+        session.fetch, url, max_bytes=_MAX_LIST_BYTES, check=parse
+    )
+    try:
+        path = store.page(f"artgan/{name}", fetch)
+    except (Refused, Unavailable) as error:
+        raise WikiartError(f"{url}: {error}") from error
+    try:
+        return parse(path)
+    except TryAgain as error:
+        raise WikiartError(f"{path}: {error}; delete it") from error
+
+
+def _parse_classes(path: Path) -> Pairs:
+    """Indices and styles."""
+    lines = [line.split() for line in _text(path).splitlines() if line.strip()]
+    if not lines or not all(len(p) == 2 and p[0].isdecimal() for p in lines):
+        raise TryAgain("not lines of an index and a style")
+    return [(index, style_name(name)) for index, name in lines]
+
+
+def _parse_rows(path: Path) -> Pairs:
+    """Paths, which may hold commas and odd characters, and indices."""
+    try:
+        rows = [row for row in csv.reader(io.StringIO(_text(path))) if row]
+    except csv.Error:
+        rows = []
+    if not rows or not all(len(row) > 1 and row[-1].isdecimal() for row in rows):
+        raise TryAgain("not rows of a path and an index")
+    return [(",".join(row[:-1]), row[-1]) for row in rows]
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text("utf-8")
+    except UnicodeDecodeError as error:
+        raise TryAgain(f"not a text file ({error})") from error
+
+
+def _painting(style: str, name: str, list_name: str, images_url: str) -> Painting:
+    """A painting from STYLE/ARTIST_TITLE.jpg."""
+    artist, _, title = name.rpartition("/")[2].partition("_")
+    place = urllib.parse.quote(f"/images/{artist}/{title}", errors="replace")
+    is_named = artist.strip(".") and title.strip(".")
+    return Painting(
+        style=style,
+        id=hashlib.sha256(name.encode()).hexdigest()[:16],
+        artist=plain_text(artist.replace("-", " ")),
+        title=plain_text(title.rsplit(".", 1)[0].replace("-", " ")),
+        year="",
+        url=images_url.rstrip("/") + place,
+        source=f"ArtGAN {list_name} {plain_text(name)}",
+        flaw="" if is_named else "not a name like ARTIST_TITLE.jpg",
+    )

@@ -1,0 +1,135 @@
+"""WikiArt's own listing of a style, page by page, as JSON."""
+
+import functools
+import json
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from jaxart.wikiart.errors import Missing, Refused, Unavailable, WikiartError
+from jaxart.wikiart.painting import Offer, Painting, plain_text, safe_id
+from jaxart.wikiart.session import MAX_IMAGE_BYTES, Session, TryAgain
+from jaxart.wikiart.store import Store
+
+BASE_URL = "https://www.wikiart.org"
+TERMS = (
+    "The images come from WikiArt.org, for non-commercial research use. Many of the\n"
+    f"works are in copyright. WikiArt's terms: {BASE_URL}/en/terms-of-use\n"
+    "jaxart distributes none of the images."
+)
+
+_WITHHELD = "/Content/images/FRAME-"  # a picture of a frame: "not available"
+_MAX_PAGE_BYTES = 20_000_000
+_MAX_PAGES = 10_000
+_MAX_URL_LENGTH = 2000
+
+
+def offers(
+    wanted: Sequence[str], store: Store, session: Session, base_url: str
+) -> Iterator[Offer]:
+    """What WikiArt lists, style after style.
+
+    Args:
+      wanted: the styles, from which each is removed when it has enough.
+      store: keeps the pages.
+      session: fetches.
+      base_url: where the site is.
+
+    Raises:
+      WikiartError: there is no such style, or a page cannot be had.
+    """
+    base_url = base_url.rstrip("/")
+    load = functools.partial(_load, store, session, base_url)
+    unknown = [style for style in wanted if not load(style, 1)]
+    if unknown:
+        raise WikiartError(
+            f"no such style at {base_url}: {', '.join(unknown)}; the styles are listed "
+            f"at {base_url}/en/paintings-by-style"
+        )
+    for style in tuple(wanted):
+        for painting in _listed(load, style, base_url):
+            fetch = functools.partial(
+                session.fetch, painting.url, max_bytes=MAX_IMAGE_BYTES
+            )
+            yield painting, fetch
+            if style not in wanted:
+                break
+
+
+def _listed(
+    load: Callable[[str, int], list[Any]], style: str, base_url: str
+) -> Iterator[Painting]:
+    """A style's paintings, each once, up to a page that brings no new one."""
+    seen: set[str] = set()
+    for number in range(1, _MAX_PAGES + 1):
+        num_before = len(seen)
+        for entry in load(style, number):
+            painting = _parse(style, entry, base_url)
+            if painting.id not in seen:
+                seen.add(painting.id)
+                yield painting
+        if len(seen) == num_before:
+            return
+
+
+def _load(
+    store: Store, session: Session, base_url: str, style: str, number: int
+) -> list[Any]:
+    """A page's entries; none behind the last page."""
+    url = (
+        f"{base_url}/en/paintings-by-style/{style.replace('_', '-')}"
+        f"?select=featured&json=2&page={number}"
+    )
+    fetch = functools.partial(
+        session.fetch, url, max_bytes=_MAX_PAGE_BYTES, check=_entries
+    )
+    try:
+        path = store.page(f"{style}/{number:04}.json", fetch)
+    except Missing:
+        return []
+    except (Refused, Unavailable) as error:
+        raise WikiartError(f"{url}: {error}") from error
+    try:
+        return _entries(path)
+    except TryAgain as error:
+        raise WikiartError(f"{path}: {error}; delete it") from error
+
+
+def _entries(path: Path) -> list[Any]:
+    content = path.read_bytes()
+    try:
+        page = json.loads(content)
+        entries = page["Paintings"] or []
+    except (ValueError, RecursionError, LookupError, TypeError):
+        entries = None
+    if not isinstance(entries, list):
+        start = content[:60].decode("utf-8", "replace")
+        raise TryAgain(f"not a listing's JSON but {start!r}")
+    return entries
+
+
+def _parse(style: str, entry: Any, base_url: str) -> Painting:
+    entry = entry if isinstance(entry, dict) else {}
+    found_id = plain_text(entry.get("id"))
+    url, page = entry.get("image"), entry.get("paintingUrl")
+    if not isinstance(url, str) or not url.isprintable() or len(url) > _MAX_URL_LENGTH:
+        url = ""
+    is_page = isinstance(page, str) and page.startswith("/")
+    return Painting(
+        style=style,
+        id=safe_id(found_id or json.dumps(entry, sort_keys=True)),
+        artist=plain_text(entry.get("artistName")),
+        title=plain_text(entry.get("title")),
+        year=plain_text(entry.get("year")),
+        url=url,
+        source=plain_text(base_url + page) if is_page else url,
+        flaw=_flaw(found_id, url),
+    )
+
+
+def _flaw(found_id: str, url: str) -> str:
+    if not found_id:
+        return "listed without an id"
+    if not url:
+        return "listed without the image's address"
+    return "WikiArt withholds the image" if _WITHHELD in url else ""
