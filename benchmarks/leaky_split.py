@@ -19,7 +19,7 @@ from scipy import stats
 
 from benchmarks.report import RESULTS
 from configs import vgg16_fc8
-from jaxart.curation import curate
+from jaxart.curation import curation
 from jaxart.curation.splits import SPLITS
 from jaxart.results import write_json
 from jaxart.train import train_and_evaluate
@@ -56,8 +56,8 @@ def run(args: argparse.Namespace, kind: str, seed: int) -> dict[str, Any]:
     """One split, and what the last epoch reaches on it."""
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder) / "data"
-        options = curate.Options(split=kind, seed=seed)
-        made = curate.curate(args.src, data, options, metadata=args.metadata)
+        options = curation.Options(split=kind, seed=seed)
+        made = curation.curate(args.src, data, options, metadata=args.metadata)
         config = vgg16_fc8.get_config()
         config.weights = args.weights
         config.train_data = str(data / "train.txt")

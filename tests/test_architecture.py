@@ -59,7 +59,7 @@ ALLOWED = {
     "summaries": {"figures"},
     "curation.cleaning": {"curation.decoding", "curation.splits", "data.duplicates"},
     "curation.contact_sheets": {"data.fingerprints", "data.images"},
-    "curation.curate": {
+    "curation.curation": {
         *("results curation.cleaning curation.decoding curation.paintings".split()),
         *("curation.splits curation.writing data.duplicates data.examples".split()),
         *("data.fingerprints", ""),  # the package, for its version

@@ -2,13 +2,24 @@ import contextlib
 import dataclasses
 import importlib.util
 import json
+from pathlib import Path
 
 import jax
 import pytest
 from PIL import Image, ImageColor
 
 from benchmarks import __main__ as command
-from benchmarks import flops, growth, machine, material, plot, report, runner
+from benchmarks import (
+    curation,
+    flops,
+    growth,
+    leaky_split,
+    machine,
+    material,
+    plot,
+    report,
+    runner,
+)
 from benchmarks.workloads import WORKLOADS, Call, Workload
 from jaxart.models import VGG16, AlexNet
 
@@ -329,3 +340,49 @@ def test_growth_is_fitted_and_drawn(monkeypatch, tmp_path):
     assert len(calls[0].settings["train_data"].split()) == 1
     with Image.open(tmp_path / "growth.png") as picture:
         assert picture.height == 4 * plot.HEIGHT
+
+
+def test_curating_is_measured_as_a_command(tmp_path, capsys):
+    flags = [f"--cache_dir={tmp_path / 'cache'}", f"--out={tmp_path}", "--counts=3,6"]
+    curation.main(flags)
+    runs = json.loads((tmp_path / "curation.json").read_text())["runs"]
+    assert [run["images"] for run in runs] == [3, 6]
+    assert all(run["seconds"] > 0 and run["peak_memory_bytes"] > 1e7 for run in runs)
+    assert "     6 images, " in capsys.readouterr().out
+
+
+def test_how_much_a_leaky_split_flatters(monkeypatch, tmp_path, capsys):
+    def train(config, workdir):
+        count = len(Path(config.val_data).read_text().splitlines())
+        return {"last_val_accuracy": count / 100, "leaks": None}
+
+    made = []
+
+    def curate(source, out, options, metadata):
+        made.append((options.split, options.seed))
+        out.mkdir()
+        count = {"artist": 40, "stratified": 50, "random": 52}[options.split]
+        (out / "val.txt").write_text("x 0\n" * (count + 2 * options.seed))
+        return {
+            "classes": {"a": {}},
+            "train": 1,
+            "val": 1,
+            "artists_on_both_sides": count - 40,
+        }
+
+    monkeypatch.setattr(leaky_split, "train_and_evaluate", train)
+    monkeypatch.setattr(leaky_split.curation, "curate", curate)
+    leaky_split.main(["--weights=w", "--src=s", "--num_seeds=2", f"--out={tmp_path}"])
+    assert made == [(kind, seed) for seed in (0, 1) for kind in leaky_split.SPLITS]
+    summary = json.loads((tmp_path / "leaky_split.json").read_text())["summary"]
+    # Student's 97.5 % point of one degree of freedom is 12.706; the error is 0.01.
+    low, high = 0.51 - 0.12706, 0.51 + 0.12706
+    assert summary["stratified"]["accuracy"] == pytest.approx([0.51, low, high], 1e-4)
+    assert summary["random"]["gain"] == pytest.approx([0.12, 0.12, 0.12])
+    assert "| random | 12 | **0.530** (" in capsys.readouterr().out
+
+
+def test_the_page_on_paintings_shows_the_committed_result():
+    path = report.RESULTS / "leaky_split.json"
+    summary = json.loads(path.read_text())["summary"]
+    assert leaky_split.table(summary) in (runner.ROOT / "docs/paintings.md").read_text()

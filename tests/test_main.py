@@ -22,10 +22,14 @@ def jaxart(*arguments):
 
 
 def test_a_run_from_the_command_line_prints_its_result(tmp_path, paintings):
+    rows = [f"{path} {path.parent.name}\n" for path in sorted(paintings.glob("*/*"))]
+    (tmp_path / "train.txt").write_text("".join(rows[:6] + rows[7:13] + rows[14:]))
+    (tmp_path / "val.txt").write_text("".join(rows[5:8]))
     done = jaxart(
         "--config=configs/demo.py",
         f"--workdir={tmp_path / 'run'}",
-        f"--config.train_data={paintings}",
+        f"--config.train_data={tmp_path / 'train.txt'}",
+        f"--config.val_data={tmp_path / 'val.txt'}",
         f"--config.cache_dir={tmp_path / 'cache'}",
         "--config.hidden=(8,)",
         "--config.train_layers=('fc6','fc8')",
@@ -41,6 +45,12 @@ def test_a_run_from_the_command_line_prints_its_result(tmp_path, paintings):
     assert "every layer starts from random parameters" in done.stderr
     assert "| fc6/kernel   | (9216, 8)        | 73,728  | yes     |" in done.stderr
     assert "epoch 1: validation accuracy" in done.stderr
+    assert result["leaks"] == {"exact": 2, "near": 0}
+    assert "2 of 3 validation images are training images too" in done.stderr
+    leaked = (tmp_path / "run" / "leaks.csv").read_text().splitlines()[1:]
+    assert [line.split(",")[0] for line in leaked] == [
+        rows[i].split()[0] for i in (5, 7)
+    ]
     assert "orbax" not in done.stderr  # its chatter is off
 
 

@@ -128,6 +128,7 @@ def test_a_run_leaves_every_outcome_file(config, tmp_path, paintings):
     assert result["steps"] == 2 * math.ceil(result["num_train"] / 4)
     assert result["epochs"] == 2 and result["best_epoch"] in (1, 2)
     assert result["jax_backend"] == jax.default_backend()
+    assert result["leaks"] == {"exact": 0, "near": 0}
     assert result["train_seconds"] > 0 and result["images_per_second"] > 0
     # conv1 ... conv5 of AlexNet hold 2,334,080 numbers; fc6, fc7, fc8 follow.
     fc = 9216 * 16 + 16 + 16 * 16 + 16 + 16 * 3 + 3
@@ -260,6 +261,31 @@ def test_a_finished_run_is_not_trained_again(config, tmp_path, caplog):
     assert {k: first[k] for k in first if k not in unstable} == {
         k: second[k] for k in second if k not in unstable
     }
+
+
+@pytest.mark.parametrize(
+    ("train_data", "check_leaks", "is_checked"),
+    [("folder", True, True), ("folder", False, False), ("procedural", True, False)],
+)
+def test_lists_are_checked_for_leaks_unless_they_are_painted_or_it_is_not_wanted(
+    config, tmp_path, monkeypatch, train_data, check_leaks, is_checked
+):
+    class Built(Exception):
+        """The data has been read, and the network is next."""
+
+    def build(*args, **settings):
+        raise Built
+
+    checked = []
+    monkeypatch.setattr(
+        train.inputs, "read_examples", lambda *a, **k: ("these", "those")
+    )
+    monkeypatch.setattr(train.network, "build", build)
+    monkeypatch.setattr(train.leaks, "find", lambda *sides, **k: checked.append(sides))
+    config.train_data, config.check_leaks = train_data, check_leaks
+    with pytest.raises(Built):
+        train_and_evaluate(config, tmp_path / "run")
+    assert checked == [("these", "those")] * is_checked
 
 
 def test_more_epochs_go_on_from_where_the_run_ended(config, tmp_path):

@@ -1,24 +1,38 @@
-r"""Builds a folder of paintings to train with.
+r"""Makes a data set of paintings: fetched, each once, split by artist, looked through.
 
     python tools/wikiart.py download --styles=baroque,romanticism --per_style=400 \
         --out=wikiart
+    python tools/wikiart.py curate --src=wikiart --out=wikiart2
+    python tools/wikiart.py inspect --data=wikiart2
 
 See each command's --help.
 """
 
 import argparse
+import dataclasses
 import functools
 import math
 import re
 import sys
+import warnings
+from collections.abc import Callable
 from pathlib import Path
 
+from PIL import Image
+
+from jaxart.curation import curation, inspection, paintings
+from jaxart.curation.curation import Options
+from jaxart.curation.splits import SPLITS
+from jaxart.data import duplicates
+from jaxart.data.examples import DataError
 from jaxart.wikiart import artgan, hugging_face, site
 from jaxart.wikiart.download import Run, Source
 from jaxart.wikiart.errors import WikiartError
 from jaxart.wikiart.painting import parse_styles
 from jaxart.wikiart.session import Session
 from jaxart.wikiart.store import Store, opened
+
+_LISTS = ("train.txt", "val.txt", "test.txt")
 
 _DOWNLOAD = rf"""Fetches paintings into class folders: OUT/STYLE/ARTIST_TITLE_ID.jpg,
 with OUT/metadata.csv (path, label, artist, title, year, source) and OUT/failed.csv.
@@ -38,7 +52,37 @@ with OUT/metadata.csv (path, label, artist, title, year, source) and OUT/failed.
            python tools/wikiart.py curate --src=style_train.csv --image_root=wikiart
 
 A stopped run goes on with the same command, and fetches nothing again. Listings are
-kept in OUT/pages: delete it to see what is new.
+kept in OUT/.pages: delete it to see what is new.
+"""
+
+
+_CURATE = rf"""Makes a data set of pictures with labels: images/, train.txt, val.txt,
+classes.txt and metadata.csv, and a word on everything that was left out.
+
+    python tools/wikiart.py curate --src=wikiart --out=wikiart10
+    python -m jaxart.main --config=configs/fc7_fc8.py --workdir=runs/fc7_fc8 \
+        --config.train_data=wikiart10/train.txt --config.val_data=wikiart10/val.txt
+
+Every file is decoded once; bad ones are listed in skipped.csv. Of equal files, and of
+pictures whose perceptual hashes differ in at most --max_distance of 256 bits (mirrored
+or not), the largest stays; a picture that stands under two labels is left out with all
+its copies. duplicates.csv lists each pair, and what became of it.
+
+Artists are taken from {paintings.METADATA} in the source's folder, from --metadata, or
+from file names (ARTIST_TITLE.jpg). --split says what is kept for validation:
+  artist      no artist on both sides; each class's share as near to --val_fraction as
+              whole artists allow. Pictures whose artist nobody knows are left out.
+  stratified  the same share of each class
+  random      a share of all pictures
+The split depends on the pictures and --seed, not on their names or order.
+"""
+
+_INSPECT = """Counts what lists hold, and looks for what they share: equal files, near
+copies, artists. Writes inspection.json, copies.csv, unreadable.csv and a contact sheet
+of each class.
+
+    python tools/wikiart.py inspect --data=wikiart10
+    python tools/wikiart.py inspect --data=train.txt --against=test.txt
 """
 
 
@@ -52,26 +96,50 @@ def main(argv: list[str] | None = None) -> int:
     )
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     _add_download_parser(commands)
+    _add_curate_parser(commands)
+    _add_inspect_parser(commands)
     flags = parser.parse_args(argv)
+    # Pillow warns of pictures above 89 megapixels, and refuses those above 178.
+    warnings.simplefilter("ignore", Image.DecompressionBombWarning)
     try:
         return flags.run(flags)
-    except (WikiartError, OSError) as error:
+    except (WikiartError, DataError, OSError) as error:
         print(f"wikiart: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("\nwikiart: stopped; the same command goes on", file=sys.stderr)
+        print(f"\nwikiart: stopped; {flags.when_stopped}", file=sys.stderr)
         return 130
 
 
-def _add_download_parser(commands: "argparse._SubParsersAction") -> None:
+def _add_command(
+    commands: "argparse._SubParsersAction",
+    name: str,
+    run: Callable[[argparse.Namespace], int],
+    *,
+    summary: str,
+    description: str,
+    when_stopped: str,
+) -> argparse.ArgumentParser:
     parser = commands.add_parser(
-        "download",
-        help="fetch paintings by style",
-        description=_DOWNLOAD,
+        name,
+        help=summary,
+        description=description,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.set_defaults(run=_run_download)
+    parser.set_defaults(run=run, when_stopped=when_stopped)
+    return parser
+
+
+def _add_download_parser(commands: "argparse._SubParsersAction") -> None:
+    parser = _add_command(
+        commands,
+        "download",
+        _run_download,
+        summary="fetch paintings by style",
+        description=_DOWNLOAD,
+        when_stopped="the same command goes on",
+    )
     parser.add_argument(
         "--from",
         dest="source",
@@ -160,6 +228,161 @@ def _source(flags: argparse.Namespace, store: Store) -> Source:
     return functools.partial(site.offers, store=store, session=session, base_url=url)
 
 
+def _add_source_flags(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--image_root",
+        default="",
+        metavar="FOLDER",
+        help="where relative paths of a list start (default: the list's own folder)",
+    )
+    parser.add_argument(
+        "--metadata",
+        default="",
+        metavar="FILE",
+        help="a .csv or .tsv file with a column path (or file) and any of artist, "
+        f"title, year, source (default: {paintings.METADATA} in the source's folder)",
+    )
+    parser.add_argument(
+        "--max_distance",
+        type=_bits,
+        default=duplicates.MAX_DISTANCE,
+        metavar="BITS",
+        help="how many of 256 bits near copies may differ in (default: %(default)s); "
+        "different paintings differ in about half",
+    )
+
+
+def _add_curate_parser(commands: "argparse._SubParsersAction") -> None:
+    parser = _add_command(
+        commands,
+        "curate",
+        _run_curate,
+        summary="make a data set: each painting once, a clean split",
+        description=_CURATE,
+        when_stopped="nothing is written",
+    )
+    defaults = Options()
+    parser.add_argument(
+        "--src",
+        type=Path,
+        required=True,
+        metavar="FOLDER_OR_LIST",
+        help="class folders, what `download` made, a CSV file (path,label, with or "
+        "without a header), or a list file (path label)",
+    )
+    parser.add_argument(
+        "--out", type=Path, required=True, help="the folder to make, which must be new"
+    )
+    parser.add_argument(
+        "--split",
+        choices=SPLITS,
+        default=defaults.split,
+        help="see above (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--val_fraction",
+        type=_fraction,
+        default=defaults.val_fraction,
+        metavar="SHARE",
+        help="of the pictures, for validation (default: %(default)s)",
+    )
+    parser.add_argument("--seed", type=int, default=defaults.seed, help="of all draws")
+    parser.add_argument(
+        "--classes",
+        type=lambda text: tuple(text.split(",")),
+        default=defaults.classes,
+        metavar="NAME,NAME",
+        help="take these only",
+    )
+    parser.add_argument(
+        "--max_per_class", type=_count, metavar="N", help="pictures of a class"
+    )
+    parser.add_argument(
+        "--max_per_artist",
+        type=_count,
+        metavar="N",
+        help="pictures of an artist in a class",
+    )
+    parser.add_argument(
+        "--resize",
+        type=_count,
+        metavar="PIXELS",
+        help="make the shorter side of larger pictures this long, and write JPEG "
+        "(default: files are copied as they are)",
+    )
+    _add_source_flags(parser)
+
+
+def _run_curate(flags: argparse.Namespace) -> int:
+    fields = {field.name for field in dataclasses.fields(Options)}
+    options = Options(**{name: getattr(flags, name) for name in fields})
+    report = curation.curate(
+        flags.src,
+        flags.out,
+        options,
+        image_root=flags.image_root,
+        metadata=flags.metadata,
+    )
+    print(curation.summarize(report))
+    for warning in report["warnings"]:
+        print(f"warning: {warning}", file=sys.stderr)
+    print(f"written: {flags.out}")
+    return 0
+
+
+def _add_inspect_parser(commands: "argparse._SubParsersAction") -> None:
+    parser = _add_command(
+        commands,
+        "inspect",
+        _run_inspect,
+        summary="count, and look for leaks between lists",
+        description=_INSPECT,
+        when_stopped="the same command begins anew",
+    )
+    parser.add_argument(
+        "--data",
+        type=Path,
+        required=True,
+        metavar="FOLDER_OR_LIST",
+        help=f"a folder with {' or '.join(_LISTS)}, or what `curate --src` takes",
+    )
+    parser.add_argument(
+        "--against",
+        type=Path,
+        metavar="FOLDER_OR_LIST",
+        help="another list, to compare with",
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        help="where to write (default: `NAME-inspection` beside --data)",
+    )
+    parser.add_argument(
+        "--strict",
+        action="store_true",
+        help="exit with 1 where lists share pictures or artists",
+    )
+    _add_source_flags(parser)
+
+
+def _run_inspect(flags: argparse.Namespace) -> int:
+    lists = [flags.data / name for name in _LISTS if (flags.data / name).is_file()]
+    sources = lists or [flags.data]
+    if flags.against is not None:
+        sources.append(flags.against)
+    out = flags.out or flags.data.with_name(f"{flags.data.stem}-inspection")
+    report = inspection.inspect(
+        sources,
+        out,
+        image_root=flags.image_root,
+        metadata=flags.metadata,
+        max_distance=flags.max_distance,
+    )
+    print(inspection.summarize(report))
+    print(f"written: {out}")
+    return int(flags.strict and inspection.shares_anything(report))
+
+
 def _url(text: str) -> str:
     if re.fullmatch(r"https?://[\w.:\[\]-]+(/\S*)?", text):
         return text
@@ -170,6 +393,19 @@ def _count(text: str) -> int:
     if text.isdecimal() and int(text) > 0:
         return int(text)
     raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 on")
+
+
+def _bits(text: str) -> int:
+    if text.isdecimal() and int(text) < 128:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"{text!r} is not a number of bits from 0 to 127")
+
+
+def _fraction(text: str) -> float:
+    number = _positive(text)
+    if number < 1:
+        return number
+    raise argparse.ArgumentTypeError(f"{text!r} is not between 0 and 1")
 
 
 def _positive(text: str) -> float:

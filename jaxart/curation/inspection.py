@@ -165,3 +165,35 @@ def _draw_sheets(sides: Sequence[Side], out: Path) -> None:
         beside = path.with_suffix(".tmp")
         contact_sheets.draw(paths).save(beside, format="png")
         os.replace(beside, path)
+
+
+def shares_anything(report: dict[str, Any]) -> bool:
+    """Whether two of the lists have a picture or an artist in common."""
+    artists = report["artists_on_both_sides"]
+    return any(
+        shared or any(report["copies"][between].values())
+        for between, shared in artists.items()
+    )
+
+
+def summarize(report: dict[str, Any]) -> str:
+    """What `inspect` returns, as a table for people."""
+    names = list(report["lists"])
+    head = (*names, "artists", "shorter side")
+    lines = [f"{'class':<30}" + "".join(f"{text:>14}" for text in head)]
+    for name, of in report["classes"].items():
+        side = f"{of['shorter_side']['median']:.0f} px"
+        cells = (*(of[list_name] for list_name in names), of["artists"], side)
+        lines.append(f"{name:<30}" + "".join(f"{cell:>14}" for cell in cells))
+    for name, of in report["lists"].items():
+        lines.append(
+            f"{name}: {of['images']} images, {of['unreadable']} unreadable, "
+            f"{of['artists']} artists, {of['unknown_artist']} images without one"
+        )
+    for between, of in report["copies"].items():
+        lines.append(
+            f"copies in {between}: {of['exact']} equal files, {of['near']} near ones"
+        )
+    for between, shared in report["artists_on_both_sides"].items():
+        lines.append(f"artists on both sides of {between}: {len(shared)}")
+    return "\n".join(lines)

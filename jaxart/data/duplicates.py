@@ -17,7 +17,7 @@ from jaxart.data.fingerprints import HASH_SIDE, Fingerprint
 MAX_DISTANCE = 64  # bits of 256
 
 _BITS = HASH_SIDE**2
-_BLOCK_ENTRIES = 1 << 24  # products that are looked at at once
+_BLOCK = 1024  # pictures that are compared with as many at once
 
 
 class Pair(NamedTuple):
@@ -92,24 +92,32 @@ def _near(
     these: Sequence[Fingerprint], those: Sequence[Fingerprint], max_distance: int
 ) -> Iterator[tuple[int, int, int]]:
     """Pairs whose hashes, or that of the one and the mirrored other, are near."""
-    a = _signs([picture.phash for picture in these])
-    plain = _signs([picture.phash for picture in those])
-    mirrored = _signs([picture.mirrored for picture in those])
-    rows = max(1, _BLOCK_ENTRIES // max(1, len(those)))
-    for start in range(0, len(these), rows):
-        # Equal signs less differing ones: 256 - 2 * distance.
-        block = a[start : start + rows]
-        agreement = np.maximum(block @ plain.T, block @ mirrored.T)
-        for i, j in np.argwhere(agreement >= _BITS - 2 * max_distance):
-            distance = (_BITS - int(agreement[i, j])) // 2
-            yield start + int(i), int(j), distance
+    a = _Hashes([picture.phash for picture in these])
+    plain = _Hashes([picture.phash for picture in those])
+    mirrored = _Hashes([picture.mirrored for picture in those])
+    for row in range(0, len(these), _BLOCK):
+        # Among themselves, each pair once.
+        for column in range(row if these is those else 0, len(those), _BLOCK):
+            # Equal signs less differing ones: 256 - 2 * distance.
+            agreement = a.signs(row) @ np.stack(
+                [plain.signs(column).T, mirrored.signs(column).T]
+            )
+            agreement = agreement.max(0)
+            for i, j in np.argwhere(agreement >= _BITS - 2 * max_distance):
+                distance = (_BITS - int(agreement[i, j])) // 2
+                yield row + int(i), column + int(j), distance
 
 
-def _signs(hashes: Sequence[str]) -> Float32[np.ndarray, "n bits"]:
-    """-1 and 1 for each bit; 0 for pictures without a hash, which so are near none."""
-    signs = np.zeros((len(hashes), _BITS), np.float32)
-    for row, text in zip(signs, hashes, strict=True):
-        if text:
-            bits = np.unpackbits(np.frombuffer(bytes.fromhex(text), np.uint8))
-            row[:] = 2.0 * bits - 1
-    return signs
+class _Hashes:
+    """Hashes as bits; a block of them at once as what distances are made of."""
+
+    def __init__(self, hashes: Sequence[str]):
+        self._is_known = np.array([bool(text) for text in hashes], bool)
+        content = b"".join(bytes.fromhex(text or "0" * (_BITS // 4)) for text in hashes)
+        self._bytes = np.frombuffer(content, np.uint8).reshape(-1, _BITS // 8)
+
+    def signs(self, start: int) -> Float32[np.ndarray, "n bits"]:
+        """-1 and 1 for each bit; 0 of pictures without a hash, which are near none."""
+        block = slice(start, start + _BLOCK)
+        bits = np.unpackbits(self._bytes[block], axis=1)
+        return (2 * bits.astype(np.float32) - 1) * self._is_known[block, None]

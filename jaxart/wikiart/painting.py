@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from jaxart.wikiart.errors import WikiartError
 
-PAGES = "pages"  # the folder, among those of the styles, that keeps the listings
+PAGES = ".pages"  # the folder that keeps the listings; hidden, since it is no style
 
 _SLUG_LENGTH = 60
 _TEXT_LENGTH = 300
@@ -65,10 +65,10 @@ def parse_styles(text: str) -> tuple[str, ...]:
     """
     names = tuple(dict.fromkeys(map(style_name, text.split(","))))
     for name in names:
-        if not re.fullmatch("[a-z0-9]+(_[a-z0-9]+)*", name) or name == PAGES:
+        if not re.fullmatch("[a-z0-9]+(_[a-z0-9]+)*", name):
             raise WikiartError(
                 f"{name!r} is no style: a name like baroque or art_nouveau, of letters "
-                f"and digits (other than {PAGES!r}), several with commas between"
+                "and digits, several with commas between"
             )
     return names
 

@@ -1,6 +1,6 @@
 """The output folder: images in class folders, kept listings, what is known of each.
 
-`OUT/STYLE/ARTIST_TITLE_ID.jpg`, `OUT/pages/`, `OUT/downloads.jsonl`, and the tables
+`OUT/STYLE/ARTIST_TITLE_ID.jpg`, `OUT/.pages/`, `OUT/downloads.jsonl`, and the tables
 `OUT/metadata.csv` and `OUT/failed.csv`. What is received waits in `OUT/.part` until it
 is checked, and is then renamed; its line in the record follows. So whatever moment a
 run is killed at, the next one finds what is whole.

@@ -6,7 +6,7 @@ import json
 import pytest
 from PIL import Image
 
-from jaxart.curation.curate import Options, curate
+from jaxart.curation.curation import Options, curate
 from jaxart.curation.inspection import inspect
 from jaxart.data.examples import DataError
 

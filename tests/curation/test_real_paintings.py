@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from jaxart.curation import artists, paintings, splits
-from jaxart.curation.curate import Options, curate
+from jaxart.curation.curation import Options, curate
 from jaxart.curation.inspection import inspect
 from tests.curation import copies
-from tests.curation.test_curate import load, rows
+from tests.curation.test_curation import load, rows
 
 PAINTINGS = Path(__file__).parents[2].parent / "shared/data/paintings"
 ARTISTS = PAINTINGS / "SOURCES.tsv"

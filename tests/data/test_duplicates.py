@@ -104,7 +104,7 @@ def test_blocks_do_not_change_what_is_found(monkeypatch):
     pictures = [picture(str(i)) for i in range(50)]
     pictures += [picture(f"copy {i}", flip(pictures[i].phash, i)) for i in range(50)]
     whole = within(pictures, 64)
-    monkeypatch.setattr("jaxart.data.duplicates._BLOCK_ENTRIES", 300)
+    monkeypatch.setattr("jaxart.data.duplicates._BLOCK", 7)
     assert within(pictures, 64) == whole
     assert [(i, 50 + i) for i in range(50)] == [(a, b) for a, b, *_ in whole]
 

@@ -1,11 +1,14 @@
-"""The command: what it prints, what it refuses, how it ends."""
+"""The commands: what they print, what they refuse, how they end."""
 
 import csv
 import importlib.util
+import json
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
+from jaxart.data import examples, procedural
 from jaxart.wikiart.store import Store
 from tests.wikiart.fake_site import Answer, serving
 
@@ -152,7 +155,7 @@ def test_a_folder_that_cannot_be_written(download, tmp_path):
     assert f"wikiart: [Errno 17] File exists: '{tmp_path}/file'" in said
 
 
-@pytest.mark.parametrize("name", ["a", "pages"])
+@pytest.mark.parametrize("name", ["a", ".pages"])
 def test_a_folder_that_leads_out(download, site, tmp_path, name):
     (tmp_path / "out").mkdir()
     (tmp_path / "elsewhere").mkdir()
@@ -255,3 +258,150 @@ def test_artgan_lists_that_are_none(artgan, site, name, body):
     status, _, said = artgan()
     assert status == 1
     assert f"wikiart: {site.url}/lists/{name}: not " in said
+
+
+# --- curate and inspect ---------------------------------------------------------------
+
+
+@pytest.fixture
+def painted(tmp_path):
+    """Two class folders of 10 pictures by 5 artists each."""
+    for number, style in enumerate(("ink_mist", "op_stripes")):
+        (tmp_path / "src" / style).mkdir(parents=True)
+        for i in range(10):
+            picture = Image.fromarray(procedural.paint(style, (number, i), 64))
+            name = f"artist-{style.replace('_', '-')}-{'abcde'[i % 5]}_work-{i}x.png"
+            picture.save(tmp_path / "src" / style / name)
+    return tmp_path / "src"
+
+
+def test_curate_and_inspect(main, painted, tmp_path):
+    out = tmp_path / "out"
+    status, printed, said = main("curate", f"--src={painted}", f"--out={out}")
+    assert status == 0 and "warning" not in said
+    assert [line.split() for line in printed.splitlines()] == [
+        ["class", "train", "val", "val", "share", "artists"],
+        ["ink_mist", "8", "2", "20.0%", "5"],
+        ["op_stripes", "8", "2", "20.0%", "5"],
+        ["in", "all", "16", "4", "20.0%", "10"],
+        "of 20 pictures: 0 unreadable, 0 copies, 0 under two labels, 0 without an "
+        "artist, 0 too many".split(),
+        "artists on both sides: 0".split(),
+        ["written:", str(out)],
+    ]
+    status, printed, _ = main("inspect", f"--data={out}", "--strict")
+    assert status == 0
+    lines = printed.splitlines()
+    assert lines[1].split() == ["ink_mist", "8", "2", "5", "64", "px"]
+    assert lines[3] == "train: 16 images, 0 unreadable, 8 artists, 0 images without one"
+    assert lines[6] == "copies in train and val: 0 equal files, 0 near ones"
+    assert lines[8:] == [
+        "artists on both sides of train and val: 0",
+        f"written: {tmp_path}/out-inspection",
+    ]
+    made = {path.name for path in (tmp_path / "out-inspection").iterdir()}
+    assert made == {
+        *("inspection.json", "copies.csv", "unreadable.csv"),
+        *("ink_mist.png", "op_stripes.png"),
+    }
+
+
+def test_every_curate_flag_arrives(main, painted, tmp_path):
+    status, printed, said = main(
+        "curate",
+        f"--src={painted}",
+        f"--out={tmp_path}/out",
+        *("--split=stratified", "--val_fraction=0.5", "--seed=3", "--classes=ink_mist"),
+        *("--max_per_class=6", "--max_per_artist=2", "--resize=32"),
+        "--max_distance=30",
+    )
+    assert status == 0, said
+    assert json.loads((tmp_path / "out/report.json").read_text())["options"] == {
+        "classes": ["ink_mist"],
+        "split": "stratified",
+        "val_fraction": 0.5,
+        "seed": 3,
+        "max_per_class": 6,
+        "max_per_artist": 2,
+        "resize": 32,
+        "max_distance": 30,
+    }
+    assert printed.splitlines()[1].split()[:4] == ["ink_mist", "3", "3", "50.0%"]
+
+
+def test_inspect_says_what_two_lists_share(main, painted, tmp_path):
+    names = sorted(path.relative_to(painted) for path in painted.glob("ink_mist/*"))
+    for listing, some in (("a", names[:4]), ("b", names[3:])):
+        (painted / f"{listing}.txt").write_text("".join(f"{n} ink\n" for n in some))
+    flags = [f"--data={painted}/a.txt", f"--against={painted}/b.txt"]
+    status, printed, _ = main("inspect", *flags, f"--out={tmp_path}/out")
+    assert status == 0
+    assert "copies in a and b: 1 equal files, 0 near ones" in printed
+    assert "artists on both sides of a and b: 1" in printed
+    assert main("inspect", *flags, f"--out={tmp_path}/out", "--strict")[0] == 1
+
+
+def test_curate_warns_of_a_class_by_one_artist(main, painted, tmp_path):
+    table = tmp_path / "who.csv"
+    rows = (f"{p.relative_to(painted)},Ann\n" for p in painted.glob("op_stripes/*"))
+    table.write_text("path,artist\n" + "".join(rows))
+    status, _, said = main(
+        "curate", f"--src={painted}", f"--out={tmp_path}/out", f"--metadata={table}"
+    )
+    assert status == 0
+    assert "warning: op_stripes: 0.0% of 10 pictures are for validation" in said
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["curate", "--src=nowhere"], "wikiart: nowhere: no such list file, CSV file"),
+        (["curate", "--src={src}", "--out={src}"], "exists; choose another folder or"),
+        (["curate", "--src={src}", "--split=fair"], "invalid choice: 'fair' (choose"),
+        (["curate", "--src={src}", "--val_fraction=1"], "'1' is not between 0 and 1"),
+        (["curate", "--src={src}", "--max_distance=128"], "'128' is not a number of b"),
+        (["curate", "--src={src}", "--resize=0"], "'0' is not a whole number from 1"),
+        (
+            ["curate", "--src={src}", "--classes=pop"],
+            "no class pop; there are ink_mist",
+        ),
+        (["inspect", "--data=nowhere"], "wikiart: nowhere: no such list file"),
+    ],
+)
+def test_what_cannot_be_curated_or_inspected(main, painted, tmp_path, flags, message):
+    given = [flag.format(src=painted) for flag in flags]
+    if not any(flag.startswith("--out") for flag in given):
+        given.append(f"--out={tmp_path}/out")
+    status, _, said = main(*given)
+    assert status in (1, 2) and message in said
+    assert [path.name for path in tmp_path.iterdir()] == ["src"]
+
+
+def test_curate_stopped_by_hand_writes_nothing(main, painted, tmp_path, monkeypatch):
+    def stop(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("jaxart.curation.cleaning.each_once", stop)
+    status, _, said = main("curate", f"--src={painted}", f"--out={tmp_path}/out")
+    assert status == 130 and "wikiart: stopped; nothing is written" in said
+    assert [path.name for path in tmp_path.iterdir()] == ["src"]
+
+
+def test_what_is_downloaded_can_be_curated_and_read_by_training(
+    download, main, tmp_path
+):
+    assert download(per_style=6)[0] == 0
+    source = tmp_path / "out"
+    status, printed, said = main(
+        "curate", f"--src={source}", f"--out={tmp_path}/set", "--split=stratified"
+    )
+    assert status == 0, said
+    found = examples.read(source, num_classes=2)
+    assert found.class_names == ("a", "b")
+    kept = examples.read(tmp_path / "set/metadata.csv", num_classes=2)
+    with (source / "metadata.csv").open(newline="") as lines:
+        places = {row["source"] for row in csv.DictReader(lines)}
+    with (tmp_path / "set/metadata.csv").open(newline="") as lines:
+        rows = list(csv.DictReader(lines))
+    assert 0 < len(rows) == len(kept.names) <= 12
+    assert {row["source"] for row in rows} <= places

@@ -33,9 +33,9 @@ def test_the_first_of_each_style(site, download, out):
     assert numbers_in(out, "art_nouveau") == list(range(7))
     assert numbers_in(out, "baroque") == list(range(20, 27))
     pages = {
-        f"pages/{s}/000{n}.json" for s in ("art_nouveau", "baroque") for n in (1, 2)
+        f".pages/{s}/000{n}.json" for s in ("art_nouveau", "baroque") for n in (1, 2)
     }
-    assert {name for name in names_in(out) if name.startswith("pages")} == pages
+    assert {name for name in names_in(out) if name.startswith(".pages")} == pages
     row = rows_of(out / "metadata.csv")[1]
     assert row == {
         "path": f"art_nouveau/zoe_etude-no-1_{1:024x}.jpg",
@@ -171,8 +171,8 @@ def test_html_in_place_of_a_listing(site, download):
 def test_a_kept_page_that_is_damaged_is_named(site, download, out):
     site.list_style("a", [site.paint(n) for n in range(4)])
     download(["a"], 2)
-    (out / "pages/a/0001.json").write_text("{")
-    with pytest.raises(WikiartError, match="pages/a/0001.json: .*; delete it"):
+    (out / ".pages/a/0001.json").write_text("{")
+    with pytest.raises(WikiartError, match=r"\.pages/a/0001.json: .*; delete it"):
         download(["a"], 3)
 
 
@@ -236,7 +236,7 @@ def test_hostile_texts_stay_inside(site, download, tmp_path, field):
     assert len(rows) == len(values) - num_bad
     assert {row["label"] for row in rows} == {"a"}
     inside = {row["path"] for row in rows} | RECORDS
-    names = {n for n in names_in(tmp_path) if not n.startswith("parent/out/pages/a/")}
+    names = {n for n in names_in(tmp_path) if not n.startswith("parent/out/.pages/a/")}
     assert names == {f"parent/out/{name}" for name in inside}
     assert all(len(row["title"]) <= 300 for row in rows)
 
@@ -260,5 +260,5 @@ def test_hostile_addresses_are_not_asked(site, download, out):
 def test_pages_are_kept_as_they_came(site, download, out):
     site.list_style("a", [site.paint(n) for n in range(2)])
     download(["a"], 1)
-    page = json.loads((out / "pages/a/0001.json").read_bytes())
+    page = json.loads((out / ".pages/a/0001.json").read_bytes())
     assert page["AllPaintingsCount"] == 2

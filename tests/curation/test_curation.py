@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from jaxart.curation import decoding
-from jaxart.curation.curate import Options, curate
+from jaxart.curation.curation import Options, curate
 from jaxart.data import examples
 from jaxart.data.examples import DataError
 from tests.curation import copies

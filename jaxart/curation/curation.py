@@ -225,3 +225,21 @@ def _describe(
         "classes": classes,
         "warnings": warnings,
     }
+
+
+def summarize(report: dict[str, Any]) -> str:
+    """What `curate` returns, as a table for people."""
+    lines = [f"{'class':<30}{'train':>8}{'val':>8}{'val share':>11}{'artists':>9}"]
+    in_all = report | {"val_share": report["val"] / report["kept"]}
+    for name, of in [*report["classes"].items(), ("in all", in_all)]:
+        lines.append(
+            f"{name:<30}{of['train']:>8}{of['val']:>8}{of['val_share']:>11.1%}"
+            f"{of['artists']:>9}"
+        )
+    lines.append(
+        f"of {report['found']} pictures: {report['unreadable']} unreadable, "
+        f"{report['copies']} copies, {report['two_labels']} under two labels, "
+        f"{report['unknown_artist']} without an artist, {report['over_cap']} too many"
+    )
+    lines.append(f"artists on both sides: {report['artists_on_both_sides']}")
+    return "\n".join(lines)
