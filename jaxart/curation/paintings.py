@@ -51,7 +51,7 @@ def read(
       image_root: where relative paths start; by default the source's own folder.
       metadata: a CSV or .tsv file with a column `path` (or `file`) and any of artist,
         title, year and source; by default metadata.csv in that folder, if there is
-        one.
+        one, or else the source itself, if it is a CSV file.
 
     Returns:
       The folder that names start from, and the paintings.
@@ -61,16 +61,19 @@ def read(
     """
     source = Path(source)
     root, rows = examples.read_rows(source, image_root)
-    said: dict[str, dict[str, str]] = {}
     if metadata:
         said = _read_metadata(Path(metadata))
     elif (root / METADATA).is_file():
         said = _read_metadata(root / METADATA)
+    elif source.is_file() and source.suffix.lower() == ".csv":
+        said = _read_metadata(source, is_list=True)
+    else:
+        said = {}
     is_indexed = not source.is_dir() and examples.are_indices(rows)
     class_names = examples.names_beside(source) if is_indexed else ()
     paintings = []
     for row in rows:
-        label = row.label
+        label = " ".join(row.label.split())  # one line, whatever a CSV file quotes
         if class_names:
             if not 0 <= int(label) < len(class_names):
                 raise DataError(
@@ -85,13 +88,15 @@ def read(
     return root, paintings
 
 
-def _read_metadata(path: Path) -> dict[str, dict[str, str]]:
-    """What a table says of each picture, by its path."""
+def _read_metadata(path: Path, is_list: bool = False) -> dict[str, dict[str, str]]:
+    """What a table says of each picture, by its path; a list may have no header."""
     text = io.StringIO(examples.read_text(path))
     delimiter = "\t" if path.suffix.lower() == ".tsv" else ","
     reader = csv.DictReader(text, delimiter=delimiter)
     columns = reader.fieldnames or ()
     key = next((name for name in _PATH_COLUMNS if name in columns), None)
+    if key is None and is_list:
+        return {}
     if key is None:
         raise DataError(
             f"{path}: needs a column {' or '.join(_PATH_COLUMNS)}; it has "

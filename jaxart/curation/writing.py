@@ -52,8 +52,9 @@ def keep_images(
 ) -> None:
     """Leaves the files of these pictures in the data set, and no other's."""
     if is_resized:
+        kept = {folder / name for name in names}
         for path in (folder / "images").rglob("*.jpg"):
-            if path.relative_to(folder).as_posix() not in set(names):
+            if path not in kept:
                 path.unlink()
         return
     with tqdm(total=len(names), desc="copying", unit="img") as bar:

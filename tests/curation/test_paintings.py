@@ -41,6 +41,17 @@ def test_metadata_in_the_folder_says_more_than_file_names(write, tmp_path):
     assert found[0][1:] == ("cubism", "Pablo Picasso", "Head", "1913", "https://x/1")
 
 
+def test_a_csv_list_may_say_more_itself(write):
+    source = write("list.csv", "path,label,artist,year\na/1.jpg,x,Ann,1900\n")
+    _, found = read(source)
+    assert found[0][1:5] == ("x", "Ann", "", "1900")
+
+
+def test_a_label_is_one_line(write):
+    _, found = read(write("list.csv", 'path,label\na.jpg,"pop\n  art"\n'))
+    assert found[0].label == "pop art"
+
+
 def test_another_table_by_tabs_with_a_column_file(write, tmp_path):
     source = write("list.txt", "a/1.jpg 0\na/2.jpg 1\n")
     write("classes.txt", "0 baroque\n1 pop art\n")
