@@ -91,16 +91,19 @@ ALLOWED = {
     "models.vgg16": {"models.layers"},
     "saliency.__main__": {
         *("classifier commands data.images data.listing saliency.run".split()),
+        "data.shares",
         *("saliency.catalogue saliency.choices saliency.options".split()),
     },
     "saliency.run": {
         "evaluation",
         "prediction_files",
         *("results classifier data.features data.listing data.pipeline".split()),
+        *("data.shares saliency.parts".split()),
         *("saliency.catalogue saliency.explain saliency.gallery".split()),
         *("saliency.manifest saliency.options saliency.pictures".split()),
         *("saliency.writing", ""),  # the package, for its version
     },
+    "saliency.parts": {"data.shares", "saliency.manifest"},
     "saliency.writing": {
         "prediction_files",
         *("data.images data.listing saliency.explain saliency.manifest".split()),

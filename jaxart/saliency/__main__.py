@@ -67,6 +67,13 @@ BATCH_SIZE = flags.DEFINE_integer(
 NUM_WORKERS = flags.DEFINE_integer(
     "num_workers", 0, "Processes that load images; 0 uses threads.", lower_bound=0
 )
+SHARE = flags.DEFINE_string(
+    "share",
+    None,
+    "Explain a part of the images, such as 2/4, the second quarter: so several "
+    "processes or machines can share the work. The same command without --share then "
+    "puts the parts together, and writes sheets and page.",
+)
 SAVE = flags.DEFINE_list(
     "save",
     ["overlay", "heatmap", "sheet"],
@@ -138,16 +145,18 @@ def main(argv: list[str]) -> int:
             return 130
     out = Path(OUT.value)
     counts = report["counts"]
-    print(f"{counts['done_before'] + counts['done_now']} images: {out / 'index.html'}")
+    place = f"share {SHARE.value}" if SHARE.value else out / "index.html"
+    print(f"{counts['done_before'] + counts['done_now']} images: {place}")
     if counts["skipped"]:
-        print(f"{counts['skipped']} skipped: see {out / 'skipped.csv'}")
+        place = "the whole run lists them" if SHARE.value else out / "skipped.csv"
+        print(f"{counts['skipped']} skipped: see {place}")
     return int(STRICT.value and counts["skipped"] > 0)
 
 
 def explain() -> dict[str, Any]:
     """Unpacks the flags and explains the images; returns what run.json holds."""
     from jaxart import classifier  # noqa: PLC0415
-    from jaxart.data import listing  # noqa: PLC0415
+    from jaxart.data import listing, shares  # noqa: PLC0415
     from jaxart.saliency import catalogue, run  # noqa: PLC0415
     from jaxart.saliency.options import Options  # noqa: PLC0415
 
@@ -177,6 +186,7 @@ def explain() -> dict[str, Any]:
         options,
         batch_size=BATCH_SIZE.value,
         num_workers=NUM_WORKERS.value,
+        share=shares.parse(SHARE.value) if SHARE.value else None,
         arguments=sys.argv[1:],
     )
 

@@ -27,13 +27,9 @@ class Manifest:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._file = path.open("ab")
         complete = 0
-        with path.open("rb") as lines:
-            for line in lines:
-                entry = _parse(line)
-                if entry is None:
-                    break
-                self.done.add(entry["path"])
-                complete += len(line)
+        for entry, size in _complete_lines(path):
+            self.done.add(entry["path"])
+            complete += size
         self._file.truncate(complete)
 
     def append(self, entry: Mapping[str, Any]) -> None:
@@ -50,6 +46,22 @@ class Manifest:
     def close(self) -> None:
         """Closes the file."""
         self._file.close()
+
+
+def read_entries(path: Path) -> Iterator[dict[str, Any]]:
+    """A record's complete lines; none where there is no such file."""
+    if path.is_file():
+        yield from (entry for entry, _ in _complete_lines(path))
+
+
+def _complete_lines(path: Path) -> Iterator[tuple[dict[str, Any], int]]:
+    """Each line's entry and size, up to the first that is not complete."""
+    with path.open("rb") as lines:
+        for line in lines:
+            entry = _parse(line)
+            if entry is None:
+                return
+            yield entry, len(line)
 
 
 def _parse(line: bytes) -> dict[str, Any] | None:

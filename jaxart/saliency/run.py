@@ -14,6 +14,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from filelock import FileLock
 from jaxtyping import Int32
 from tqdm import tqdm
 
@@ -21,8 +22,9 @@ import jaxart
 from jaxart import evaluation, results
 from jaxart.classifier import Classifier, ClassifierError
 from jaxart.data import features, listing, pipeline
+from jaxart.data.shares import Share
 from jaxart.prediction_files import UNKNOWN
-from jaxart.saliency import catalogue, explain, gallery, pictures
+from jaxart.saliency import catalogue, explain, gallery, parts, pictures
 from jaxart.saliency.manifest import Manifest
 from jaxart.saliency.options import Options
 from jaxart.saliency.writing import Writer, draw_on_common_scale, write_images
@@ -42,9 +44,13 @@ def explain_images(
     *,
     batch_size: int,
     num_workers: int = 0,
+    share: Share | None = None,
     arguments: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Explains images; one with its line in `out/manifest.jsonl` is done already.
+
+    A share makes its images' files only. A run of the whole then takes in what the
+    shares have done, makes what is missing, and writes what takes all maps together.
 
     Args:
       classifier: what to explain.
@@ -53,13 +59,15 @@ def explain_images(
       options: what to explain, and how to show it.
       batch_size: network inputs that run at once.
       num_workers: processes that load images; 0 uses threads.
+      share: which of the images are this process's; None takes all.
       arguments: of the command, for run.json.
 
     Returns:
-      What run.json holds.
+      What run.json holds; of a share, what it would.
 
     Raises:
       RunError: `out` holds maps of another kind.
+      BusyError: another process is working on this share, or on any.
       ClassifierError: the target or a label is none of the classifier's classes.
       ValueError: a setting is out of range.
     """
@@ -77,30 +85,34 @@ def explain_images(
     step = explain.make_step(classifier.model, attribute)
     explain.check(step, classifier, batch_size)  # before anything is written
     report = begin(classifier, out, options)
-    manifest = Manifest(out / "manifest.jsonl")
-    is_done = np.array([name in manifest.done for name in found.names])
-    if is_done.any():
-        logger.info("%d of %d images are done already", is_done.sum(), is_done.size)
     paths = [found.root / name for name in found.names]
     preprocessing = classifier.model.preprocessing
     files = pipeline.ImageFiles(paths, options.resize, preprocessing)
-    loader = explain.Loader(files, targets, is_done, batch_size)
-    explained = explain.explain_batches(
-        step, classifier.params, explain.load_batches(loader, num_workers)
-    )
     writer = Writer(found, labels, classifier.class_names, options, out)
 
     skipped, num_finished = [], 0
     rate_start = None  # the first batch compiles: it does not count
-    with (
-        contextlib.closing(manifest),
-        tqdm(
-            total=len(found.names),
-            initial=int(is_done.sum()),
-            desc="saliency",
-            unit="img",
-        ) as bar,
-    ):
+    with contextlib.ExitStack() as stack:
+        manifest = stack.enter_context(parts.opened(out, share, found.names))
+        is_mine = np.full(len(paths), True)
+        if share is not None:
+            is_mine = share.mask(len(paths), batch_size)
+        is_done = np.array([name in manifest.done for name in found.names])
+        num_done = int((is_done & is_mine).sum())
+        if num_done:
+            logger.info("%d of %d images are done already", num_done, is_mine.sum())
+        loader = explain.Loader(files, targets, is_done | ~is_mine, batch_size)
+        explained = explain.explain_batches(
+            step, classifier.params, explain.load_batches(loader, num_workers)
+        )
+        bar = stack.enter_context(
+            tqdm(
+                total=int(is_mine.sum()),
+                initial=num_done,
+                desc="saliency" if share is None else f"saliency {share}",
+                unit="img",
+            )
+        )
         for outcome in write_images(explained, writer):
             if outcome.entry is None:
                 skipped.append((outcome.name, outcome.reason))
@@ -112,8 +124,37 @@ def explain_images(
                 rate_start = time.perf_counter()
     end = time.perf_counter()
 
-    # What takes all maps together.
-    results.write_csv(out / "skipped.csv", ("path", "reason"), skipped)
+    report |= {
+        "counts": {
+            "found": int(is_mine.sum()),
+            "done_before": num_done,
+            "done_now": num_finished - len(skipped),
+            "skipped": len(skipped),
+        },
+        "arguments": list(arguments),
+        "batch_size": batch_size,
+        "seconds": time.perf_counter() - start,
+        "images_per_second": (num_finished - batch_size) / (end - rate_start)
+        if num_finished > batch_size
+        else None,
+        "peak_memory_bytes": _peak_memory(),
+    }
+    if share is None:
+        finish(manifest, found, out, options, report)
+        results.write_csv(out / "skipped.csv", ("path", "reason"), skipped)
+        report |= {"seconds": time.perf_counter() - start, "finished": True}
+        results.write_json(out / "run.json", report)
+    return report
+
+
+def finish(
+    manifest: Manifest,
+    found: listing.Listing,
+    out: Path,
+    options: Options,
+    report: dict[str, Any],
+) -> None:
+    """Writes what takes all maps together: the common scale, sheets, and the page."""
     if options.scale == "common":
         report["common_limit"] = draw_on_common_scale(manifest, found, out, options)
     if "sheet" in options.save:
@@ -126,24 +167,6 @@ def explain_images(
         else f"Explained: {options.target}",
         manifest.entries(),
     )
-    report |= {
-        "counts": {
-            "found": len(found.names),
-            "done_before": int(is_done.sum()),
-            "done_now": num_finished - len(skipped),
-            "skipped": len(skipped),
-        },
-        "arguments": list(arguments),
-        "batch_size": batch_size,
-        "seconds": time.perf_counter() - start,
-        "images_per_second": (num_finished - batch_size) / (end - rate_start)
-        if num_finished > batch_size
-        else None,
-        "peak_memory_bytes": _peak_memory(),
-        "finished": True,
-    }
-    results.write_json(out / "run.json", report)
-    return report
 
 
 def choose_targets(
@@ -202,19 +225,25 @@ def begin(classifier: Classifier, out: Path, options: Options) -> dict[str, Any]
     }
     report = json.loads(json.dumps(report))
     path = out / "run.json"
-    if path.is_file():
-        earlier = json.loads(path.read_text(encoding="utf-8"))
-        for part in ("network", "options"):
-            for name, value in report[part].items():
-                old = earlier.get(part, {}).get(name)
-                if old != value:
-                    raise RunError(
-                        f"{out} holds maps with {name}={old!r}; this run has "
-                        f"{name}={value!r}. Choose another --out."
-                    )
     out.mkdir(parents=True, exist_ok=True)
-    results.write_json(path, report)
+    with FileLock(out / ".lock"):  # shares begin together
+        earlier = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        if earlier:
+            check_same(earlier, report, out)
+        results.write_json(path, report)
     return report
+
+
+def check_same(earlier: dict[str, Any], report: dict[str, Any], out: Path) -> None:
+    """Raises `RunError` where two runs differ in their network or an option."""
+    for part in ("network", "options"):
+        for name, value in report[part].items():
+            old = earlier.get(part, {}).get(name)
+            if old != value:
+                raise RunError(
+                    f"{out} holds maps with {name}={old!r}; this run has "
+                    f"{name}={value!r}. Choose another --out."
+                )
 
 
 def _peak_memory() -> int:

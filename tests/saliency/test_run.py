@@ -11,6 +11,7 @@ from PIL import Image
 
 from jaxart.classifier import Classifier, ClassifierError
 from jaxart.data import images, listing
+from jaxart.data.shares import Share
 from jaxart.saliency import catalogue, render, run
 from jaxart.saliency.choices import SCALES
 from jaxart.saliency.options import Options
@@ -18,7 +19,7 @@ from tests import runs
 from tests.saliency.conftest import CLASSES
 
 
-def explain(classifier, source, out, batch_size=4, **changed):
+def explain(classifier, source, out, batch_size=4, share=None, **changed):
     """Grad-CAM of every image, raw maps only, unless told otherwise."""
     options = {
         **{"method": "grad_cam", "settings": {"layer": "relu5"}, "channel_rule": ""},
@@ -31,6 +32,7 @@ def explain(classifier, source, out, batch_size=4, **changed):
         out,
         Options(**options | changed),
         batch_size=batch_size,
+        share=share,
     )
 
 
@@ -624,3 +626,68 @@ def test_methods_are_listed_without_a_network(command):
     done = command("--list_methods")
     assert done.status == 0
     assert done.stdout == catalogue.table() + "\n"
+
+
+# --- Shares ---------------------------------------------------------------------------
+
+
+def manifest_of(out):
+    return (out / "manifest.jsonl").read_bytes()
+
+
+@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize("count", [2, 5])
+def test_shares_put_together_are_what_one_process_makes(
+    tiny, folder, tmp_path, count, scale
+):
+    (folder / "bad.png").write_text("no image")
+    settings = {"batch_size": 2, "save": ("npy", "overlay", "sheet"), "scale": scale}
+    explain(tiny, folder, tmp_path / "one", **settings)
+    out = tmp_path / "shared"
+    for number in (*range(2, count + 1), 1):
+        report = explain(tiny, folder, out, share=Share(number, count), **settings)
+        assert not (out / "index.html").exists() and "finished" in report
+    made = files_of(out)
+    report = explain(tiny, folder, out, **settings)
+    assert report["counts"]["done_now"] == 0 and report["counts"]["skipped"] == 1
+    assert manifest_of(out) == manifest_of(tmp_path / "one")
+    assert_maps_equal(maps_of(out), maps_of(tmp_path / "one"))
+    assert skipped_of(out) == skipped_of(tmp_path / "one")
+    names = {name for name in files_of(out) if not name.startswith(".")}
+    assert names == {n for n in files_of(tmp_path / "one") if not n.startswith(".")}
+    again = {n for n in made if n.startswith("npy/") and files_of(out)[n] != made[n]}
+    assert not again
+
+
+def test_a_share_that_was_stopped_goes_on_and_the_whole_makes_what_is_missing(
+    tiny, folder, tmp_path, monkeypatch
+):
+    explain(tiny, folder, tmp_path / "one", batch_size=2)
+    out, real = tmp_path / "shared", run.write_images
+
+    def stop_after_one(*args):
+        yield next(real(*args))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(run, "write_images", stop_after_one)
+    for share in (Share(1, 3), Share(2, 3)):
+        with pytest.raises(KeyboardInterrupt):
+            explain(tiny, folder, out, batch_size=2, share=share)
+    monkeypatch.setattr(run, "write_images", real)
+    report = explain(tiny, folder, out, batch_size=2, share=Share(1, 3))
+    assert report["counts"]["done_before"] == 1
+    report = explain(tiny, folder, out, batch_size=2)  # share 2 half, share 3 never
+    counts = report["counts"]
+    assert counts["done_before"] == 5
+    assert counts["found"] == sum(
+        counts[kind] for kind in ("done_before", "done_now", "skipped")
+    )
+    assert_maps_equal(maps_of(out), maps_of(tmp_path / "one"))
+    entries = [json.loads(line)["path"] for line in manifest_of(out).splitlines()]
+    assert sorted(entries) == sorted(set(entries)) and len(entries) == len(maps_of(out))
+
+
+def test_shares_of_other_options_are_refused(tiny, folder, tmp_path):
+    explain(tiny, folder, tmp_path, share=Share(1, 2))
+    with pytest.raises(run.RunError, match="percentile=99.0; this run has perc"):
+        explain(tiny, folder, tmp_path, share=Share(2, 2), percentile=98.0)
