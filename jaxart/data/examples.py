@@ -167,13 +167,9 @@ def _list_rows(source: Path) -> list[Row]:
 
 
 def _csv_rows(source: Path) -> list[Row]:
-    text = read_text(source)
-    columns = next(csv.reader(io.StringIO(text)), [])
-    if {"path", "label"} <= set(columns):
-        reader = csv.DictReader(io.StringIO(text))
-    elif len(columns) == 2 and is_image_name(columns[0]):  # ArtGAN's have no header
-        reader = csv.DictReader(io.StringIO(text), ("path", "label"))
-    else:
+    reader = read_table(source)
+    columns = reader.fieldnames or []
+    if not {"path", "label"} <= set(columns):
         raise DataError(
             f"{source}: needs columns path and label; it has {', '.join(columns)}"
         )
@@ -185,6 +181,18 @@ def _csv_rows(source: Path) -> list[Row]:
             raise DataError(f"{where}: path or label is empty")
         rows.append(Row(name, label, where))
     return rows
+
+
+def read_table(source: Path) -> csv.DictReader:
+    """A CSV file's rows; columns path and label where, as in ArtGAN's, no header is.
+
+    Raises:
+      DataError: it is not UTF-8.
+    """
+    text = read_text(source)
+    first = next(csv.reader(io.StringIO(text)), [])
+    is_bare = len(first) == 2 and is_image_name(first[0])
+    return csv.DictReader(io.StringIO(text), ("path", "label") if is_bare else None)
 
 
 def _folder_rows(source: Path) -> list[Row]:

@@ -1,13 +1,17 @@
 """Which images to look at: a folder searched deep, one file, or a list of files."""
 
-import csv
-import io
 import itertools
 import os
 from pathlib import Path
 from typing import NamedTuple
 
-from jaxart.data.examples import DataError, image_names, is_image_name, read_text
+from jaxart.data.examples import (
+    DataError,
+    image_names,
+    is_image_name,
+    read_table,
+    read_text,
+)
 
 
 class Listing(NamedTuple):
@@ -87,7 +91,7 @@ def read(source: str | os.PathLike, image_root: str | os.PathLike = "") -> Listi
 
 
 def _csv_rows(source: Path) -> list[tuple[str, str]]:
-    reader = csv.DictReader(io.StringIO(read_text(source)))
+    reader = read_table(source)
     if "path" not in (reader.fieldnames or ()):
         raise DataError(f"{source}: needs a column path; it has {reader.fieldnames}")
     rows = [

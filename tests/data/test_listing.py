@@ -85,6 +85,11 @@ def test_a_list_keeps_its_order_and_paths_may_hold_spaces(tmp_path):
     assert found.names[:2] == ("z.jpg", "a b/c d.jpg")
 
 
+def test_a_csv_file_without_a_header_is_read_as_artgans_are(tmp_path):
+    source = write(tmp_path / "style_val.csv", "x/b_1.jpg,7", "x/a_2.jpg,0")
+    assert listing.read(source)[1:] == (("x/b_1.jpg", "x/a_2.jpg"), ("7", "0"))
+
+
 def test_a_csv_file_with_and_without_labels(tmp_path):
     source = write(
         tmp_path / "a.CSV",
