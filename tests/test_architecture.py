@@ -103,6 +103,7 @@ ALLOWED = {
         *("saliency.manifest saliency.options saliency.pictures".split()),
         *("saliency.writing", ""),  # the package, for its version
     },
+    "saliency.manifest": {"json_lines"},
     "saliency.parts": {"data.shares", "saliency.manifest"},
     "saliency.writing": {
         "prediction_files",
@@ -177,7 +178,8 @@ ALLOWED = {
     },
     "weights.vgg16_layout": {"weights.errors"},
     "wikiart.artgan": {
-        *("wikiart.errors wikiart.painting wikiart.session wikiart.store".split()),
+        *("wikiart.errors wikiart.listings wikiart.painting".split()),
+        *("wikiart.session wikiart.store".split()),
     },
     "wikiart.download": {"wikiart.errors", "wikiart.painting", "wikiart.store"},
     "wikiart.hugging_face": {
@@ -185,8 +187,11 @@ ALLOWED = {
     },
     "wikiart.painting": {"wikiart.errors"},
     "wikiart.session": {"wikiart.errors", ""},  # the package, for its version
+    "wikiart.listings": {"wikiart.errors", "wikiart.session", "wikiart.store"},
+    "wikiart.record": {"json_lines"},
     "wikiart.site": {
-        *("wikiart.errors wikiart.painting wikiart.session wikiart.store".split()),
+        *("wikiart.errors wikiart.listings wikiart.painting".split()),
+        *("wikiart.session wikiart.store".split()),
     },
     "wikiart.store": {
         *("results data.images wikiart.errors wikiart.painting".split()),

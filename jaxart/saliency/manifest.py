@@ -1,6 +1,5 @@
 """The record of a run: one JSON line an image, which says that the image is done."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -8,14 +7,13 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32
 
+from jaxart import json_lines
+
 TOP = 5  # likeliest classes in a line
 
 
 class Manifest:
     """A file of JSON lines that only grows, and survives any stop.
-
-    A line counts when it is complete. What a killed process left of its last line
-    is cut off when the file is opened again.
 
     Attributes:
       done: the `path` of every line.
@@ -25,52 +23,33 @@ class Manifest:
         self.path = path
         self.done: set[str] = set()
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = path.open("ab")
-        complete = 0
-        for entry, size in _complete_lines(path):
-            self.done.add(entry["path"])
-            complete += size
-        self._file.truncate(complete)
+        self._lines = json_lines.Appender(path, _has_path, self._note)
 
     def append(self, entry: Mapping[str, Any]) -> None:
         """Writes an image's line; its files must be there already."""
-        self._file.write(json.dumps(entry, allow_nan=False).encode() + b"\n")
-        self._file.flush()
-        self.done.add(entry["path"])
+        self._lines.append(entry)
+        self._note(entry)
 
     def entries(self) -> Iterator[dict[str, Any]]:
         """Every line, one after the other."""
-        with self.path.open("rb") as lines:
-            yield from map(json.loads, lines)
+        return read_entries(self.path)
 
     def close(self) -> None:
         """Closes the file."""
-        self._file.close()
+        self._lines.close()
+
+    def _note(self, entry: Mapping[str, Any]) -> None:
+        self.done.add(entry["path"])
 
 
 def read_entries(path: Path) -> Iterator[dict[str, Any]]:
     """A record's complete lines; none where there is no such file."""
     if path.is_file():
-        yield from (entry for entry, _ in _complete_lines(path))
+        yield from json_lines.read(path, _has_path)
 
 
-def _complete_lines(path: Path) -> Iterator[tuple[dict[str, Any], int]]:
-    """Each line's entry and size, up to the first that is not complete."""
-    with path.open("rb") as lines:
-        for line in lines:
-            entry = _parse(line)
-            if entry is None:
-                return
-            yield entry, len(line)
-
-
-def _parse(line: bytes) -> dict[str, Any] | None:
-    """A line's entry; None where the line is not complete."""
-    try:
-        entry = json.loads(line) if line.endswith(b"\n") else None
-    except ValueError:
-        return None
-    return entry if isinstance(entry, dict) and "path" in entry else None
+def _has_path(entry: Mapping[str, Any]) -> bool:
+    return "path" in entry
 
 
 def describe(

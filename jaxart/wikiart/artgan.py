@@ -13,7 +13,8 @@ import urllib.parse
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from jaxart.wikiart.errors import Refused, Unavailable, WikiartError
+from jaxart.wikiart import listings
+from jaxart.wikiart.errors import WikiartError
 from jaxart.wikiart.painting import Offer, Painting, plain_text, style_name
 from jaxart.wikiart.session import MAX_IMAGE_BYTES, Session, TryAgain
 from jaxart.wikiart.store import Store
@@ -74,19 +75,15 @@ def offers(
 def _read(
     store: Store, session: Session, lists_url: str, name: str, parse: Parse
 ) -> Pairs:
-    """A list's pairs; it is fetched where it is not kept yet."""
-    url = f"{lists_url}/{name}"
-    fetch = functools.partial(
-        session.fetch, url, max_bytes=_MAX_LIST_BYTES, check=parse
+    """A list's pairs."""
+    return listings.load(
+        store,
+        session,
+        f"{lists_url}/{name}",
+        f"artgan/{name}",
+        max_bytes=_MAX_LIST_BYTES,
+        parse=parse,
     )
-    try:
-        path = store.page(f"artgan/{name}", fetch)
-    except (Refused, Unavailable) as error:
-        raise WikiartError(f"{url}: {error}") from error
-    try:
-        return parse(path)
-    except TryAgain as error:
-        raise WikiartError(f"{path}: {error}; delete it") from error
 
 
 def _parse_classes(path: Path) -> Pairs:

@@ -1,7 +1,9 @@
 """The record of a folder: one JSON line a painting, obtained or found bad for good."""
 
-import json
 from pathlib import Path
+from typing import Any
+
+from jaxart import json_lines
 
 OBTAINED = ("style", "id", "path", "artist", "title", "year", "source")
 FAILED = ("style", "id", "title", "url", "reason")
@@ -10,11 +12,9 @@ Entry = dict[str, str]
 
 
 class Record:
-    """A file of JSON lines that only grows, and survives any stop.
+    """What is known of paintings, in a file that only grows, and survives any stop.
 
-    A line counts when it is complete. What a killed process left of its last line is
-    cut off when the file is opened again. A later line of the same painting in the
-    same style replaces the earlier one.
+    A later line of the same painting in the same style replaces the earlier one.
 
     Attributes:
       entries: the lines, by style and id.
@@ -22,34 +22,21 @@ class Record:
 
     def __init__(self, path: Path):
         self.entries: dict[tuple[str, str], Entry] = {}
-        self._file = path.open("ab")
-        complete = 0
-        with path.open("rb") as lines:
-            for line in lines:
-                entry = _parse(line)
-                if entry is None:
-                    break
-                self.entries[entry["style"], entry["id"]] = entry
-                complete += len(line)
-        self._file.truncate(complete)
+        self._lines = json_lines.Appender(path, _is_entry, self._note)
 
     def append(self, entry: Entry) -> None:
         """Writes a painting's line; its image must be there already."""
-        self._file.write(json.dumps(entry).encode() + b"\n")
-        self._file.flush()
-        self.entries[entry["style"], entry["id"]] = entry
+        self._lines.append(entry)
+        self._note(entry)
 
     def close(self) -> None:
         """Closes the file."""
-        self._file.close()
+        self._lines.close()
+
+    def _note(self, entry: Entry) -> None:
+        self.entries[entry["style"], entry["id"]] = entry
 
 
-def _parse(line: bytes) -> Entry | None:
-    """A line's entry; None where it is not complete."""
-    try:
-        entry = json.loads(line) if line.endswith(b"\n") else None
-    except ValueError:
-        return None
-    if not isinstance(entry, dict) or tuple(entry) not in (OBTAINED, FAILED):
-        return None
-    return entry if all(isinstance(value, str) for value in entry.values()) else None
+def _is_entry(entry: dict[str, Any]) -> bool:
+    is_known = tuple(entry) in (OBTAINED, FAILED)
+    return is_known and all(isinstance(value, str) for value in entry.values())

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from jaxart.wikiart.errors import Missing, Refused, Unavailable, WikiartError
+from jaxart.wikiart import listings
+from jaxart.wikiart.errors import WikiartError
 from jaxart.wikiart.painting import Offer, Painting, plain_text, safe_id
 from jaxart.wikiart.session import MAX_IMAGE_BYTES, Session, TryAgain
 from jaxart.wikiart.store import Store
@@ -80,19 +81,15 @@ def _load(
         f"{base_url}/en/paintings-by-style/{style.replace('_', '-')}"
         f"?select=featured&json=2&page={number}"
     )
-    fetch = functools.partial(
-        session.fetch, url, max_bytes=_MAX_PAGE_BYTES, check=_entries
+    return listings.load(
+        store,
+        session,
+        url,
+        f"{style}/{number:04}.json",
+        max_bytes=_MAX_PAGE_BYTES,
+        parse=_entries,
+        missing=[],
     )
-    try:
-        path = store.page(f"{style}/{number:04}.json", fetch)
-    except Missing:
-        return []
-    except (Refused, Unavailable) as error:
-        raise WikiartError(f"{url}: {error}") from error
-    try:
-        return _entries(path)
-    except TryAgain as error:
-        raise WikiartError(f"{path}: {error}; delete it") from error
 
 
 def _entries(path: Path) -> list[Any]:

@@ -19,6 +19,7 @@ import tqdm
 from jaxart.weights import WeightsError, downloads, known_files
 from jaxart.weights.downloads import download
 from jaxart.weights.known_files import KnownFile, command_for, find
+from tests import servers
 
 CONTENT = random.Random(0).randbytes(300_000)
 CHUNK = downloads._CHUNK_BYTES
@@ -103,16 +104,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
 @pytest.fixture
 def server(monkeypatch):
     """Serves `resources`, a resource for each path, under `url`."""
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.resources = {}
     server.url = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    yield server
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with servers.running(server, monkeypatch):
+        yield server
 
 
 @pytest.fixture

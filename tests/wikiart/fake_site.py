@@ -6,11 +6,12 @@ import functools
 import http.server
 import io
 import json
-import threading
 import time
 import urllib.parse
 
 from PIL import Image
+
+from tests import servers
 
 PAGE_SIZE = 5
 
@@ -160,14 +161,6 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         pass
 
 
-@contextlib.contextmanager
 def serving(monkeypatch):
     """A site that is up."""
-    monkeypatch.setenv("no_proxy", "127.0.0.1,localhost")
-    site = FakeSite()
-    thread = threading.Thread(target=site.serve_forever, args=(0.01,))
-    thread.start()
-    yield site
-    site.shutdown()
-    site.server_close()
-    thread.join()
+    return servers.running(FakeSite(), monkeypatch)
