@@ -34,6 +34,8 @@ def base_config() -> ConfigDict:
     config.warmup_epochs = 0.0
     config.num_epochs = 10
     config.batch_size = 128
+    config.accumulate_steps = 1  # parts that a batch is worked on in, to save memory
+    config.model_axis = 1  # devices that share the kernels of fc6 and fc7
     config.display_step = 3  # steps between two entries in TensorBoard
     config.seed = 0
 
@@ -109,6 +111,8 @@ def check(config: ConfigDict) -> None:
         "num_classes",
         "num_epochs",
         "batch_size",
+        "accumulate_steps",
+        "model_axis",
         "display_step",
         "checkpoint_every_epochs",
     ):

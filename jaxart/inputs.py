@@ -7,12 +7,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import jax
 import numpy as np
 from tqdm import tqdm
 
-from jaxart import compiling, results
+from jaxart import compiling, processes, results
 from jaxart.data import examples, features, pipeline, procedural
+from jaxart.layout import Layout
 from jaxart.models import CaffeNet
 from jaxart.models.layers import select
 
@@ -72,8 +72,10 @@ def read_examples(
     source = Path(train_data)
     if train_data == PROCEDURAL:
         source = workdir / PROCEDURAL
-        logger.info("Painting %d pictures of each style", PROCEDURAL_IMAGES_PER_STYLE)
-        procedural.write_folder(source, PROCEDURAL_IMAGES_PER_STYLE, seed)
+        if processes.is_first():
+            logger.info("Painting %d pictures a style", PROCEDURAL_IMAGES_PER_STYLE)
+            procedural.write_folder(source, PROCEDURAL_IMAGES_PER_STYLE, seed)
+        processes.wait("painted pictures")
     train = examples.read(source, num_classes=num_classes, image_root=image_root)
     if not val_data:
         return examples.split(train, val_fraction, seed)
@@ -128,7 +130,8 @@ def prepare(
     ]
     num_examples = len(train.names) + len(val.names)
     listing = workdir / "skipped.csv"
-    results.write_csv(listing, ("path", "split", "reason"), skipped)
+    if processes.is_first():
+        results.write_csv(listing, ("path", "split", "reason"), skipped)
     if skipped:
         logger.warning("%d images cannot be read: see %s", len(skipped), listing)
     if len(skipped) > max_skipped_fraction * num_examples:
@@ -164,15 +167,24 @@ def whole_images(
       The inputs, and for each file the reason why it cannot be read.
     """
     paths = list(dict.fromkeys(files.paths))  # however many views there are of each
-    once = dataclasses.replace(files, paths=paths, views=None)
-    reasons: list[str] = []
-    with tqdm(total=len(paths), desc="checking images", unit="img") as bar:
-        for _, batch_reasons in pipeline.read_all(
-            once, batch_size=batch_size, num_workers=num_workers
-        ):
-            reasons += batch_reasons
-            bar.update(len(batch_reasons))
-    reason_of = dict(zip(paths, reasons, strict=True))
+
+    def check(mine: Sequence[Path]) -> list[str]:
+        once = dataclasses.replace(files, paths=mine, views=None)
+        reasons: list[str] = []
+        with tqdm(
+            total=len(mine),
+            desc="checking images",
+            unit="img",
+            disable=not processes.is_first(),
+        ) as bar:
+            for _, batch_reasons in pipeline.read_all(
+                once, batch_size=batch_size, num_workers=num_workers
+            ):
+                reasons += batch_reasons
+                bar.update(len(batch_reasons))
+        return reasons
+
+    reason_of = dict(zip(paths, processes.compute_shared(check, paths), strict=True))
     return files, [reason_of[path] for path in files.paths]
 
 
@@ -182,29 +194,44 @@ def frozen_features(
     params: Any,
     boundary: str,
     *,
+    layout: Layout,
     cache_dir: str | os.PathLike,
     batch_size: int,
     num_workers: int,
-    sharding: jax.sharding.Sharding,
 ) -> tuple[pipeline.Inputs, list[str]]:
     """The activations of layer `boundary`, from the store or computed now.
+
+    Args:
+      files: the images.
+      model: the network.
+      params: its parameters, not yet on the layout's devices.
+      boundary: the last frozen layer.
+      layout: whose devices compute; those of each process on their own.
+      cache_dir: where stores are kept.
+      batch_size: images that run at once on a process's devices.
+      num_workers: processes that load images; 0 uses threads.
 
     Returns:
       The inputs, and for each file the reason why it cannot be read.
     """
     layers = select(model.layers(), None, boundary)
     params = {name: params[name] for name in params if name in layers}
-
-    @compiling.jit
-    def run_layers(params, images):
-        return model.apply({"params": params}, images, upto=boundary)
-
+    digest = features.digest_params(params)
+    layout = layout.local
+    params = layout.put(params)
+    run_layers = compiling.jit(
+        layout.by_rows(
+            lambda params, images: model.apply(
+                {"params": params}, images, upto=boundary
+            )
+        )
+    )
     return features.compute(
-        lambda images: run_layers(params, jax.device_put(images, sharding)),
+        lambda images: run_layers(params, layout.put_batch(images)),
         files,
         prefix={
             "layers": [[name, _describe(layer)] for name, layer in layers.items()],
-            "params": features.digest_params(params),
+            "params": digest,
         },
         dtype=model.compute_dtype,
         cache_dir=cache_dir,

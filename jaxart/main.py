@@ -9,23 +9,40 @@ Any field of the config can be set beside it:
 
 jaxart/config.py lists the fields. A workdir that holds an unfinished run of the
 same config is resumed.
+
+Under srun, mpirun or on a TPU slice, the processes find each other. Elsewhere, start
+as many as you like, each with --coordinator=HOST:PORT --num_processes=N
+--process_id=I, and on the same files. They work as one; docs/scaling.md says more.
 """
 
 import json
+import logging
 import re
 import sys
 
+import jax
 from absl import app, flags
 from ml_collections import config_flags
 from tqdm.contrib.logging import logging_redirect_tqdm
 
-from jaxart import commands, config, train
+from jaxart import commands, config, processes, train
 
 CONFIG = config_flags.DEFINE_config_file(
     "config", None, "File with get_config(); see configs/."
 )
 WORKDIR = flags.DEFINE_string(
     "workdir", None, "Folder for checkpoints, TensorBoard files and results."
+)
+COORDINATOR = flags.DEFINE_string(
+    "coordinator",
+    None,
+    "Where the processes of a run meet: HOST:PORT, on the first one's machine.",
+)
+NUM_PROCESSES = flags.DEFINE_integer(
+    "num_processes", None, "How many processes the run has.", lower_bound=1
+)
+PROCESS_ID = flags.DEFINE_integer(
+    "process_id", None, "Which of them this is, from 0.", lower_bound=0
 )
 flags.mark_flags_as_required(["config", "workdir"])
 
@@ -37,10 +54,22 @@ def main(argv: list[str]) -> None:
 
     with logging_redirect_tqdm([commands.set_up()]):
         try:
+            processes.start(COORDINATOR.value, NUM_PROCESSES.value, PROCESS_ID.value)
+            if not processes.is_first():
+                logging.getLogger("jaxart").setLevel(logging.ERROR)
             result = train.train_and_evaluate(CONFIG.value, WORKDIR.value)
         except (ValueError, OSError, ImportError, FloatingPointError) as error:
-            sys.exit(f"jaxart: {error}")
-    print(json.dumps(result, indent=2))
+            processes.stop(f"jaxart: {error}")
+        except jax.errors.JaxRuntimeError as error:
+            if processes.count() == 1:
+                raise
+            processes.stop(
+                f"jaxart: another process of this run has stopped, or this one failed: "
+                f"{error}\nStart all of them again, and the run goes on from its last "
+                "checkpoint."
+            )
+    if processes.is_first():
+        print(json.dumps(result, indent=2))
 
 
 def parse_flags(argv: list[str]) -> list[str]:

@@ -71,13 +71,6 @@ def cross_entropy(
     return optax.softmax_cross_entropy_with_integer_labels(logits, labels)
 
 
-def masked_mean(
-    values: Float[Array, " b"], mask: Bool[Array, " b"]
-) -> Float[Array, ""]:
-    """Mean over the examples whose mask is True; 0 where there are none."""
-    return jnp.where(mask, values, 0.0).sum() / jnp.maximum(mask.sum(), 1)
-
-
 def bucketed(values: Float[Array, "..."]) -> Float[Array, "n 3"]:
     """A histogram as TensorBoard keeps it: rows of left edge, right edge and count.
 
@@ -89,5 +82,5 @@ def bucketed(values: Float[Array, "..."]) -> Float[Array, "n 3"]:
     width = jnp.where(is_flat, 1.0, high - low) / NUM_BUCKETS
     left = low + width * jnp.arange(NUM_BUCKETS)
     bucket = jnp.clip(((values - low) / width).astype(jnp.int32), 0, NUM_BUCKETS - 1)
-    counts = jnp.zeros(NUM_BUCKETS, jnp.int32).at[bucket.ravel()].add(1)
+    counts = jnp.zeros(NUM_BUCKETS, jnp.int32).at[bucket].add(1)
     return jnp.stack([left, left + width, counts.astype(jnp.float32)], axis=1)

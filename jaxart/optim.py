@@ -35,19 +35,6 @@ def label_layers(params: Tree, train_layers: Sequence[str]) -> Tree:
     }
 
 
-def stop_frozen(params: Tree, labels: Tree) -> Tree:
-    """`params` without gradient where the label is 'freeze'.
-
-    Masking updates is not enough: whatever looks at the gradients before the mask
-    would bring the frozen layers' backward pass back to life.
-    """
-    return jax.tree.map(
-        lambda x, label: x if label == "train" else jax.lax.stop_gradient(x),
-        params,
-        labels,
-    )
-
-
 def only_trained(tree: Tree, train_layers: Sequence[str]) -> Tree:
     """The layers of a parameter tree that train."""
     return {layer: tree[layer] for layer in tree if layer in train_layers}

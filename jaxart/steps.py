@@ -8,10 +8,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from jax.sharding import PartitionSpec
 from jaxtyping import Array
 
 from jaxart import compiling, optim
-from jaxart.metrics import NUM_BUCKETS, Metrics, bucketed, cross_entropy, masked_mean
+from jaxart.layout import DATA, Layout
+from jaxart.metrics import NUM_BUCKETS, Metrics, bucketed, cross_entropy
 from jaxart.models import CaffeNet
 
 
@@ -29,15 +31,25 @@ def make_train_step(
     labels: Mapping[str, Any],
     boundary: str | None,
     dropout_key: Array,
+    *,
+    layout: Layout,
+    accumulate_steps: int = 1,
 ) -> Callable[[TrainState, Mapping[str, Array], Any], tuple[TrainState, dict]]:
     """The training step, compiled once for a whole run.
+
+    Each device works on its own rows of the batch; then the gradients are summed over
+    all devices, once, and nothing else is but a few numbers.
 
     Args:
       model: the network.
       tx: from `optim.make_optimizer`.
       labels: from `optim.label_layers`.
       boundary: the layer whose activation the batches hold; None for images.
-      dropout_key: the run's; each step folds its number in.
+      dropout_key: the run's; the number of the step and the example's place in the
+        batch are folded in, so that devices and parts change no draw.
+      layout: where state and batches lie.
+      accumulate_steps: parts that a device's rows are worked on in, one after the
+        other: their activations are in memory one part at a time.
 
     Returns:
       A function (state, batch, is_display) -> (new state, logs); the state is used
@@ -46,29 +58,62 @@ def make_train_step(
     """
     train_layers = [name for name in labels if "train" in labels[name].values()]
 
+    def differentiate(params, batch, step):
+        """On each device: the whole batch's metrics, and gradients of its mean loss."""
+        trained = optim.only_trained(params, train_layers)
+        # As each device's own copy, or JAX would sum the gradients of every part.
+        trained = jax.lax.pcast(trained, DATA, to="varying")
+        count = jnp.maximum(jax.lax.psum(batch["mask"].sum(), DATA), 1)
+        num_rows = len(batch["mask"])
+        places = jax.lax.axis_index(DATA) * num_rows + jnp.arange(num_rows)
+        step_key = jax.random.fold_in(dropout_key, step)
+        keys = jax.vmap(jax.random.fold_in, (None, 0))(step_key, places)
+
+        def loss_fn(trained, part, keys):
+            logits = model.apply(
+                {"params": params | trained},
+                part["image"],
+                after=boundary,
+                dropout_keys=keys,
+            )
+            losses = cross_entropy(logits, part["label"])
+            loss = jnp.where(part["mask"], losses, 0.0).sum() / count
+            return loss, Metrics.from_batch(logits, part["label"], part["mask"])
+
+        def add_part(sums, part):
+            found = jax.grad(loss_fn, has_aux=True)(trained, *part)
+            return jax.tree.map(jnp.add, sums, found), None
+
+        parts = jax.tree.map(
+            lambda x: x.reshape(accumulate_steps, -1, *x.shape[1:]), (batch, keys)
+        )
+        first = jax.tree.map(lambda x: x[0], parts)
+        zeros = jax.tree.map(
+            lambda x: jax.lax.pcast(jnp.zeros(x.shape, x.dtype), DATA, to="varying"),
+            jax.eval_shape(jax.grad(loss_fn, has_aux=True), trained, *first),
+        )
+        sums, _ = jax.lax.scan(add_part, zeros, parts)
+        return jax.lax.psum(sums, DATA)
+
+    differentiate = jax.shard_map(
+        differentiate,
+        mesh=layout.mesh,
+        axis_names={DATA},
+        in_specs=(PartitionSpec(), PartitionSpec(DATA), PartitionSpec()),
+        out_specs=PartitionSpec(),
+    )
+
     @functools.partial(compiling.jit, donate_argnums=0)
     def train_step(state, batch, is_display):
-        dropout = jax.random.fold_in(dropout_key, state.step)
-
-        def loss_fn(params):
-            logits = model.apply(
-                {"params": optim.stop_frozen(params, labels)},
-                batch["image"],
-                after=boundary,
-                train=True,
-                rngs={"dropout": dropout},
-            )
-            loss = masked_mean(cross_entropy(logits, batch["label"]), batch["mask"])
-            return loss, logits
-
-        (loss, logits), grads = jax.value_and_grad(loss_fn, has_aux=True)(state.params)
+        trained_grads, metrics = differentiate(state.params, batch, state.step)
+        frozen = optim.only_frozen(state.params, train_layers)
+        grads = trained_grads | jax.tree.map(jnp.zeros_like, frozen)
         updates, opt_state = tx.update(grads, state.opt_state, state.params)
         params = optax.apply_updates(state.params, updates)
 
-        trained_grads = optim.only_trained(grads, train_layers)
-        metrics = Metrics.from_batch(logits, batch["label"], batch["mask"]).compute()
+        metrics = metrics.compute()
         logs = {
-            "loss": loss,
+            "loss": metrics["loss"],
             "accuracy": metrics["accuracy"],
             "gradient_norm": optax.tree.norm(trained_grads),
             "histograms": jax.lax.cond(
@@ -83,19 +128,26 @@ def make_train_step(
                 },
             ),
         }
-        return TrainState(state.step + 1, params, opt_state), logs
+        state = TrainState(state.step + 1, params, opt_state)
+        return jax.lax.with_sharding_constraint(state, layout.of(state)), logs
 
     return train_step
 
 
-def make_eval_step(logits_fn: Callable[[Any, Array], Array]) -> Callable:
-    """The evaluation step: (params, batch) -> (`Metrics`, probabilities [B, K])."""
+def make_eval_step(
+    logits_fn: Callable[[Any, Array], Array], layout: Layout
+) -> Callable:
+    """The evaluation step: (params, batch) -> what every process gets to see.
 
-    @compiling.jit
+    That are the batch's `Metrics`, probabilities [B, K] and mask [B].
+    """
+    logits_fn = layout.by_rows(logits_fn)
+
+    @functools.partial(compiling.jit, out_shardings=layout.replicated)
     def eval_step(params, batch):
         logits = logits_fn(params, batch["image"])
         metrics = Metrics.from_batch(logits, batch["label"], batch["mask"])
-        return metrics, jax.nn.softmax(logits)
+        return metrics, jax.nn.softmax(logits), batch["mask"]
 
     return eval_step
 
@@ -116,9 +168,10 @@ def evaluate(
     """
     batch_metrics, probabilities = [], []
     for batch in batches:
-        metrics, batch_probabilities = eval_step(params, batch)
+        metrics, *rows = eval_step(params, batch)
         batch_metrics.append(metrics)
-        probabilities.append(np.asarray(batch_probabilities)[np.asarray(batch["mask"])])
+        batch_probabilities, mask = map(np.asarray, rows)
+        probabilities.append(batch_probabilities[mask])
     total = functools.reduce(Metrics.merge, batch_metrics).compute()
     confusion = np.asarray(total["confusion"])
     values = {

@@ -1,7 +1,6 @@
 """Fine-tuning: `train_and_evaluate`, to be read top to bottom."""
 
 import contextlib
-import functools
 import json
 import logging
 import os
@@ -14,7 +13,6 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import platformdirs
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array
 from ml_collections import ConfigDict
 from tqdm import tqdm
@@ -25,11 +23,13 @@ from jaxart import (
     leaks,
     network,
     optim,
+    processes,
     results,
     summaries,
     writers,
 )
 from jaxart import config as config_lib
+from jaxart import layout as layout_lib
 from jaxart.data import pipeline
 from jaxart.models.layers import frozen_boundary, trainable
 from jaxart.steps import TrainState, evaluate, make_eval_step, make_train_step
@@ -42,7 +42,9 @@ def train_and_evaluate(
 ) -> dict[str, Any]:
     """Fine-tunes a network, evaluates it, and leaves everything in `workdir`.
 
-    A workdir that holds an unfinished run of the same config is resumed.
+    A workdir that holds an unfinished run of the same config is resumed, on whatever
+    devices there are now. In a run of several processes each calls this; the first
+    alone writes files, apart from checkpoints and features.
 
     Args:
       config: see `jaxart.config.base_config`.
@@ -59,20 +61,25 @@ def train_and_evaluate(
     """
     config_lib.check(config)
     plain_config = json.loads(config.to_json())
+    processes.check_same({"config": plain_config, "workdir": os.fspath(workdir)})
     workdir = Path(workdir)
     workdir.mkdir(parents=True, exist_ok=True)
+    processes.check_shared(workdir, "workdir")
     checkpoints = checkpoint.Checkpoints(workdir)
     checkpoints.check_config(plain_config)
 
-    # One axis over all devices: batches are split, parameters are on each.
-    mesh = Mesh(np.array(jax.devices()), ("data",))
-    split = NamedSharding(mesh, PartitionSpec("data"))
-    replicated = NamedSharding(mesh, PartitionSpec())
-    logger.info("JAX runs on %s: %d device(s)", jax.default_backend(), mesh.size)
-    if config.batch_size % mesh.size:
-        raise ValueError(
-            f"batch_size={config.batch_size} does not divide by {mesh.size} devices"
-        )
+    # Batches are split over all devices of all processes, and each loads its rows.
+    layout = layout_lib.over_all_devices(config.model_axis)
+    logger.info(
+        "JAX runs on %s: %d device(s) of %d process(es)",
+        jax.default_backend(),
+        jax.device_count(),
+        processes.count(),
+    )
+    layout.check_batch_size(config.batch_size, config.accumulate_steps)
+    # What runs at once, with or without gradients.
+    forward_size = config.batch_size // config.accumulate_steps
+    is_first = processes.is_first()
 
     # The examples, then the network with its pretrained parameters.
     train, val = inputs.read_examples(
@@ -88,7 +95,7 @@ def train_and_evaluate(
         config.cache_dir or platformdirs.user_cache_path("jaxart") / "features"
     )
     found_leaks = None
-    if config.check_leaks and config.train_data != inputs.PROCEDURAL:
+    if config.check_leaks and config.train_data != inputs.PROCEDURAL and is_first:
         found_leaks = leaks.find(train, val, store=cache_dir, workdir=workdir)
     init_key, dropout_key = jax.random.split(jax.random.key(config.seed))
     model, params = network.build(
@@ -103,7 +110,7 @@ def train_and_evaluate(
     )
     layers = model.layers()
     optim.check_train_layers(config.train_layers, trainable(layers))
-    params = jax.device_put(params, replicated)
+    layout.check_split(params)
     logger.info("%s", network.overview(params, config.train_layers))
 
     # What the trained part is fed: images, or what the frozen layers make of them.
@@ -111,17 +118,14 @@ def train_and_evaluate(
 
     def compute_inputs(paths, views):
         files = pipeline.ImageFiles(paths, config.resize, model.preprocessing, views)
-        sizes = {"batch_size": config.batch_size, "num_workers": config.num_workers}
+        sizes = {
+            "batch_size": forward_size // processes.count(),
+            "num_workers": config.num_workers,
+        }
         if boundary is None:
             return inputs.whole_images(files, **sizes)
         return inputs.frozen_features(
-            files,
-            model,
-            params,
-            boundary,
-            cache_dir=cache_dir,
-            sharding=split,
-            **sizes,
+            files, model, params, boundary, layout=layout, cache_dir=cache_dir, **sizes
         )
 
     start = time.perf_counter()
@@ -134,19 +138,25 @@ def train_and_evaluate(
         workdir=workdir,
     )
     input_seconds = time.perf_counter() - start
-    make_batches = functools.partial(
-        pipeline.batches,
-        data.inputs,
-        data.labels,
-        batch_size=config.batch_size,
-        num_workers=0 if boundary else config.num_workers,
-    )
+
+    def make_batches(indices, batch_size, **order):
+        return pipeline.batches(
+            data.inputs,
+            data.labels,
+            indices,
+            batch_size=batch_size,
+            rows=layout.own_rows(batch_size),
+            num_workers=0 if boundary else config.num_workers,
+            **order,
+        )
+
     num_train = len(data.train)
     steps_per_epoch = -(-num_train // config.batch_size)
     network_facts = network.describe(model) | {"classes": data.class_names}
-    results.write_json(
-        workdir / "config.json", plain_config | {"network": network_facts}
-    )
+    if is_first:
+        results.write_json(
+            workdir / "config.json", plain_config | {"network": network_facts}
+        )
 
     # The optimizer, now that the pretrained parameters are in place.
     schedule = optim.make_schedule(
@@ -163,8 +173,8 @@ def train_and_evaluate(
         weight_decay=config.weight_decay,
         labels=labels,
     )
-    state = TrainState(jnp.int32(0), params, tx.init(params))
-    state = jax.device_put(state, replicated)
+    state = layout.put(TrainState(jnp.int32(0), params, tx.init(params)))
+    del params
 
     # Where an earlier run in this workdir stopped.
     progress = checkpoint.Progress(0, 0.0, num_train)
@@ -175,7 +185,7 @@ def train_and_evaluate(
             train_layers=config.train_layers,
             num_train=num_train,
         )
-        step = jax.device_put(jnp.int32(progress.step), replicated)
+        step = layout.put(jnp.int32(progress.step))
         state = TrainState(step, params, opt_state)
         logger.info(
             "Resuming %s after epoch %d of %d",
@@ -186,29 +196,40 @@ def train_and_evaluate(
     else:
         checkpoints.save_frozen(optim.only_frozen(state.params, config.train_layers))
 
-    put = functools.partial(jax.device_put, device=split)
-    train_step = make_train_step(model, tx, labels, boundary, dropout_key)
+    train_step = make_train_step(
+        model,
+        tx,
+        labels,
+        boundary,
+        dropout_key,
+        layout=layout,
+        accumulate_steps=config.accumulate_steps,
+    )
     eval_step = make_eval_step(
-        lambda params, x: model.apply({"params": params}, x, after=boundary)
+        lambda params, x: model.apply({"params": params}, x, after=boundary), layout
     )
     train_batches = make_batches(
         data.train,
+        config.batch_size,
         seed=config.seed,
         num_epochs=config.num_epochs,
         first_batch=progress.step,
     )
 
     def val_batches():
-        return map(put, make_batches(data.val))
+        return map(layout.put_batch, make_batches(data.val, forward_size))
 
     losses = []  # of the steps since the last look, still on the device
     with (
-        contextlib.closing(writers.create_writer(config.writer, workdir)) as writer,
+        contextlib.closing(
+            writers.create_writer(config.writer, workdir, to_disk=is_first)
+        ) as writer,
         tqdm(
             total=num_train * config.num_epochs,
             initial=num_train * (progress.step // steps_per_epoch),
             desc="training",
             unit="img",
+            disable=not is_first,
         ) as bar,
     ):
         summaries.write_config(writer, plain_config)
@@ -216,9 +237,10 @@ def train_and_evaluate(
         for step, batch in enumerate(train_batches, start=progress.step + 1):
             is_display = step % config.display_step == 0
             is_epoch_end = step % steps_per_epoch == 0
-            state, logs = train_step(state, put(batch), is_display)
+            state, logs = train_step(state, layout.put_batch(batch), is_display)
             losses.append(logs["loss"])
-            bar.update(int(batch["mask"].sum()))
+            start_row = (step - 1) % steps_per_epoch * config.batch_size
+            bar.update(min(config.batch_size, num_train - start_row))
 
             if is_display or is_epoch_end:
                 check_finite(losses, step, schedule)
@@ -256,13 +278,14 @@ def train_and_evaluate(
         state.params, config.train_layers
     )
     metrics, probabilities = evaluate(eval_step, params, val_batches())
-    results.write_predictions(
-        workdir / "predictions.csv",
-        [data.names[i] for i in data.val],
-        data.labels[data.val],
-        probabilities,
-        data.class_names,
-    )
+    if is_first:
+        results.write_predictions(
+            workdir / "predictions.csv",
+            [data.names[i] for i in data.val],
+            data.labels[data.val],
+            probabilities,
+            data.class_names,
+        )
     num_correct = int(metrics["confusion"].trace())
     epochs = progress.step // steps_per_epoch
     result = {
@@ -285,8 +308,11 @@ def train_and_evaluate(
             optim.only_trained(params, config.train_layers)
         ),
         "jax_backend": jax.default_backend(),
+        "devices": jax.device_count(),
+        "processes": processes.count(),
     }
-    results.write_json(workdir / "result.json", result)
+    if is_first:
+        results.write_json(workdir / "result.json", result)
     checkpoints.close()
     return result
 

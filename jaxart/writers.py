@@ -21,12 +21,15 @@ WRITERS = ("tensorboardx", "tensorflow")
 logger = logging.getLogger(__name__)
 
 
-def create_writer(kind: str, logdir: str | os.PathLike) -> Any:
+def create_writer(
+    kind: str, logdir: str | os.PathLike, *, to_disk: bool = True
+) -> Any:
     """A `clu.metric_writers.MetricWriter`, or one that has its methods.
 
     Args:
       kind: one of `WRITERS`; 'tensorflow' is clu's own.
       logdir: folder of the event files.
+      to_disk: False writes nothing: in all processes of a run but the first.
 
     Raises:
       ValueError: `kind` is none of `WRITERS`.
@@ -34,8 +37,8 @@ def create_writer(kind: str, logdir: str | os.PathLike) -> Any:
     """
     if kind not in WRITERS:
         raise ValueError(f"writer={kind!r}: one of {', '.join(WRITERS)}")
-    if kind == "tensorboardx":
-        return TensorboardXWriter(logdir)
+    if kind == "tensorboardx" or not to_disk:
+        return TensorboardXWriter(logdir, to_disk)
     if importlib.util.find_spec("tensorflow") is None:
         raise ModuleNotFoundError(
             "writer='tensorflow' needs TensorFlow: pip install 'jaxart[tensorflow]'"
@@ -48,9 +51,11 @@ def create_writer(kind: str, logdir: str | os.PathLike) -> Any:
 class TensorboardXWriter:
     """clu's MetricWriter interface on tensorboardX, without TensorFlow."""
 
-    def __init__(self, logdir: str | os.PathLike):
+    def __init__(self, logdir: str | os.PathLike, to_disk: bool = True):
         self._library = _import_tensorboardx()
-        self._writer = self._library.SummaryWriter(os.fspath(logdir))
+        self._writer = self._library.SummaryWriter(
+            os.fspath(logdir), write_to_disk=to_disk
+        )
 
     def write_summaries(
         self,

@@ -2,17 +2,19 @@
 
 A store is a folder named after its content: the frozen weights, the layers, the
 preprocessing, and the bytes and views of the images. So a store is never out of date;
-another weight or pixel makes another one. While it is being made it has another name,
-and a pass that was stopped continues there.
+another weight or pixel makes another one. Its rows lie in files of `SHARD_ROWS`, which
+the processes of a run share out. While it is being made it has another name, and a pass
+that was stopped continues there.
 """
 
 import concurrent.futures
+import contextlib
 import dataclasses
 import hashlib
 import json
 import logging
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,22 +22,40 @@ import numpy as np
 from filelock import FileLock
 from tqdm import tqdm
 
+from jaxart import processes
 from jaxart.data import pipeline
 
-FORMAT = 3
+FORMAT = 4
+SHARD_ROWS = 1024  # of one file; what a process computes at a time
 
 logger = logging.getLogger(__name__)
 
 
 class FeatureRows:
-    """A store's rows as a network's inputs: indices [B] -> features [B, ...]."""
+    """A store's rows as a network's inputs: indices [B] -> features [B, ...].
 
-    def __init__(self, features: np.ndarray, rows: np.ndarray):
-        self._features = features
+    Args:
+      store: the store's folder.
+      dtype: of the features.
+      rows: the row of each index.
+    """
+
+    def __init__(self, store: Path, dtype: str, rows: np.ndarray):
+        self._store = store
+        self._dtype = dtype
         self._rows = rows
+        self._shards: dict[int, np.ndarray] = {}
 
     def __getitem__(self, indices: np.ndarray) -> np.ndarray:
-        return self._features[self._rows[indices]]
+        places = [divmod(row, SHARD_ROWS) for row in self._rows[indices].tolist()]
+        return np.stack([self._shard(shard)[row] for shard, row in places])
+
+    def _shard(self, number: int) -> np.ndarray:
+        if number not in self._shards:
+            # A .npy file does not know bfloat16: it says that there are two bytes.
+            array = np.load(_features_path(self._store, number), mmap_mode="r")
+            self._shards[number] = array.view(self._dtype)
+        return self._shards[number]
 
 
 def compute(
@@ -47,8 +67,10 @@ def compute(
     cache_dir: str | os.PathLike,
     batch_size: int,
     num_workers: int = 0,
-) -> tuple[FeatureRows, list[str]]:
+) -> tuple[pipeline.Inputs, list[str]]:
     """Runs the frozen part over image files once, or finds that it has been done.
+
+    The processes of a run share the work, and the folder.
 
     Args:
       forward: images [batch_size, S, S, 3] -> features [batch_size, ...].
@@ -62,13 +84,16 @@ def compute(
     Returns:
       The features, indexed as `files` are, and for each file the reason why it
       cannot be read ('' where it can).
+
+    Raises:
+      ProcessError: not every process of the run sees the store.
     """
     digests, unreadable = _digest_files(files.paths)
     views = files.views or ["whole"] * len(digests)
     items = list(zip(digests, views, strict=True))
     content = sorted({item for item in items if item[0]})
     if not content:
-        return FeatureRows(np.empty(0), np.zeros(len(items), np.int64)), unreadable
+        return np.empty((len(items), 0)), unreadable
     key = {
         "format": FORMAT,
         "prefix": dict(prefix),
@@ -80,8 +105,10 @@ def compute(
     name = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:32]
     store = Path(cache_dir) / name
     store.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(store.with_suffix(".lock")):
-        if store.is_dir():
+    shards = range(-(-len(content) // SHARD_ROWS))
+    with _held_by_first(store.with_suffix(".lock")):
+        # The first process looks, for the others might see it a moment later.
+        if processes.gather(store.is_dir())[0]:
             logger.info("Features of the frozen layers: found in %s", store)
         else:
             path_of = dict(zip(digests, files.paths, strict=True))
@@ -91,21 +118,28 @@ def compute(
                 views=[view for _, view in content],
             )
             partial = store.with_suffix(".partial")
-            partial.mkdir(exist_ok=True)
-            _write_json(partial / "key.json", key)
-            _fill(partial, forward, unique, batch_size, num_workers)
-            os.replace(partial, store)
+            if processes.is_first():
+                partial.mkdir(exist_ok=True)
+                _write_json(partial / "key.json", key)
+            processes.check_shared(partial, "cache_dir")
+            mine = shards[processes.index() :: processes.count()]
+            _fill(partial, mine, forward, unique, batch_size, num_workers)
+            processes.wait("features")
+            if processes.is_first():
+                os.replace(partial, store)
+            processes.wait("all features")
 
-    reason_of = dict(zip(content, _read_json(store / "reasons.json"), strict=True))
+    known = [
+        reason for shard in shards for reason in _read_json(_reasons_path(store, shard))
+    ]
+    reason_of = dict(zip(content, known, strict=True))
     reasons = [
         reason or reason_of[item]
         for reason, item in zip(unreadable, items, strict=True)
     ]
     row_of = {item: row for row, item in enumerate(content)}
     rows = np.array([row_of.get(item, 0) for item in items], np.int64)
-    # A .npy file does not know bfloat16: it says that there are two bytes.
-    features = np.load(store / "features.npy", mmap_mode="r").view(dtype)
-    return FeatureRows(features, rows), reasons
+    return FeatureRows(store, dtype, rows), reasons
 
 
 def digest_params(params: Mapping[str, Mapping[str, Any]]) -> str:
@@ -123,50 +157,85 @@ def _new_digest() -> Any:
     return hashlib.blake2b(digest_size=32)  # half again as fast as SHA-256
 
 
+@contextlib.contextmanager
+def _held_by_first(path: Path) -> Iterator[None]:
+    """A lock that the first process holds, for all of them."""
+    with FileLock(path) if processes.is_first() else contextlib.nullcontext():
+        processes.wait("the lock of a feature store")
+        yield
+
+
 def _fill(
     partial: Path,
+    shards: Sequence[int],
     forward: Callable[[np.ndarray], Any],
     files: pipeline.ImageFiles,
     batch_size: int,
     num_workers: int,
 ) -> None:
-    """Writes the rows of `files` in order, from where an earlier pass stopped."""
-    reasons = _read_json(partial / "reasons.json", default=[])
-    total = len(files.paths)
+    """Writes some shards' rows in order, from where an earlier pass stopped."""
+    reasons = {
+        shard: _read_json(_reasons_path(partial, shard), default=[]) for shard in shards
+    }
+    ranges = {
+        shard: range(len(files.paths))[shard * SHARD_ROWS :][:SHARD_ROWS]
+        for shard in shards
+    }
+    batches = [
+        (shard, batch)
+        for shard in shards
+        for batch in pipeline.in_batches(
+            ranges[shard][len(reasons[shard]) :], batch_size
+        )
+    ]
+    total, num_done = (sum(map(len, some.values())) for some in (ranges, reasons))
     logger.info("Features of the frozen layers: %d images into %s", total, partial)
-    if reasons:
-        logger.info("An earlier pass stopped after %d of them: going on", len(reasons))
+    if num_done:
+        logger.info("An earlier pass stopped after %d of them: going on", num_done)
 
-    def write(features: Any, batch_reasons: list[str]) -> None:
+    def write(shard: int, features: Any, batch_reasons: list[str]) -> None:
         values = np.asarray(features)[: len(batch_reasons)]
-        rows = slice(len(reasons), len(reasons) + len(values))
-        path = partial / "features.npy"
-        if rows.start == 0:
-            shape = (total, *values.shape[1:])
+        start = len(reasons[shard])
+        path = _features_path(partial, shard)
+        if start == 0:
+            shape = (len(ranges[shard]), *values.shape[1:])
             array = np.lib.format.open_memmap(path, "w+", values.dtype, shape)
         else:
             array = np.lib.format.open_memmap(path, "r+")
-        array.view(values.dtype)[rows] = values
+        array.view(values.dtype)[start : start + len(values)] = values
         array.flush()
         # The count of rows that are there for good: after the rows themselves.
-        reasons.extend(batch_reasons)
-        _write_json(partial / "reasons.json", reasons)
+        reasons[shard] += batch_reasons
+        _write_json(_reasons_path(partial, shard), reasons[shard])
         bar.update(len(values))
 
     with tqdm(
-        total=total, initial=len(reasons), desc="frozen layers", unit="img"
+        total=total,
+        initial=num_done,
+        desc="frozen layers",
+        unit="img",
+        disable=not processes.is_first(),
     ) as bar:
         waiting = None
-        for images, batch_reasons in pipeline.read_all(
-            files, batch_size=batch_size, first=len(reasons), num_workers=num_workers
-        ):
+        loaded = pipeline.read_batches(
+            files, [batch for _, batch in batches], num_workers=num_workers
+        )
+        for (shard, _), (images, batch_reasons) in zip(batches, loaded, strict=True):
             missing = batch_size - len(images)
             features = forward(np.pad(images, [(0, missing)] + [(0, 0)] * 3))
             if waiting:  # written while the device computes the next
                 write(*waiting)
-            waiting = features, batch_reasons
+            waiting = shard, features, batch_reasons
         if waiting:
             write(*waiting)
+
+
+def _features_path(store: Path, shard: int) -> Path:
+    return store / f"{shard:05d}.npy"
+
+
+def _reasons_path(store: Path, shard: int) -> Path:
+    return store / f"{shard:05d}.json"
 
 
 def _digest_files(paths: Sequence[Path]) -> tuple[list[str], list[str]]:
@@ -181,7 +250,10 @@ def _digest_files(paths: Sequence[Path]) -> tuple[list[str], list[str]]:
 
     once = list(dict.fromkeys(paths))  # however many views there are of each
     with concurrent.futures.ThreadPoolExecutor() as pool:
-        found = dict(zip(once, pool.map(digest, once), strict=True))
+        answers = processes.compute_shared(
+            lambda mine: list(pool.map(digest, mine)), once
+        )
+    found = dict(zip(once, answers, strict=True))
     digests, reasons = zip(*(found[path] for path in paths), strict=True)
     return list(digests), list(reasons)
 

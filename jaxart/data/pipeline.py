@@ -73,6 +73,7 @@ def batches(
     seed: int | None = None,
     num_epochs: int = 1,
     first_batch: int = 0,
+    rows: slice = slice(None),
     num_workers: int = 0,
 ) -> grain.IterDataset:
     """Batches of the examples at `indices`, epoch after epoch.
@@ -89,11 +90,13 @@ def batches(
       seed: of the shuffling and the draws, anew in each epoch; None keeps the order.
       num_epochs: how often to go through the examples.
       first_batch: how many batches to leave out at the start: where a run resumes.
+      rows: which rows of each batch to load: where processes share the batches.
       num_workers: processes that load; 0 loads in threads of this one. The
         batches are the same.
 
     Returns:
-      Dataset of {'image': float32 [B, ...], 'label': int32 [B], 'mask': bool [B]}.
+      Dataset of {'image': float32 [B, ...], 'label': int32 [B], 'mask': bool [B]}, or
+      of these rows of it.
 
     Raises:
       ValueError: there is something to draw, but no seed.
@@ -105,12 +108,13 @@ def batches(
     if indices.ndim == 2:
         dataset = dataset.random_map(_draw)
     dataset = dataset.repeat(num_epochs)[first_batch:]
-    load = functools.partial(_load_batch, inputs, labels, batch_size)
+    places = np.arange(batch_size)[rows]
+    load = functools.partial(_load_batch, inputs, labels, places)
     return load_ahead(dataset, load, num_workers)
 
 
 def read_all(
-    files: ImageFiles, *, batch_size: int, first: int = 0, num_workers: int = 0
+    files: ImageFiles, *, batch_size: int, num_workers: int = 0
 ) -> Iterator[tuple[np.ndarray, list[str]]]:
     """Goes once through image files in their order, whatever they hold.
 
@@ -118,8 +122,30 @@ def read_all(
       images [B, S, S, 3], zeros where one cannot be read, and for each the
       reason why it cannot ('' where it can). The last batch may be shorter.
     """
-    dataset = grain.MapDataset.source(np.arange(first, len(files.paths)))
-    return iter(load_ahead(dataset.batch(batch_size), files.load_or_blank, num_workers))
+    batches = in_batches(range(len(files.paths)), batch_size)
+    return read_batches(files, batches, num_workers=num_workers)
+
+
+def read_batches(
+    files: ImageFiles, batches: Sequence[Sequence[int]], *, num_workers: int = 0
+) -> Iterator[tuple[np.ndarray, list[str]]]:
+    """Like `read_all`, with the indices of each batch's files."""
+    load = functools.partial(_load_or_blank, files)
+    return iter(load_ahead(grain.MapDataset.source(batches), load, num_workers))
+
+
+def _load_or_blank(
+    files: ImageFiles, indices: Sequence[int]
+) -> tuple[np.ndarray, list[str]]:
+    return files.load_or_blank(np.array(indices))
+
+
+def in_batches(indices: range, batch_size: int) -> list[range]:
+    """Cuts a range into batches; the last one may be shorter."""
+    return [
+        indices[start : start + batch_size]
+        for start in range(0, len(indices), batch_size)
+    ]
 
 
 def _draw(choices: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -128,14 +154,17 @@ def _draw(choices: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def _load_batch(
-    inputs: Inputs, labels: np.ndarray, batch_size: int, chosen: np.ndarray
+    inputs: Inputs, labels: np.ndarray, places: np.ndarray, chosen: np.ndarray
 ) -> dict[str, np.ndarray]:
-    missing = batch_size - len(chosen)
+    """The examples at some places of a batch; those after its end are zeros."""
+    mask = places < len(chosen)
+    chosen = chosen[places[mask]]
+    missing = len(places) - len(chosen)
     image = np.asarray(inputs[chosen])
     return {
         "image": np.pad(image, [(0, missing)] + [(0, 0)] * (image.ndim - 1)),
         "label": np.pad(labels[chosen].astype(np.int32), (0, missing)),
-        "mask": np.arange(batch_size) < len(chosen),
+        "mask": mask,
     }
 
 

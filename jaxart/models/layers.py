@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Key
 
 from jaxart.models import winograd
 
@@ -62,16 +62,27 @@ def _convolve_forward(x, kernel, stride, pad):
 
 
 def _convolve_backward(stride, pad, inputs, gradient):
-    # The two gradients of JAX; what is not used of them is never computed.
-    plain = functools.partial(_plain_convolve, stride=stride, pad=pad)
-    x_gradient, kernel_gradient = jax.vjp(plain, *inputs)[1](gradient)
+    x, kernel = inputs
     if stride == 1:
-        _, kernel = inputs
         flipped = jnp.flip(kernel, axis=(0, 1)).swapaxes(2, 3)
-        # Without the barrier XLA takes the flip back out.
+        # Without the barriers XLA takes flip and transposition back out.
         flipped = jax.lax.optimization_barrier(flipped)
         x_gradient = convolve(gradient, flipped, 1, kernel.shape[0] - 1 - pad)
-    return x_gradient, kernel_gradient
+    else:
+        plain = functools.partial(_plain_convolve, stride=stride, pad=pad)
+        x_gradient, _ = jax.vjp(plain, x, kernel)[1](gradient)
+    # Over the images, instead of over the channels.
+    turned = jax.lax.optimization_barrier(
+        (x.transpose(3, 1, 2, 0), gradient.transpose(1, 2, 0, 3))
+    )
+    kernel_gradient = jax.lax.conv_general_dilated(
+        *turned,
+        window_strides=(1, 1),
+        padding=[(pad, pad)] * 2,
+        rhs_dilation=(stride, stride),
+        dimension_numbers=("NHWC", "HWIO", "NHWC"),
+    )[:, : kernel.shape[0], : kernel.shape[1]]
+    return x_gradient, kernel_gradient.transpose(1, 2, 0, 3)
 
 
 convolve.defvjp(_convolve_forward, _convolve_backward)
@@ -174,6 +185,32 @@ class MaxPool(nn.Module):
         return functools.reduce(lambda a, b: jnp.where(b > a, b, a), places)
 
 
+class Dropout(nn.Module):
+    """Caffe's Dropout: what stays is divided by its share.
+
+    Every example draws from a key of its own, so that its draws depend neither on the
+    batch it came in nor on the device that it came to.
+
+    Attributes:
+      rate: share of the numbers that are set to 0.
+      stream: tells the draws of a network's dropout layers apart.
+    """
+
+    rate: float
+    stream: int
+
+    def __call__(
+        self, x: Float[Array, "b ..."], keys: Key[Array, " b"]
+    ) -> Float[Array, "b ..."]:
+        kept_share = 1 - self.rate
+
+        def draw(key):
+            key = jax.random.fold_in(key, self.stream)
+            return jax.random.bernoulli(key, kept_share, x.shape[1:])
+
+        return jnp.where(jax.vmap(draw)(keys), x / kept_share, 0)
+
+
 class CaffeNet(nn.Module):
     """An ordered list of named layers, ending in fully connected ones.
 
@@ -216,7 +253,7 @@ class CaffeNet(nn.Module):
         for number, width in enumerate(self.hidden, start=6):
             layers[f"fc{number}"] = InnerProduct(width, parent=None)
             layers[f"relu{number}"] = self.relu
-            layers[f"drop{number}"] = nn.Dropout(self.dropout_rate, parent=None)
+            layers[f"drop{number}"] = Dropout(self.dropout_rate, number, parent=None)
         layers[HEAD] = InnerProduct(self.num_classes, parent=None)
         return layers
 
@@ -227,7 +264,7 @@ class CaffeNet(nn.Module):
         *,
         after: str | None = None,
         upto: str | None = None,
-        train: bool = False,
+        dropout_keys: Key[Array, " b"] | None = None,
     ) -> Float[Array, "b ..."]:
         """Runs the layers after `after`, up to and including `upto`.
 
@@ -236,7 +273,7 @@ class CaffeNet(nn.Module):
             layer `after`.
           after: name of the layer that gave `x`; None where `x` are images.
           upto: name of the last layer to run; None runs to the logits.
-          train: dropout is active (and needs the 'dropout' key).
+          dropout_keys: a random key for each example; None turns dropout off.
 
         Returns:
           Activation of layer `upto`; by default logits [B, num_classes].
@@ -248,10 +285,10 @@ class CaffeNet(nn.Module):
             x = x.astype(jnp.float32 if name == HEAD else self.compute_dtype)
             if isinstance(layer, nn.Module):
                 layer = layer.clone(parent=self, name=name)
-            if isinstance(layer, nn.Dropout):
-                x = layer(x, deterministic=not train)
-            else:
+            if not isinstance(layer, Dropout):
                 x = layer(x)
+            elif dropout_keys is not None:
+                x = layer(x, dropout_keys)
         return x
 
 
@@ -290,7 +327,7 @@ def frozen_boundary(
     """
     boundary = None
     for name, layer in layers.items():
-        random = isinstance(layer, nn.Dropout) and layer.rate > 0
+        random = isinstance(layer, Dropout) and layer.rate > 0
         if random or name in train_layers:
             break
         boundary = name

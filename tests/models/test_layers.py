@@ -378,12 +378,6 @@ def test_another_relu_keeps_the_parameters(small, activations):
 # --- dropout ------------------------------------------------------------------------
 
 
-def test_dropout_needs_its_key_only_in_training(small):
-    model, variables, images = small
-    with pytest.raises(flax.errors.InvalidRngError, match="dropout"):
-        model.apply(variables, images, train=True)
-
-
 def test_dropout_does_nothing_at_inference(activations):
     np.testing.assert_array_equal(activations["drop6"], activations["relu6"])
     np.testing.assert_array_equal(activations["drop7"], activations["relu7"])
@@ -392,9 +386,9 @@ def test_dropout_does_nothing_at_inference(activations):
 def test_dropout_drops_half_and_doubles_the_rest():
     # Of 10,000 values 5000 stay on average, with a standard deviation of 50.
     x = jnp.ones((10, 1000))
-    rngs = {"dropout": jax.random.key(0)}
-    slice_ = {"after": "relu6", "upto": "drop6", "train": True}
-    found = AlexNet().apply({}, x, rngs=rngs, **slice_)
+    keys = jax.random.split(jax.random.key(0), 10)
+    slice_ = {"after": "relu6", "upto": "drop6"}
+    found = AlexNet().apply({}, x, dropout_keys=keys, **slice_)
     assert set(np.unique(found)) == {0, 2}
     assert abs(int((found == 2).sum()) - 5000) < 250
 
@@ -403,8 +397,8 @@ def test_dropout_depends_on_its_key_alone(small, activations):
     model, variables, images = small
 
     def run(seed: int, x=images, **slice_):
-        rngs = {"dropout": jax.random.key(seed)}
-        return model.apply(variables, x, train=True, rngs=rngs, **slice_)
+        keys = jax.random.split(jax.random.key(seed), len(x))
+        return model.apply(variables, x, dropout_keys=keys, **slice_)
 
     np.testing.assert_array_equal(run(0), run(0))
     assert not np.array_equal(run(0), run(1))
@@ -416,6 +410,19 @@ def test_dropout_depends_on_its_key_alone(small, activations):
     ones = jnp.ones((2, 8))
     masks = [run(0, ones, after=f"relu{n}", upto=f"drop{n}") for n in (6, 7)]
     assert not np.array_equal(*masks)  # drop6 and drop7 draw apart
+    assert not np.array_equal(*masks[0])  # and so do two examples
+
+
+def test_dropout_of_an_example_does_not_depend_on_the_batch_around_it():
+    x = jax.random.normal(jax.random.key(1), (6, 50))
+    keys = jax.random.split(jax.random.key(0), 6)
+
+    def run(rows):
+        slice_ = {"after": "relu6", "upto": "drop6"}
+        return AlexNet().apply({}, x[rows], dropout_keys=keys[rows], **slice_)
+
+    order = jnp.array([4, 1, 5])
+    np.testing.assert_array_equal(run(order), run(jnp.arange(6))[order])
 
 
 # --- the gradients of a convolution ---------------------------------------------------
