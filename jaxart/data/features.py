@@ -47,8 +47,12 @@ class FeatureRows:
         self._shards: dict[int, np.ndarray] = {}
 
     def __getitem__(self, indices: np.ndarray) -> np.ndarray:
-        places = [divmod(row, SHARD_ROWS) for row in self._rows[indices].tolist()]
-        return np.stack([self._shard(shard)[row] for shard, row in places])
+        shape = (len(indices), *self._shard(0).shape[1:])
+        features = np.empty(shape, self._shard(0).dtype)
+        for place, row in enumerate(self._rows[indices].tolist()):
+            shard, row = divmod(row, SHARD_ROWS)
+            features[place] = self._shard(shard)[row]
+        return features
 
     def _shard(self, number: int) -> np.ndarray:
         if number not in self._shards:
