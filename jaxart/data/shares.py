@@ -74,10 +74,7 @@ def choose(
     Raises:
       ValueError: `text` is no share.
     """
-    if text:
-        share = parse(text)
-    else:
-        share = _from_launcher(environment, say)
+    share = parse(text) if text else _from_launcher(environment, say)
     return share if share and share.count > 1 else None
 
 

@@ -104,9 +104,9 @@ def test_shares_of_another_division_are_taken_in_unless_one_is_worked_on(
 ):
     append(tmp_path, Share(1, 2), "a")
     append(tmp_path, Share(2, 2), "b")
-    with FileLock(tmp_path / "parts/2-of-2.lock"):
-        with pytest.raises(BusyError, match="parts/2-of-2: another process is working"):
-            append(tmp_path, share, "c", **changed)
+    busy = pytest.raises(BusyError, match="parts/2-of-2: another process is working")
+    with FileLock(tmp_path / "parts/2-of-2.lock"), busy:
+        append(tmp_path, share, "c", **changed)
     with opened(tmp_path, share, **changed) as manifest:
         assert manifest.done == {"a", "b"}
     assert paths(tmp_path) == "ab"
@@ -132,9 +132,12 @@ def test_a_conclusion_that_was_stopped_is_repeated(tmp_path):
     records = Records(tmp_path, NAMES, 1, share)
     append(tmp_path, share, "a")
     for attempt in range(2):
-        with contextlib.suppress(KeyboardInterrupt):
-            with records.opened() as manifest, records.concluded({"n": 0}) as notes:
-                assert manifest.done == {"a"} and notes == [{"n": 0}]
-                if not attempt:
-                    raise KeyboardInterrupt
+        with (
+            contextlib.suppress(KeyboardInterrupt),
+            records.opened() as manifest,
+            records.concluded({"n": 0}) as notes,
+        ):
+            assert manifest.done == {"a"} and notes == [{"n": 0}]
+            if not attempt:
+                raise KeyboardInterrupt
         assert paths(tmp_path) == "a" and (tmp_path / "parts").exists() != attempt

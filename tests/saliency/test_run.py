@@ -675,7 +675,9 @@ def test_finished_shares_begin_again_and_do_nothing_twice(tiny, folder, tmp_path
             share = Share(number, 2)
             report = explain(tiny, folder, tmp_path / "out", share=share)
         found.append((report["counts"], contents(tmp_path / "out")))
-        found[-1] += ({n: t for n, t in files_of(tmp_path / "out").items() if ".n" in n},)
+        found[-1] += (
+            {n: t for n, t in files_of(tmp_path / "out").items() if ".n" in n},
+        )
     (_, *first), (counts, *second) = found
     assert first == second
     assert counts == {**{"found": 11, "done_before": 10, "done_now": 0, "skipped": 1}}
