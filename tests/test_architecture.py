@@ -46,12 +46,14 @@ ALLOWED = {
     },
     "predict": {
         *("classifier commands evaluation prediction prediction_files".split()),
-        *("data.images data.listing".split()),
+        *("data.images data.listing data.shares".split()),
     },
     "prediction": {
         *("classifier evaluation models models.layers prediction_files".split()),
-        *("compiling overlap results data.listing data.pipeline".split()),
+        *("compiling overlap parts prediction_parts results".split()),
+        *("data.features data.listing data.pipeline data.shares".split()),
     },
+    "prediction_parts": {"parts", "prediction_files", "data.shares"},
     "parts": {"results", "data.shares"},
     "prediction_files": {"results"},
     "evaluation": {"classifier", "prediction_files", "results", "data.listing"},
