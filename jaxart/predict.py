@@ -8,6 +8,7 @@ r"""Says what images show: the best classes of each, in one table.
 The suffix of --out is the format: .csv, .jsonl or .parquet. Images that cannot be
 read are listed beside it, in predictions.skipped.csv. Where images have labels (in a
 list, or class folders), predictions.metrics.json says how right the network is.
+`srun -N16 python -m jaxart.predict ...` shares the images among 16 processes.
 """
 
 import os

@@ -63,9 +63,10 @@ ALLOWED = {
     "curation.cleaning": {"curation.decoding", "curation.splits", "data.duplicates"},
     "curation.contact_sheets": {"data.fingerprints", "data.images"},
     "curation.curation": {
-        *("results curation.cleaning curation.decoding curation.paintings".split()),
-        *("curation.splits curation.writing data.duplicates data.examples".split()),
-        *("data.fingerprints", ""),  # the package, for its version
+        *("parts results curation.cleaning curation.decoding".split()),
+        *("curation.paintings curation.records curation.splits".split()),
+        *("curation.writing data.duplicates data.examples data.fingerprints".split()),
+        *("data.images", "data.shares", ""),  # the package, for its version
     },
     "curation.decoding": {
         *("curation.artists curation.paintings".split()),
@@ -77,6 +78,10 @@ ALLOWED = {
         *("data.duplicates data.examples".split()),
     },
     "curation.paintings": {"curation.artists", "data.examples"},
+    "curation.records": {
+        *("json_lines curation.decoding curation.paintings".split()),
+        *("data.fingerprints data.images".split()),
+    },
     "curation.writing": {
         *("results curation.decoding curation.paintings".split()),
         *("data.examples data.fingerprints".split()),
