@@ -46,12 +46,15 @@ ALLOWED = {
     },
     "predict": {
         *("classifier commands evaluation prediction prediction_files".split()),
-        *("data.images data.listing".split()),
+        *("data.images data.listing data.shares".split()),
     },
     "prediction": {
         *("classifier evaluation models models.layers prediction_files".split()),
-        *("compiling overlap results data.listing data.pipeline".split()),
+        *("compiling overlap parts prediction_parts results".split()),
+        *("data.features data.listing data.pipeline data.shares".split()),
     },
+    "prediction_parts": {"parts", "prediction_files", "data.shares"},
+    "parts": {"results", "data.shares"},
     "prediction_files": {"results"},
     "evaluation": {"classifier", "prediction_files", "results", "data.listing"},
     "network": {"models", "models.layers", "weights.canonical", "weights.merge"},
@@ -60,9 +63,10 @@ ALLOWED = {
     "curation.cleaning": {"curation.decoding", "curation.splits", "data.duplicates"},
     "curation.contact_sheets": {"data.fingerprints", "data.images"},
     "curation.curation": {
-        *("results curation.cleaning curation.decoding curation.paintings".split()),
-        *("curation.splits curation.writing data.duplicates data.examples".split()),
-        *("data.fingerprints", ""),  # the package, for its version
+        *("parts results curation.cleaning curation.decoding".split()),
+        *("curation.paintings curation.records curation.splits".split()),
+        *("curation.writing data.duplicates data.examples data.fingerprints".split()),
+        *("data.images", "data.shares", ""),  # the package, for its version
     },
     "curation.decoding": {
         *("curation.artists curation.paintings".split()),
@@ -74,6 +78,10 @@ ALLOWED = {
         *("data.duplicates data.examples".split()),
     },
     "curation.paintings": {"curation.artists", "data.examples"},
+    "curation.records": {
+        *("json_lines curation.decoding curation.paintings".split()),
+        *("data.fingerprints data.images".split()),
+    },
     "curation.writing": {
         *("results curation.decoding curation.paintings".split()),
         *("data.examples data.fingerprints".split()),
@@ -98,13 +106,13 @@ ALLOWED = {
         "evaluation",
         "prediction_files",
         *("results classifier data.features data.listing data.pipeline".split()),
-        *("data.shares saliency.parts".split()),
+        *("data.shares parts saliency.parts".split()),
         *("saliency.catalogue saliency.explain saliency.gallery".split()),
         *("saliency.manifest saliency.options saliency.pictures".split()),
         *("saliency.writing", ""),  # the package, for its version
     },
     "saliency.manifest": {"json_lines"},
-    "saliency.parts": {"data.shares", "saliency.manifest"},
+    "saliency.parts": {"data.shares", "parts", "saliency.manifest"},
     "saliency.writing": {
         "prediction_files",
         *("data.images data.listing saliency.explain saliency.manifest".split()),
