@@ -147,7 +147,9 @@ def over_all_devices(model_axis: int = 1) -> Layout:
     count = jax.local_device_count()
     if count % model_axis:
         raise ValueError(
-            f"model_axis={model_axis} does not divide the {count} device(s) of a process"
+            f"model_axis={model_axis} does not divide a process's {count} device(s)"
         )
-    devices = sorted(jax.devices(), key=lambda device: (device.process_index, device.id))
+    devices = sorted(
+        jax.devices(), key=lambda device: (device.process_index, device.id)
+    )
     return Layout(Mesh(np.array(devices).reshape(-1, model_axis), (DATA, MODEL)))

@@ -5,7 +5,6 @@ does; what it found out, the others are told.
 """
 
 import json
-import logging
 import os
 import sys
 import uuid
@@ -17,12 +16,12 @@ import jax
 import numpy as np
 from jax.experimental import multihost_utils
 
+from jaxart.data import shares
+
 # A process that is silent for so long is dead, and ends the run.
 HEARTBEAT_SECONDS = 20
 # From the first process's start to the last one's.
 START_SECONDS = 300
-
-logger = logging.getLogger(__name__)
 
 
 class ProcessError(ValueError):
@@ -54,8 +53,8 @@ def start(
     missing = [name for name, value in given.items() if value is None]
     if missing and len(missing) < len(given):
         raise ProcessError(
-            f"--{missing[0]} is missing: --coordinator=HOST:PORT, --num_processes=N and "
-            "--process_id=I (0 to N-1) go together"
+            f"--{missing[0]} is missing: --coordinator=HOST:PORT, --num_processes=N "
+            "and --process_id=I (0 to N-1) go together"
         )
     if not missing and not 0 <= process_id < num_processes:
         raise ProcessError(f"process_id={process_id}: from 0 to {num_processes - 1}")
@@ -71,15 +70,15 @@ def start(
             shutdown_timeout_seconds=HEARTBEAT_SECONDS,
         )
     except (RuntimeError, ValueError) as error:
-        raise ProcessError(f"the processes of this run were not joined: {error}") from None
+        raise ProcessError(
+            f"the processes of this run were not joined: {error}"
+        ) from None
 
 
 def launched() -> bool:
     """Whether a launcher that JAX knows has started this process beside others."""
-    tasks = os.environ.get("SLURM_STEP_NUM_TASKS", "1")  # of srun; a script has none
-    workers = os.environ.get("TPU_WORKER_HOSTNAMES", "").split(",")
-    ranks = os.environ.get("OMPI_COMM_WORLD_SIZE", "1")
-    return int(tasks) > 1 or int(ranks) > 1 or len(workers) > 1
+    tpu_hosts = os.environ.get("TPU_WORKER_HOSTNAMES", "").split(",")
+    return shares.find_task(os.environ) is not None or len(tpu_hosts) > 1
 
 
 def index() -> int:
@@ -181,8 +180,8 @@ def check_shared(folder: Path, field: str) -> None:
         token.unlink()
     if not all(seen):
         raise ProcessError(
-            f"{field}={folder}: process {seen.index(False)} does not see what process 0 "
-            "writes there. It has to be on a file system that all processes share."
+            f"{field}={folder}: process {seen.index(False)} does not see what process "
+            "0 writes there. All processes have to share that file system."
         )
 
 

@@ -81,19 +81,17 @@ def make_train_step(
             return loss, Metrics.from_batch(logits, part["label"], part["mask"])
 
         def add_part(sums, part):
-            found = jax.grad(loss_fn, has_aux=True)(trained, *part)
-            return jax.tree.map(jnp.add, sums, found), None
+            grads, metrics = jax.grad(loss_fn, has_aux=True)(trained, *part)
+            return jax.tree.map(jnp.add, sums, grads), metrics
 
         parts = jax.tree.map(
             lambda x: x.reshape(accumulate_steps, -1, *x.shape[1:]), (batch, keys)
         )
-        first = jax.tree.map(lambda x: x[0], parts)
-        zeros = jax.tree.map(
-            lambda x: jax.lax.pcast(jnp.zeros(x.shape, x.dtype), DATA, to="varying"),
-            jax.eval_shape(jax.grad(loss_fn, has_aux=True), trained, *first),
+        grads, metrics = jax.lax.scan(
+            add_part, jax.tree.map(jnp.zeros_like, trained), parts
         )
-        sums, _ = jax.lax.scan(add_part, zeros, parts)
-        return jax.lax.psum(sums, DATA)
+        metrics = jax.tree.map(lambda x: x.sum(0), metrics)
+        return jax.lax.psum((grads, metrics), DATA)
 
     differentiate = jax.shard_map(
         differentiate,

@@ -21,9 +21,7 @@ WRITERS = ("tensorboardx", "tensorflow")
 logger = logging.getLogger(__name__)
 
 
-def create_writer(
-    kind: str, logdir: str | os.PathLike, *, to_disk: bool = True
-) -> Any:
+def create_writer(kind: str, logdir: str | os.PathLike, *, to_disk: bool = True) -> Any:
     """A `clu.metric_writers.MetricWriter`, or one that has its methods.
 
     Args:

@@ -1,15 +1,34 @@
 """Runs in processes that JAX joins on this machine: `start` them, then `finish` them.
 
-As a program: python -m tests.joined SPEC.json PROCESS_ID
+As a program: python -m tests.joined RUNS.json DEVICES COORDINATOR PROCESSES ID
 """
 
 import json
+import os
 import socket
 import subprocess
 import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
+
+
+def launch(num_processes, *command):
+    """Starts processes; each gets the address to meet at, how many, and which it is."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    return [
+        subprocess.Popen(
+            [sys.executable, *command, f"127.0.0.1:{port}", str(num_processes), str(i)],
+            cwd=ROOT,
+            env=os.environ | {"PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for i in range(num_processes)
+    ]
 
 
 def start(folder, runs, *, num_processes=1, num_devices=1):
@@ -21,27 +40,12 @@ def start(folder, runs, *, num_processes=1, num_devices=1):
       num_processes: how many there are.
       num_devices: of each process.
     """
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    spec = {
-        "coordinator": f"127.0.0.1:{port}",
-        "num_processes": num_processes,
-        "num_devices": num_devices,
-        "runs": [[config.to_json(), str(workdir)] for config, workdir in runs],
-    }
+    spec = [[config.to_json(), str(workdir)] for config, workdir in runs]
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "spec.json"
+    path = folder / "runs.json"
     path.write_text(json.dumps(spec))
-    return [
-        subprocess.Popen(
-            [sys.executable, "-m", "tests.joined", path, str(process_id)],
-            cwd=ROOT,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for process_id in range(num_processes)
-    ]
+    command = ("-m", "tests.joined", path, str(num_devices))
+    return launch(num_processes, *command)
 
 
 def finish(started):
@@ -50,25 +54,22 @@ def finish(started):
     assert not any(process.returncode for process in started), "\n".join(logs)
 
 
-def main(path, process_id):
+def main(runs, num_devices, coordinator, num_processes, process_id):
     """One of the processes."""
-    spec = json.loads(Path(path).read_text())
-
     import jax  # noqa: PLC0415
 
-    jax.config.update("jax_platforms", "cpu")
-    jax.config.update("jax_num_cpu_devices", spec["num_devices"])
+    jax.config.update("jax_num_cpu_devices", int(num_devices))
 
     from ml_collections import ConfigDict  # noqa: PLC0415
 
     from jaxart import processes, train  # noqa: PLC0415
 
-    if spec["num_processes"] > 1:
-        processes.start(spec["coordinator"], spec["num_processes"], process_id)
-    assert jax.device_count() == spec["num_processes"] * spec["num_devices"]
-    for text, workdir in spec["runs"]:
+    if int(num_processes) > 1:
+        processes.start(coordinator, int(num_processes), int(process_id))
+    assert jax.device_count() == int(num_processes) * int(num_devices)
+    for text, workdir in json.loads(Path(runs).read_text()):
         train.train_and_evaluate(ConfigDict(json.loads(text)), workdir)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]))
+    main(*sys.argv[1:])

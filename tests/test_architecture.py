@@ -10,9 +10,10 @@ FILES = sorted((ROOT / "jaxart").rglob("*.py"))
 
 # Modules of jaxart that each module may import; what is not listed imports none.
 ALLOWED = {
-    "main": {"commands", "train", "config"},
+    "main": {"commands", "config", "processes", "train"},
     "train": {
-        *("checkpoint config inputs leaks network optim results".split()),
+        *("checkpoint config inputs layout leaks network optim".split()),
+        *("processes results".split()),
         *("steps summaries writers data.pipeline models.layers".split()),
     },
     "leaks": {
@@ -41,7 +42,8 @@ ALLOWED = {
     },
     "config": {"data.images", "models", "models.layers", "optim", "writers"},
     "inputs": {
-        *("compiling results models models.layers data.examples".split()),
+        *("compiling layout processes results".split()),
+        *("models models.layers data.examples".split()),
         *("data.features data.pipeline data.procedural".split()),
     },
     "predict": {
@@ -58,7 +60,8 @@ ALLOWED = {
     "prediction_files": {"results"},
     "evaluation": {"classifier", "prediction_files", "results", "data.listing"},
     "network": {"models", "models.layers", "weights.canonical", "weights.merge"},
-    "steps": {"compiling", "metrics", "models", "optim"},
+    "processes": {"data.shares"},
+    "steps": {"compiling", "layout", "metrics", "models", "optim"},
     "summaries": {"figures"},
     "curation.cleaning": {"curation.decoding", "curation.splits", "data.duplicates"},
     "curation.contact_sheets": {"data.fingerprints", "data.images"},
@@ -87,7 +90,7 @@ ALLOWED = {
         *("data.examples data.fingerprints".split()),
     },
     "data.duplicates": {"data.fingerprints"},
-    "data.features": {"data.pipeline"},
+    "data.features": {"processes", "data.pipeline"},
     "data.fingerprint_store": {"data.fingerprints", "data.images"},
     "data.fingerprints": {"data.images"},
     "data.listing": {"data.examples"},

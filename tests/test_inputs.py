@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxart import inputs
+from jaxart import inputs, layout
 from jaxart.data import images, pipeline
 from jaxart.data.examples import DataError, Examples
 from jaxart.models import AlexNet
@@ -138,16 +138,15 @@ def test_the_features_are_the_boundarys_activations(paintings, tmp_path):
     params = model.init(jax.random.key(0), jnp.zeros((1, 227, 227, 3)))["params"]
     paths = sorted(paintings.rglob("*.png"))[:3]
     files = pipeline.ImageFiles(paths, "antialias", model.preprocessing)
-    mesh = jax.sharding.Mesh(np.array(jax.devices()[:1]), ("data",))
     found, reasons = inputs.frozen_features(
         files,
         model,
         params,
         "relu6",
+        layout=layout.over_all_devices(),
         cache_dir=tmp_path,
         batch_size=2,
         num_workers=0,
-        sharding=jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("data")),
     )
     assert reasons == ["", "", ""]
     indices = np.array([2, 0, 1])
@@ -164,8 +163,6 @@ def test_another_prefix_is_another_store(paintings, tmp_path, change):
     files = pipeline.ImageFiles(
         sorted(paintings.rglob("*.png"))[:2], "antialias", AlexNet.preprocessing
     )
-    mesh = jax.sharding.Mesh(np.array(jax.devices()[:1]), ("data",))
-    sharding = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("data"))
     params = AlexNet(hidden=()).init(jax.random.key(0), jnp.zeros((1, 227, 227, 3)))
     params = params["params"]
 
@@ -175,10 +172,10 @@ def test_another_prefix_is_another_store(paintings, tmp_path, change):
             model,
             params,
             "pool1",
+            layout=layout.over_all_devices(),
             cache_dir=tmp_path,
             batch_size=2,
             num_workers=0,
-            sharding=sharding,
         )
         return found[np.arange(2)]
 
@@ -191,5 +188,5 @@ def test_another_prefix_is_another_store(paintings, tmp_path, change):
     else:
         other = {"lrn_alpha": 1.0, "norm_order": "pool_norm", "relu": jax.nn.elu}
         after = features(AlexNet(hidden=(), **{change: other[change]}), params)
-    assert len(list(tmp_path.glob("*/features.npy"))) == 2
+    assert len(list(tmp_path.glob("*/00000.npy"))) == 2
     assert not np.array_equal(before, after)

@@ -2,7 +2,6 @@
 
 import math
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -12,7 +11,6 @@ from jaxart.metrics import (
     Metrics,
     bucketed,
     cross_entropy,
-    masked_mean,
 )
 
 LOGITS = jnp.array([[2.0, 0.0], [0.0, 2.0], [0.0, 0.0], [5.0, 0.0]])
@@ -35,14 +33,6 @@ def test_metrics_count_the_masked_in_only_and_merge_by_examples():
     # Right, wrong, tie (argmax takes the first: wrong), and right again.
     assert float(values["accuracy"]) == pytest.approx(2 / 4)
     np.testing.assert_array_equal(values["confusion"], [[2, 1], [1, 0]])
-
-
-def test_masked_mean():
-    values = jnp.array([1.0, 2.0, jnp.nan])
-    assert masked_mean(values, jnp.array([True, True, False])) == 1.5
-    assert masked_mean(values, jnp.zeros(3, bool)) == 0
-    gradient = jax.grad(masked_mean)(values, jnp.array([True, True, False]))
-    np.testing.assert_allclose(gradient, [0.5, 0.5, 0])
 
 
 @pytest.mark.parametrize("shape", [(1000,), (20, 50), (3, 3, 4, 5)])

@@ -17,6 +17,7 @@ from PIL import Image
 
 from jaxart import (
     evaluation,
+    layout,
     predict,
     prediction,
     prediction_files,
@@ -286,7 +287,8 @@ def test_a_runs_own_validation_is_reproduced(folder, tmp_path):
     files = pipeline.ImageFiles(val.paths, network.resize, network.model.preprocessing)
     batches = pipeline.batches(files, val.labels, np.arange(len(names)), batch_size=4)
     eval_step = steps.make_eval_step(
-        lambda params, x: network.model.apply({"params": params}, x)
+        lambda params, x: network.model.apply({"params": params}, x),
+        layout.over_all_devices(),
     )
     metrics, probabilities = steps.evaluate(eval_step, network.params, batches)
     results.write_predictions(

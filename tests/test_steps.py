@@ -7,12 +7,14 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from jaxart import optim, steps
+from jaxart import layout, optim, steps
 from jaxart.data import pipeline
 from jaxart.models import AlexNet
 
 
-def make_step(train_layers, *, hidden=(16, 16), boundary=None, batch_size=2):
+def make_step(
+    train_layers, *, hidden=(16, 16), boundary=None, batch_size=2, accumulate_steps=1
+):
     """A step of AlexNet, its state, and a batch for it."""
     model = AlexNet(num_classes=3, hidden=hidden)
     size = model.preprocessing["size"]
@@ -32,7 +34,15 @@ def make_step(train_layers, *, hidden=(16, 16), boundary=None, batch_size=2):
         "label": jnp.arange(batch_size) % 3,
         "mask": jnp.ones(batch_size, bool),
     }
-    step = steps.make_train_step(model, tx, labels, boundary, jax.random.key(2))
+    step = steps.make_train_step(
+        model,
+        tx,
+        labels,
+        boundary,
+        jax.random.key(2),
+        layout=layout.over_all_devices(),
+        accumulate_steps=accumulate_steps,
+    )
     return step, state, batch
 
 
@@ -87,6 +97,23 @@ def test_the_last_batchs_padding_changes_nothing():
     )
 
 
+def test_a_batch_in_parts_trains_as_the_whole():
+    mask = jnp.array([True] * 7 + [False])
+    ends = []
+    for accumulate_steps in (1, 4):
+        step, state, batch = make_step(
+            ("conv5", "fc6", "fc7", "fc8"),
+            batch_size=8,
+            accumulate_steps=accumulate_steps,
+        )
+        for _ in range(2):
+            state, logs = step(state, batch | {"mask": mask}, True)
+        ends.append((state.params, logs))
+    # Dropout is drawn for each example, so the parts change none of it.
+    for whole, parts in zip(*map(jax.tree.leaves, ends), strict=True):
+        np.testing.assert_allclose(whole, parts, rtol=1e-4, atol=1e-5)
+
+
 def test_evaluation_of_constant_logits_equals_the_hand_computed_number():
     # Logits (2, 1, 0) for everybody: log-sum-exp = ln(e^2 + e + 1) = 2.40760596.
     # Losses are 0.40760596, 1.40760596 and 2.40760596 for classes 0, 1 and 2.
@@ -94,7 +121,8 @@ def test_evaluation_of_constant_logits_equals_the_hand_computed_number():
     expected_loss = (2 * 0.40760596 + 2 * 1.40760596 + 2.40760596) / 5
     constant = jnp.array([2.0, 1.0, 0.0])
     eval_step = steps.make_eval_step(
-        lambda params, x: jnp.broadcast_to(constant, (x.shape[0], 3))
+        lambda params, x: jnp.broadcast_to(constant, (x.shape[0], 3)),
+        layout.over_all_devices(),
     )
     batches = pipeline.batches(
         np.zeros((5, 2), np.float32),

@@ -105,7 +105,7 @@ def test_cached_run_equals_uncached_run(
         list(cached.values()), list(uncached.values()), rtol=1e-4
     )
     assert predictions[0] == predictions[1]
-    (store,) = (tmp_path / "cache").glob("*/features.npy")
+    (store,) = (tmp_path / "cache").glob("*/00000.npy")
     assert len(np.load(store, mmap_mode="r")) == num_train * len(views) + num_val
 
 
@@ -341,46 +341,4 @@ def test_a_train_layer_that_does_not_exist_is_an_error_that_lists_the_names(
 ):
     config.train_layers = ("fc8", "fc9")
     with pytest.raises(ValueError, match="'fc9'.*conv1, conv2.*fc7, fc8"):
-        train_and_evaluate(config, tmp_path / "run")
-
-
-def test_eight_devices_agree_with_one(config, tmp_path):
-    config.batch_size = 8
-    config.num_epochs = 1
-    config.train_layers = ("fc7", "fc8")
-    script = tmp_path / "run.py"
-    script.write_text(
-        "import json, sys\n"
-        "import jax\n"
-        "jax.config.update('jax_num_cpu_devices', 8)\n"
-        "from ml_collections import ConfigDict\n"
-        "from jaxart import train\n"
-        "config = ConfigDict(json.load(open(sys.argv[1])))\n"
-        "train.train_and_evaluate(config, sys.argv[2])\n"
-        "assert jax.device_count() == 8\n"
-    )
-    for cache in (True, False):
-        config.cache = cache
-        (tmp_path / "config.json").write_text(config.to_json())
-        done = subprocess.run(
-            [sys.executable, script, tmp_path / "config.json", tmp_path / f"8{cache}"],
-            env=os.environ | {"PYTHONPATH": str(ROOT)},
-            capture_output=True,
-            text=True,
-        )
-        assert done.returncode == 0, done.stderr
-        train_and_evaluate(config, tmp_path / f"1{cache}")
-        one, eight = (events.read(tmp_path / f"{n}{cache}") for n in (1, 8))
-        for tag in ("train/loss", "val/loss", "train/gradient_norm"):
-            np.testing.assert_allclose(
-                list(one[tag].values()), list(eight[tag].values()), rtol=1e-4
-            )
-
-
-def test_a_batch_size_that_the_devices_do_not_divide_is_refused(
-    config, tmp_path, monkeypatch
-):
-    config.batch_size = 3
-    monkeypatch.setattr(jax, "devices", lambda: [jax.local_devices()[0]] * 2)
-    with pytest.raises(ValueError, match="batch_size=3.*2 devices"):
         train_and_evaluate(config, tmp_path / "run")

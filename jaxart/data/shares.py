@@ -81,6 +81,21 @@ def choose(
 def _from_launcher(
     environment: Mapping[str, str], say: Callable[[str], None]
 ) -> Share | None:
+    names = find_task(environment)
+    if names is None:
+        return None
+    rank, count = (int(environment[name]) for name in names)
+    said = ", ".join(f"{name}={environment[name]}" for name in names)
+    say(f"Share {rank + 1}/{count}, by {said}; --share=1/1 takes all")
+    return Share(rank + 1, count)
+
+
+def find_task(environment: Mapping[str, str]) -> tuple[str, str] | None:
+    """The variables of the launcher that started this process beside others, if any.
+
+    Returns:
+      The names of those that hold its rank and how many there are.
+    """
     for names in _LAUNCHERS:
         values = [environment.get(name, "") for name in names]
         if not all(re.fullmatch(r"\d+", value) for value in values):
@@ -88,9 +103,6 @@ def _from_launcher(
         rank, count = map(int, values)
         if count < 2:
             return None
-        if rank >= count:  # left over from another job
-            continue
-        said = ", ".join(map("=".join, zip(names, values, strict=True)))
-        say(f"Share {rank + 1}/{count}, by {said}; --share=1/1 takes all")
-        return Share(rank + 1, count)
+        if rank < count:  # else they are left over from another job
+            return names
     return None

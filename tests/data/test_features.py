@@ -138,7 +138,7 @@ def test_equal_files_share_a_row(paths, run, tmp_path, cache_dir):
     np.testing.assert_array_equal(found, expected(listed))
     assert calls == 2  # three different files, two a batch
     (store,) = stores(cache_dir)
-    assert np.load(cache_dir / store / "features.npy").shape == (3, 2)
+    assert np.load(cache_dir / store / "00000.npy").shape == (3, 2)
 
 
 def test_views_have_their_rows_and_equal_views_of_equal_files_share_one(
@@ -154,7 +154,7 @@ def test_views_have_their_rows_and_equal_views_of_equal_files_share_one(
     assert len(np.unique(found, axis=0)) == 4
     assert calls == 2  # four different rows, two a batch
     (store,) = stores(cache_dir)
-    assert np.load(cache_dir / store / "features.npy").shape == (4, 2)
+    assert np.load(cache_dir / store / "00000.npy").shape == (4, 2)
 
 
 # --- Never out of date ----------------------------------------------------------------
@@ -363,12 +363,12 @@ def test_rows_that_were_not_counted_are_computed_again(paths, run, cache_dir, co
     # As if killed while the rows after the counted ones were being written.
     run(paths)
     store = only_folder(cache_dir)
-    reasons = json.loads((store / "reasons.json").read_text())
-    (store / "reasons.json").write_text(json.dumps(reasons[:counted]))
-    features = np.load(store / "features.npy", mmap_mode="r+")
+    reasons = json.loads((store / "00000.json").read_text())
+    (store / "00000.json").write_text(json.dumps(reasons[:counted]))
+    features = np.load(store / "00000.npy", mmap_mode="r+")
     features[counted:] = np.nan
     features.flush()
-    (store / "reasons.tmp").write_text('["", "')
+    (store / "00000.tmp").write_text('["", "')
     store.rename(store.with_suffix(".partial"))
     found, _, calls = run(paths)
     assert calls == {0: 4, 2: 3, 4: 2}[counted]

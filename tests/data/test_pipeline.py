@@ -8,7 +8,13 @@ import pytest
 from PIL import Image
 
 from jaxart.data import images
-from jaxart.data.pipeline import ImageFiles, batches, read_all
+from jaxart.data.pipeline import (
+    ImageFiles,
+    batches,
+    in_batches,
+    read_all,
+    read_batches,
+)
 
 # Eleven inputs of two numbers, none of them zero: row i is (i + 1, 10 i + 10).
 INPUTS = np.arange(1, 12, dtype=np.float32)[:, None] * np.float32([1, 10])
@@ -216,32 +222,51 @@ def test_worker_processes_give_the_same_batches(paintings):
     )
 
 
+@pytest.mark.parametrize("num_processes", [2, 4, 8])
+def test_the_rows_of_all_processes_are_the_batches(num_processes):
+    options = {"batch_size": 8, "seed": 3, "num_epochs": 2}
+    whole = list(batches(INPUTS, LABELS, np.arange(11), **options))
+    size = 8 // num_processes
+    parts = [
+        batches(INPUTS, LABELS, np.arange(11), rows=slice(i, i + size), **options)
+        for i in range(0, 8, size)
+    ]
+    for batch, *rows in zip(whole, *parts, strict=True):
+        for name in ("image", "label", "mask"):
+            joined = np.concatenate([part[name] for part in rows])
+            np.testing.assert_array_equal(joined, batch[name])
+
+
 # --- Reading all ----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("first", [0, 1, 3, 4])
-def test_read_all_gives_images_in_order_and_reasons(paintings, first):
+# 50 i - 3 in the red channel, and zeros for the fourth.
+RED, REASON = [-3, 47, 97, 0, 197], "not an image that Pillow reads"
+
+
+def test_read_all_gives_images_in_order_and_reasons(paintings):
     files = ImageFiles(paintings, "tf1_bilinear", PREPROCESSING)
-    found = list(read_all(files, batch_size=2, first=first))
-    assert [len(loaded) for loaded, _ in found] == {
-        0: [2, 2, 1],
-        1: [2, 2],
-        3: [2],
-        4: [1],
-    }[first]
+    found = list(read_all(files, batch_size=2))
+    assert [len(loaded) for loaded, _ in found] == [2, 2, 1]
     loaded = np.concatenate([loaded for loaded, _ in found])
-    # 50 i - 3 in the red channel, and zeros for the fourth.
-    wanted = [-3, 47, 97, 0, 197]
-    np.testing.assert_array_equal(loaded[:, 0, 0, 2], wanted[first:])
-    assert loaded[3 - first].any() == (first == 4)
+    np.testing.assert_array_equal(loaded[:, 0, 0, 2], RED)
+    assert not loaded[3].any()
     reasons = [reason for _, some in found for reason in some]
-    text = "not an image that Pillow reads"
-    assert reasons == ["", "", "", text, ""][first:]
+    assert reasons == ["", "", "", REASON, ""]
 
 
-def test_read_all_of_nothing_left_is_empty(paintings):
-    files = ImageFiles(paintings, "crop", PREPROCESSING)
-    assert list(read_all(files, batch_size=2, first=5)) == []
+def test_read_batches_gives_what_is_asked_for(paintings):
+    files = ImageFiles(paintings, "tf1_bilinear", PREPROCESSING)
+    found = list(read_batches(files, [range(3, 5), [1]]))
+    assert [reasons for _, reasons in found] == [[REASON, ""], [""]]
+    for (loaded, _), wanted in zip(found, ([0, 197], [47]), strict=True):
+        np.testing.assert_array_equal(loaded[:, 0, 0, 2], wanted)
+    assert list(read_batches(files, [])) == []
+
+
+def test_in_batches_leaves_out_nothing():
+    assert in_batches(range(3, 10), 3) == [range(3, 6), range(6, 9), range(9, 10)]
+    assert in_batches(range(0), 3) == []
 
 
 def test_read_all_can_be_sent_to_worker_processes(paintings):

@@ -3,7 +3,6 @@
 import functools
 import itertools
 
-import flax
 import jax
 import jax.numpy as jnp
 import numpy as np
