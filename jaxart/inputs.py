@@ -4,17 +4,17 @@ import dataclasses
 import logging
 import os
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 from tqdm import tqdm
 
-from jaxart import compiling, results
+from jaxart import compiling, results, storage
 from jaxart.data import examples, features, pipeline, procedural
 from jaxart.models import CaffeNet
 from jaxart.models.layers import select
+from jaxart.storage import AnyPath
 
 logger = logging.getLogger(__name__)
 
@@ -52,7 +52,7 @@ def read_examples(
     image_root: str,
     val_fraction: float,
     seed: int,
-    workdir: Path,
+    workdir: AnyPath,
 ) -> tuple[examples.Examples, examples.Examples]:
     """Training and validation examples.
 
@@ -69,9 +69,10 @@ def read_examples(
     Raises:
       examples.DataError: something is missing, malformed or does not fit.
     """
-    source = Path(train_data)
+    source = storage.path(train_data)
     if train_data == PROCEDURAL:
-        source = workdir / PROCEDURAL
+        source = storage.require_local(workdir, "train_data=procedural: workdir")
+        source /= PROCEDURAL
         logger.info("Painting %d pictures of each style", PROCEDURAL_IMAGES_PER_STYLE)
         procedural.write_folder(source, PROCEDURAL_IMAGES_PER_STYLE, seed)
     train = examples.read(source, num_classes=num_classes, image_root=image_root)
@@ -91,10 +92,10 @@ def prepare(
     *,
     views: Sequence[str],
     compute_inputs: Callable[
-        [list[Path], list[str]], tuple[pipeline.Inputs, list[str]]
+        [list[AnyPath], list[str]], tuple[pipeline.Inputs, list[str]]
     ],
     max_skipped_fraction: float,
-    workdir: Path,
+    workdir: AnyPath,
 ) -> Data:
     """Puts both sides on one set of inputs, without the images that cannot be read.
 

@@ -6,7 +6,6 @@ import json
 import logging
 import os
 import time
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -26,6 +25,7 @@ from jaxart import (
     network,
     optim,
     results,
+    storage,
     summaries,
     writers,
 )
@@ -59,7 +59,8 @@ def train_and_evaluate(
     """
     config_lib.check(config)
     plain_config = json.loads(config.to_json())
-    workdir = Path(workdir)
+    workdir = storage.path(workdir)
+    checkpoint.folder_of(workdir)  # before anything is written
     workdir.mkdir(parents=True, exist_ok=True)
     checkpoints = checkpoint.Checkpoints(workdir)
     checkpoints.check_config(plain_config)
@@ -84,8 +85,9 @@ def train_and_evaluate(
         seed=config.seed,
         workdir=workdir,
     )
-    cache_dir = Path(
-        config.cache_dir or platformdirs.user_cache_path("jaxart") / "features"
+    cache_dir = storage.require_local(
+        config.cache_dir or platformdirs.user_cache_path("jaxart") / "features",
+        "cache_dir",
     )
     found_leaks = None
     if config.check_leaks and config.train_data != inputs.PROCEDURAL:
