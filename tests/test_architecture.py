@@ -52,6 +52,7 @@ ALLOWED = {
         *("classifier evaluation models models.layers prediction_files".split()),
         *("compiling overlap results data.listing data.pipeline".split()),
     },
+    "parts": {"results", "data.shares"},
     "prediction_files": {"results"},
     "evaluation": {"classifier", "prediction_files", "results", "data.listing"},
     "network": {"models", "models.layers", "weights.canonical", "weights.merge"},
@@ -98,13 +99,13 @@ ALLOWED = {
         "evaluation",
         "prediction_files",
         *("results classifier data.features data.listing data.pipeline".split()),
-        *("data.shares saliency.parts".split()),
+        *("data.shares parts saliency.parts".split()),
         *("saliency.catalogue saliency.explain saliency.gallery".split()),
         *("saliency.manifest saliency.options saliency.pictures".split()),
         *("saliency.writing", ""),  # the package, for its version
     },
     "saliency.manifest": {"json_lines"},
-    "saliency.parts": {"data.shares", "saliency.manifest"},
+    "saliency.parts": {"data.shares", "parts", "saliency.manifest"},
     "saliency.writing": {
         "prediction_files",
         *("data.images data.listing saliency.explain saliency.manifest".split()),

@@ -8,6 +8,7 @@ Open out/index.html to look at the maps. The same command again goes on where th
 last one stopped. `--list_methods` says which methods there are.
 """
 
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from absl import app, flags
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from jaxart import commands
+from jaxart.data import shares
 from jaxart.data.images import RESIZE_RULES
 from jaxart.saliency.choices import (
     BASELINES,
@@ -71,8 +73,7 @@ SHARE = flags.DEFINE_string(
     "share",
     None,
     "Explain a part of the images, such as 2/4, the second quarter: so several "
-    "processes or machines can share the work. The same command without --share then "
-    "puts the parts together, and writes sheets and page.",
+    f"processes or machines can share the work. {shares.HELP}",
 )
 SAVE = flags.DEFINE_list(
     "save",
@@ -145,21 +146,24 @@ def main(argv: list[str]) -> int:
             return 130
     out = Path(OUT.value)
     counts = report["counts"]
-    place = f"share {SHARE.value}" if SHARE.value else out / "index.html"
-    print(f"{counts['done_before'] + counts['done_now']} images: {place}")
+    page, skipped = out / "index.html", out / "skipped.csv"
+    if not report["finished"]:
+        print("Other shares are not finished: the last one writes page and lists")
+        page = skipped = "this share"
+    print(f"{counts['done_before'] + counts['done_now']} images: {page}")
     if counts["skipped"]:
-        place = "the whole run lists them" if SHARE.value else out / "skipped.csv"
-        print(f"{counts['skipped']} skipped: see {place}")
+        print(f"{counts['skipped']} skipped: see {skipped}")
     return int(STRICT.value and counts["skipped"] > 0)
 
 
 def explain() -> dict[str, Any]:
     """Unpacks the flags and explains the images; returns what run.json holds."""
     from jaxart import classifier  # noqa: PLC0415
-    from jaxart.data import listing, shares  # noqa: PLC0415
+    from jaxart.data import listing  # noqa: PLC0415
     from jaxart.saliency import catalogue, run  # noqa: PLC0415
     from jaxart.saliency.options import Options  # noqa: PLC0415
 
+    share = shares.choose(SHARE.value, os.environ)
     method = catalogue.find(METHOD.value)
     if CHANNEL_RULE.value and not method.channel_rule:
         raise ValueError(f"{METHOD.value} gives maps: no channel_rule applies")
@@ -186,7 +190,7 @@ def explain() -> dict[str, Any]:
         options,
         batch_size=BATCH_SIZE.value,
         num_workers=NUM_WORKERS.value,
-        share=shares.parse(SHARE.value) if SHARE.value else None,
+        share=share,
         arguments=sys.argv[1:],
     )
 

@@ -30,10 +30,6 @@ class Manifest:
         self._lines.append(entry)
         self._note(entry)
 
-    def entries(self) -> Iterator[dict[str, Any]]:
-        """Every line, one after the other."""
-        return read_entries(self.path)
-
     def close(self) -> None:
         """Closes the file."""
         self._lines.close()

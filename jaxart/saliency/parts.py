@@ -1,90 +1,100 @@
 """The records of shares, while they are made, and their merger into one.
 
-A share's process writes `parts/2-of-4.jsonl`, and holds a lock beside it. When all are
-done, or as many as there will be, they become part of `manifest.jsonl`.
+A share's process writes `parts/2-of-4.jsonl`. Where all are done, or as many as there
+will be, they become part of `manifest.jsonl`.
 """
 
 import contextlib
 import json
 import os
-import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from jaxart.data.shares import Share
+from jaxart.parts import Note, Parts, digest
 from jaxart.saliency.manifest import Manifest, read_entries
 
 MANIFEST = "manifest.jsonl"
 FOLDER = "parts"
 
 
-class BusyError(ValueError):
-    """A share is being worked on; the message says which."""
+class Records:
+    """The records of one run.
 
-
-@contextlib.contextmanager
-def opened(out: Path, share: Share | None, names: Sequence[str]) -> Iterator[Manifest]:
-    """The record that a process appends to: its share's, or the whole one.
-
-    The whole one takes in the records of all shares first, in the order of `names`.
-
-    Raises:
-      BusyError: another process is at this share; or, for the whole, at any.
+    Args:
+      out: the run's folder.
+      names: all images.
+      batch_size: images in a batch; shares are made of batches.
+      share: which of the images are this process's; None takes all.
     """
-    folder = out / FOLDER
-    if share is None:
-        merge(out, names)
-        with contextlib.closing(Manifest(out / MANIFEST)) as manifest:
-            yield manifest
-        return
-    folder.mkdir(parents=True, exist_ok=True)
-    with (
-        _held(folder / f"{share}.lock"),
-        contextlib.closing(Manifest(folder / f"{share}.jsonl")) as manifest,
+
+    def __init__(
+        self, out: Path, names: Sequence[str], batch_size: int, share: Share | None
     ):
-        manifest.done |= {entry["path"] for entry in read_entries(out / MANIFEST)}
-        yield manifest
+        self._out = out
+        self._names = names
+        self._share = share
+        settings = {"images": digest(names), "batch_size": batch_size}
+        self._parts = Parts(out / FOLDER, settings)
 
+    @contextlib.contextmanager
+    def opened(self) -> Iterator[Manifest]:
+        """The record that this process appends to: its share's, or the whole one.
 
-def merge(out: Path, names: Sequence[str]) -> None:
-    """Puts the shares' records into the whole one, in the order of `names`.
+        The whole one takes in the records of all shares first; a share does so with
+        those of other lists, batch sizes and numbers of shares.
 
-    Images that are none of these come first, as they stand. Each image keeps one line,
-    the whole record's before a share's.
+        Raises:
+          BusyError: another process is at this share; or, for the whole, at any.
+        """
+        whole = self._out / MANIFEST
+        if self._share is None:
+            if self._parts.folder.is_dir():
+                with self._parts.taken_in():
+                    self._merge()
+            with contextlib.closing(Manifest(whole)) as manifest:
+                yield manifest
+            return
+        path = self._parts.path(self._share, ".jsonl")
+        with (
+            self._parts.working(self._share, take_in=self._merge),
+            contextlib.closing(Manifest(path)) as manifest,
+        ):
+            manifest.done |= {entry["path"] for entry in read_entries(whole)}
+            yield manifest
 
-    Raises:
-      BusyError: a process is at a share.
-    """
-    folder = out / FOLDER
-    if not folder.is_dir():
-        return
-    with contextlib.ExitStack() as locks:
-        for path in sorted(folder.glob("*.lock")):
-            locks.enter_context(_held(path))
-        parts = [out / MANIFEST, *sorted(folder.glob("*.jsonl"))]
+    @contextlib.contextmanager
+    def concluded(self, note: Note) -> Iterator[list[Note] | None]:
+        """Says that this process is done with its images; to be used within `opened`.
+
+        Yields:
+          What all processes noted, where none has anything left to do: the whole record
+          is complete by then, and the shares' go afterwards. Else None.
+        """
+        if self._share is None:
+            yield [note]
+            return
+        with self._parts.finished(self._share, note) as notes:
+            if notes is not None:
+                self._merge()
+            yield notes
+
+    def _merge(self) -> None:
+        """Puts the shares' records into the whole one, in the order of the images.
+
+        Images that are none of these come first, as they stand. Each image keeps one
+        line, the whole record's before a share's.
+        """
+        whole = self._out / MANIFEST
         entries: dict[str, dict] = {}
-        for path in parts:
+        for path in [whole, *sorted(self._parts.folder.glob("*.jsonl"))]:
             for entry in read_entries(path):
                 entries.setdefault(entry["path"], entry)
-        place = {name: i for i, name in enumerate(names)}
-        beside = out / f"{MANIFEST}.tmp"
+        place = {name: i for i, name in enumerate(self._names)}
+        beside = whole.with_name(f"{MANIFEST}.tmp")
         with beside.open("wb") as file:
             for entry in sorted(
                 entries.values(), key=lambda entry: place.get(entry["path"], -1)
             ):
                 file.write(json.dumps(entry).encode() + b"\n")
-        os.replace(beside, out / MANIFEST)
-        shutil.rmtree(folder)
-
-
-@contextlib.contextmanager
-def _held(path: Path) -> Iterator[None]:
-    try:
-        with FileLock(path, timeout=0):
-            yield
-    except Timeout:
-        raise BusyError(
-            f"{path.with_suffix('')}: another process is working on this share"
-        ) from None
+        os.replace(beside, whole)

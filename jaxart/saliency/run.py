@@ -1,6 +1,5 @@
 """One run over many images: their maps, pictures of the maps, a record and a page."""
 
-import contextlib
 import dataclasses
 import json
 import logging
@@ -8,7 +7,7 @@ import platform
 import resource
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +22,17 @@ from jaxart import evaluation, results
 from jaxart.classifier import Classifier, ClassifierError
 from jaxart.data import features, listing, pipeline
 from jaxart.data.shares import Share
+from jaxart.parts import Note
 from jaxart.prediction_files import UNKNOWN
 from jaxart.saliency import catalogue, explain, gallery, parts, pictures
-from jaxart.saliency.manifest import Manifest
+from jaxart.saliency.manifest import Manifest, read_entries
 from jaxart.saliency.options import Options
-from jaxart.saliency.writing import Writer, draw_on_common_scale, write_images
+from jaxart.saliency.writing import (
+    Outcome,
+    Writer,
+    draw_on_common_scale,
+    write_images,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -49,8 +54,9 @@ def explain_images(
 ) -> dict[str, Any]:
     """Explains images; one with its line in `out/manifest.jsonl` is done already.
 
-    A share makes its images' files only. A run of the whole then takes in what the
-    shares have done, makes what is missing, and writes what takes all maps together.
+    A share makes its images' files; the last one to finish also writes what takes all
+    maps together. So does a run of the whole, which takes in what shares have done, and
+    makes what is missing.
 
     Args:
       classifier: what to explain.
@@ -63,7 +69,8 @@ def explain_images(
       arguments: of the command, for run.json.
 
     Returns:
-      What run.json holds; of a share, what it would.
+      What run.json holds. 'finished' is False where shares have not finished: it is of
+      this share then.
 
     Raises:
       RunError: `out` holds maps of another kind.
@@ -90,30 +97,69 @@ def explain_images(
     files = pipeline.ImageFiles(paths, options.resize, preprocessing)
     writer = Writer(found, labels, classifier.class_names, options, out)
 
-    skipped, num_finished = [], 0
-    rate_start = None  # the first batch compiles: it does not count
-    with contextlib.ExitStack() as stack:
-        manifest = stack.enter_context(parts.opened(out, share, found.names))
+    records = parts.Records(out, found.names, batch_size, share)
+    with records.opened() as manifest:
         is_mine = np.full(len(paths), True)
         if share is not None:
             is_mine = share.mask(len(paths), batch_size)
         is_done = np.array([name in manifest.done for name in found.names])
-        num_done = int((is_done & is_mine).sum())
-        if num_done:
-            logger.info("%d of %d images are done already", num_done, is_mine.sum())
         loader = explain.Loader(files, targets, is_done | ~is_mine, batch_size)
         explained = explain.explain_batches(
             step, classifier.params, explain.load_batches(loader, num_workers)
         )
-        bar = stack.enter_context(
-            tqdm(
-                total=int(is_mine.sum()),
-                initial=num_done,
-                desc="saliency" if share is None else f"saliency {share}",
-                unit="img",
-            )
+        note = keep_record(
+            write_images(explained, writer),
+            manifest,
+            num_found=int(is_mine.sum()),
+            num_done=int((is_done & is_mine).sum()),
+            batch_size=batch_size,
+            title="saliency" if share is None else f"saliency {share}",
         )
-        for outcome in write_images(explained, writer):
+        note["seconds"] = time.perf_counter() - start
+        report |= {"arguments": list(arguments), "batch_size": batch_size}
+        with records.concluded(note) as notes:
+            report |= combine(notes or [note])
+            if notes:
+                finish(found, out, options, report)
+                skipped = [tuple(row) for note in notes for row in note["skipped"]]
+                place = {name: i for i, name in enumerate(found.names)}
+                skipped.sort(key=lambda row: place[row[0]])
+                results.write_csv(out / "skipped.csv", ("path", "reason"), skipped)
+                seconds = max(report["seconds"], time.perf_counter() - start)
+                report |= {"seconds": seconds, "finished": True}
+                results.write_json(out / "run.json", report)
+    return report
+
+
+def keep_record(
+    outcomes: Iterator[Outcome],
+    manifest: Manifest,
+    *,
+    num_found: int,
+    num_done: int,
+    batch_size: int,
+    title: str,
+) -> dict[str, Any]:
+    """Writes the line of every image as it is done.
+
+    Args:
+      outcomes: what becomes of each image.
+      manifest: the record.
+      num_found: images that are this process's.
+      num_done: those of them that are in the record already.
+      batch_size: images in a batch.
+      title: of the progress bar.
+
+    Returns:
+      What there is to note: {'counts', 'skipped', 'images_per_second',
+      'peak_memory_bytes'}.
+    """
+    skipped, num_finished = [], 0
+    start = None  # the first batch compiles: it does not count
+    if num_done:
+        logger.info("%d of %d images are done already", num_done, num_found)
+    with tqdm(total=num_found, initial=num_done, desc=title, unit="img") as bar:
+        for outcome in outcomes:
             if outcome.entry is None:
                 skipped.append((outcome.name, outcome.reason))
             else:
@@ -121,51 +167,53 @@ def explain_images(
             bar.update()
             num_finished += 1
             if num_finished == batch_size:
-                rate_start = time.perf_counter()
+                start = time.perf_counter()
     end = time.perf_counter()
-
-    report |= {
+    return {
         "counts": {
-            "found": int(is_mine.sum()),
+            "found": num_found,
             "done_before": num_done,
             "done_now": num_finished - len(skipped),
             "skipped": len(skipped),
         },
-        "arguments": list(arguments),
-        "batch_size": batch_size,
-        "seconds": time.perf_counter() - start,
-        "images_per_second": (num_finished - batch_size) / (end - rate_start)
+        "skipped": skipped,
+        "images_per_second": (num_finished - batch_size) / (end - start)
         if num_finished > batch_size
         else None,
         "peak_memory_bytes": _peak_memory(),
     }
-    if share is None:
-        finish(manifest, found, out, options, report)
-        results.write_csv(out / "skipped.csv", ("path", "reason"), skipped)
-        report |= {"seconds": time.perf_counter() - start, "finished": True}
-        results.write_json(out / "run.json", report)
-    return report
+
+
+def combine(notes: Sequence[Note]) -> dict[str, Any]:
+    """What run.json says of processes that did a share each, side by side."""
+    rates = [note["images_per_second"] for note in notes]
+    return {
+        "counts": {
+            kind: sum(note["counts"][kind] for note in notes)
+            for kind in notes[0]["counts"]
+        },
+        "seconds": max(note["seconds"] for note in notes),
+        "images_per_second": None if None in rates else sum(rates),
+        "peak_memory_bytes": max(note["peak_memory_bytes"] for note in notes),
+    }
 
 
 def finish(
-    manifest: Manifest,
-    found: listing.Listing,
-    out: Path,
-    options: Options,
-    report: dict[str, Any],
+    found: listing.Listing, out: Path, options: Options, report: dict[str, Any]
 ) -> None:
     """Writes what takes all maps together: the common scale, sheets, and the page."""
+    record = out / parts.MANIFEST
     if options.scale == "common":
-        report["common_limit"] = draw_on_common_scale(manifest, found, out, options)
+        report["common_limit"] = draw_on_common_scale(record, found, out, options)
     if "sheet" in options.save:
-        pictures.write_sheets(out, manifest.entries())
+        pictures.write_sheets(out, read_entries(record))
     gallery.write(
         out,
         f"{options.method} of {report['network']['model']}",
         f"Explained: the {options.target} class"
         if options.target in ("predicted", "label")
         else f"Explained: {options.target}",
-        manifest.entries(),
+        read_entries(record),
     )
 
 

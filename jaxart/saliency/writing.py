@@ -15,7 +15,7 @@ from jaxart.data import images, listing
 from jaxart.prediction_files import UNKNOWN
 from jaxart.saliency import pictures, render
 from jaxart.saliency.explain import Batch, Explained
-from jaxart.saliency.manifest import Manifest, describe
+from jaxart.saliency.manifest import describe, read_entries
 from jaxart.saliency.options import Options
 
 NUM_THREADS = 4  # Pillow works outside of the interpreter's lock
@@ -109,16 +109,16 @@ def write_images(
 
 
 def draw_on_common_scale(
-    manifest: Manifest, found: listing.Listing, out: Path, options: Options
+    record: Path, found: listing.Listing, out: Path, options: Options
 ) -> float:
-    """Draws every map on one scale, and returns it.
+    """Draws every map of a record on one scale, and returns it.
 
     It is to the maps' own scales what each of these is to its map: a percentile.
 
     Raises:
       ImageError: a picture is gone; names it.
     """
-    limits = [entry["map"]["limit"] for entry in manifest.entries()]
+    limits = [entry["map"]["limit"] for entry in read_entries(record)]
     if not limits:
         return 0.0
     limit = float(np.percentile(limits, options.percentile))
@@ -135,7 +135,7 @@ def draw_on_common_scale(
         concurrent.futures.ThreadPoolExecutor(NUM_THREADS) as pool,
         tqdm(total=len(limits), desc="drawing", unit="img") as bar,
     ):
-        entries = manifest.entries()
+        entries = read_entries(record)
         while some := list(itertools.islice(entries, 8 * NUM_THREADS)):
             for _ in pool.map(draw, some):
                 bar.update()

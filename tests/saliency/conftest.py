@@ -86,9 +86,9 @@ def command(monkeypatch, capsys):
 def start():
     """Starts the command line as a user types it."""
 
-    def run(*arguments, **environment):
+    def run(*arguments, module="jaxart.saliency", **environment):
         return subprocess.Popen(
-            [sys.executable, "-m", "jaxart.saliency", *map(str, arguments)],
+            [sys.executable, "-m", module, *map(str, arguments)],
             cwd=ROOT,
             env=os.environ | {"JAX_PLATFORMS": "cpu"} | environment,
             stdout=subprocess.PIPE,

@@ -205,6 +205,75 @@ def test_a_run_that_is_killed_again_and_again_ends_as_if_it_had_not_been(
     assert not list((tmp_path / "killed" / "npy").rglob("*.tmp"))
 
 
+# --- Shares ---------------------------------------------------------------------------
+
+
+def everything(out):
+    """Every file's bytes, but for run.json, which holds times."""
+    return {
+        path.relative_to(out).as_posix(): path.read_bytes()
+        for path in out.rglob("*")
+        if path.is_file() and path.name != "run.json"
+    }
+
+
+def test_srun_makes_what_one_process_does_though_a_task_is_killed(
+    start, command, tiny_run, paint, tmp_path
+):
+    num_images, num_tasks, victim = 240, 4, 2
+    for i in range(num_images):
+        path = tmp_path / f"in/{i % 3}/{i:03}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        paint(i, 16, 16).save(path)
+    (tmp_path / "in/1/049.png").write_text("no picture")  # of the first task
+    one, out = tmp_path / "one", tmp_path / "shared"
+    arguments = [f"--workdir={tiny_run}", f"--images={tmp_path / 'in'}"]
+    arguments += ["--method=gradient", "--save=npy", "--batch_size=8"]
+    done = command(*arguments, f"--out={one}")
+    assert done.status == 0, done.stderr
+
+    def srun(rank):
+        return start(
+            *(*arguments, f"--out={out}"),
+            module="tests.saliency.tiny_command",
+            SLURM_PROCID=str(rank),
+            SLURM_STEP_NUM_TASKS=str(num_tasks),
+        )
+
+    tasks = [srun(rank) for rank in range(num_tasks)]
+    record = out / f"parts/{victim + 1}-of-{num_tasks}.jsonl"
+    while count_lines(record) == 0 and tasks[victim].poll() is None:
+        time.sleep(0.002)
+    tasks[victim].kill()
+    for rank, task in enumerate(tasks):
+        stdout, stderr = task.communicate()
+        assert task.returncode == (-signal.SIGKILL if rank == victim else 0), stderr
+        assert rank == victim or stdout.startswith("Other shares are not finished: ")
+        said = f"Share {rank + 1}/4, by SLURM_PROCID={rank}, SLURM_STEP_NUM_TASKS=4; "
+        assert said in stderr
+    assert not report_of(out)["finished"] and not (out / "index.html").exists()
+    lines = record.read_bytes().splitlines(keepends=True)
+    recorded = [json.loads(line)["path"] for line in lines if line.endswith(b"\n")]
+    made = {name: (out / f"npy/{name}.npy").stat().st_mtime_ns for name in recorded}
+
+    task = srun(victim)
+    stdout, stderr = task.communicate()
+    assert task.returncode == 0, stderr
+    assert stdout.splitlines() == [
+        f"{num_images - 1} images: {out / 'index.html'}",
+        f"1 skipped: see {out / 'skipped.csv'}",
+    ]
+    assert everything(out) == everything(one)
+    assert count_lines(out / "manifest.jsonl") == num_images - 1
+    for name, time_ns in made.items():
+        assert (out / f"npy/{name}.npy").stat().st_mtime_ns == time_ns
+    report = report_of(out)
+    assert report["finished"] and report["counts"] == {
+        **{"found": num_images, "done_before": len(recorded)},
+        **{"done_now": num_images - 1 - len(recorded), "skipped": 1},
+    }
+
+
 # --- Mistakes -------------------------------------------------------------------------
 
 

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 
 import jax
 import jax.numpy as jnp
@@ -635,28 +636,51 @@ def manifest_of(out):
     return (out / "manifest.jsonl").read_bytes()
 
 
-@pytest.mark.parametrize("scale", SCALES)
-@pytest.mark.parametrize("count", [2, 5])
-def test_shares_put_together_are_what_one_process_makes(
+def contents(out):
+    """Every file's bytes, but for run.json, which holds times."""
+    return {
+        name: (out / name).read_bytes() for name in files_of(out) if name != "run.json"
+    }
+
+
+# The last share of 4 has nothing to do.
+@pytest.mark.parametrize(("count", "scale"), [(2, "image"), (4, "common")])
+def test_the_last_share_leaves_what_one_process_does(
     tiny, folder, tmp_path, count, scale
 ):
-    (folder / "bad.png").write_text("no image")
-    settings = {"batch_size": 2, "save": ("npy", "overlay", "sheet"), "scale": scale}
-    explain(tiny, folder, tmp_path / "one", **settings)
+    folder = shutil.copytree(folder, tmp_path / "in")
+    for name in ("bad.png", "b/bad.png"):
+        (folder / name).write_text("no image")
+    settings = {"batch_size": 4, "save": ("npy", "overlay", "sheet"), "scale": scale}
+    alone = explain(tiny, folder, tmp_path / "one", **settings)
     out = tmp_path / "shared"
     for number in (*range(2, count + 1), 1):
+        assert not (out / "index.html").exists()
         report = explain(tiny, folder, out, share=Share(number, count), **settings)
-        assert not (out / "index.html").exists() and "finished" in report
-    made = files_of(out)
-    report = explain(tiny, folder, out, **settings)
-    assert report["counts"]["done_now"] == 0 and report["counts"]["skipped"] == 1
-    assert manifest_of(out) == manifest_of(tmp_path / "one")
-    assert_maps_equal(maps_of(out), maps_of(tmp_path / "one"))
-    assert skipped_of(out) == skipped_of(tmp_path / "one")
-    names = {name for name in files_of(out) if not name.startswith(".")}
-    assert names == {n for n in files_of(tmp_path / "one") if not n.startswith(".")}
-    again = {n for n in made if n.startswith("npy/") and files_of(out)[n] != made[n]}
-    assert not again
+        assert report["finished"] == (number == 1)
+    assert contents(out) == contents(tmp_path / "one")
+    assert len(skipped_of(out)) == 2
+    saved = json.loads((out / "run.json").read_text())
+    assert saved == report and saved.keys() == alone.keys()
+    assert saved["counts"] == alone["counts"] and saved["counts"]["skipped"] == 2
+    assert saved.get("common_limit") == alone.get("common_limit")
+
+
+def test_finished_shares_begin_again_and_do_nothing_twice(tiny, folder, tmp_path):
+    folder = shutil.copytree(folder, tmp_path / "in")
+    (folder / "bad.png").write_text("no image")
+    found = []
+    for _ in range(2):
+        for number in (1, 2):
+            share = Share(number, 2)
+            report = explain(tiny, folder, tmp_path / "out", share=share)
+        found.append((report["counts"], contents(tmp_path / "out")))
+        found[-1] += (
+            {n: t for n, t in files_of(tmp_path / "out").items() if ".n" in n},
+        )
+    (_, *first), (counts, *second) = found
+    assert first == second
+    assert counts == {**{"found": 11, "done_before": 10, "done_now": 0, "skipped": 1}}
 
 
 def test_a_share_that_was_stopped_goes_on_and_the_whole_makes_what_is_missing(
