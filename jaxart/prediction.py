@@ -1,8 +1,6 @@
 """One pass over many images: the best classes of each, and a layer's activations."""
 
 import contextlib
-import os
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,13 +11,14 @@ import numpy as np
 from jaxtyping import Array, Float, Int32
 from tqdm import tqdm
 
-from jaxart import compiling, evaluation, prediction_files, results
+from jaxart import compiling, evaluation, prediction_files, results, storage
 from jaxart.classifier import Classifier
 from jaxart.data import listing, pipeline
 from jaxart.models import CaffeNet
 from jaxart.models.layers import HEAD, select
 from jaxart.overlap import fetch_one_behind
 from jaxart.prediction_files import Predictions
+from jaxart.storage import AnyPath
 
 
 class Outcome(NamedTuple):
@@ -46,12 +45,12 @@ class Scores(NamedTuple):
 Step = Callable[[Any, Any, Any], Scores]
 
 
-def sibling(out: Path, ending: str) -> Path:
+def sibling(out: AnyPath, ending: str) -> AnyPath:
     """A file beside the table, named after it."""
     return out.with_name(f"{out.stem}.{ending}")
 
 
-def check_outputs(out: Path, source: Path, features: str | None = None) -> None:
+def check_outputs(out: AnyPath, source: AnyPath, features: str | None = None) -> None:
     """Makes sure that what is read is not overwritten.
 
     Raises:
@@ -59,7 +58,7 @@ def check_outputs(out: Path, source: Path, features: str | None = None) -> None:
     """
     endings = ("skipped.csv", "metrics.json", f"{features}.npy", f"{features}.csv")
     written = [out, *(sibling(out, ending) for ending in endings)]
-    if source.resolve() in [path.resolve() for path in written]:
+    if storage.resolve(source) in map(storage.resolve, written):
         raise ValueError(f"out={out} would overwrite {source}: choose another name")
     if out.is_dir():
         raise ValueError(f"out={out} is a folder")
@@ -68,7 +67,7 @@ def check_outputs(out: Path, source: Path, features: str | None = None) -> None:
 def predict_images(
     classifier: Classifier,
     found: listing.Listing,
-    out: Path,
+    out: AnyPath,
     *,
     top_k: int | None = None,
     batch_size: int,
@@ -100,13 +99,9 @@ def predict_images(
         select(model.layers(), None, features)  # names the layers, where it is none
     num_kept = prediction_files.num_kept(out, top_k, len(class_names))
     labels = evaluation.find_labels(found, classifier)
-    paths = [found.root / name for name in found.names]
-    files = pipeline.ImageFiles(paths, resize, model.preprocessing)
+    files = pipeline.ImageFiles(found.paths, resize, model.preprocessing)
 
-    out.parent.mkdir(parents=True, exist_ok=True)
-    # Beside the table, to be renamed; it goes away with all it holds.
-    with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as folder:
-        part = Path(folder) / out.name
+    with storage.written_together(out) as part:
         scores, reasons = run(
             make_step(model, num_kept, features),
             classifier.params,
@@ -121,8 +116,8 @@ def predict_images(
         skipped = [(name, reason) for name, reason in outcomes if reason]
         if not names:
             raise ValueError(
-                f"none of the {len(paths)} images can be read; "
-                f"the first is {paths[0]}: {reasons[0]}"
+                f"none of the {len(reasons)} images can be read; "
+                f"the first is {files.paths[0]}: {reasons[0]}"
             )
         is_read = np.array([not reason for reason in reasons])
         predictions = Predictions(names, labels[is_read], *scores)
@@ -136,9 +131,6 @@ def predict_images(
             results.write_json(sibling(part, "metrics.json"), metrics)
         else:  # an earlier table's would be taken for this one's
             sibling(out, "metrics.json").unlink(missing_ok=True)
-        # The table comes last: where it is, all is.
-        for path in sorted(Path(folder).iterdir(), key=part.__eq__):
-            os.replace(path, out.with_name(path.name))
     return Outcome(len(names), len(skipped), metrics)
 
 

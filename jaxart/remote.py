@@ -47,6 +47,11 @@ class RemotePath(PurePosixPath):
         with self._errors():
             return self._store.cat_file(str(self))
 
+    def open(self, mode: str) -> Any:
+        """A stream of the object's bytes, for what is too large to hold; mode 'rb'."""
+        with self._errors():
+            return self._store.open(str(self), mode)
+
     def read_text(self, encoding: str) -> str:
         """The object's content as text."""
         return self.read_bytes().decode(encoding)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from jaxart import storage
 from jaxart.classifier import Classifier
 from jaxart.exports.description import model_name
 from jaxart.models import AlexNet
