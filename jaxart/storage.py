@@ -8,7 +8,6 @@ import contextlib
 import hashlib
 import os
 import posixpath
-import shutil
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -110,15 +109,11 @@ def written_together(out: AnyPath) -> Iterator[Path]:
                 os.replace(file, out.with_name(file.name))
 
 
-def locked(path: AnyPath, timeout: float = -1) -> contextlib.AbstractContextManager:
-    """A lock; none in an object store, which has no locks.
-
-    Raises:
-      filelock.Timeout: when entered, if others hold it for `timeout` seconds.
-    """
+def locked(path: AnyPath) -> contextlib.AbstractContextManager:
+    """A lock; none in an object store, which has no locks."""
     if isinstance(path, RemotePath):
         return contextlib.nullcontext()
-    return FileLock(path, timeout=timeout)
+    return FileLock(path)
 
 
 def local_copy(path: AnyPath) -> Path:
@@ -144,11 +139,3 @@ def local_copy(path: AnyPath) -> Path:
             beside.unlink(missing_ok=True)
     return copy
 
-
-def remove_folder(folder: AnyPath) -> None:
-    """Deletes a folder with all it holds."""
-    if isinstance(folder, RemotePath):
-        for key in folder.keys_below():
-            (folder / key).unlink(missing_ok=True)
-    else:
-        shutil.rmtree(folder)
