@@ -80,11 +80,12 @@ def test_a_run_there_leaves_the_bytes_of_a_run_here(command, place):
 
 def test_shares_there_leave_the_bytes_of_a_run_here(command, place):
     here, bucket = place
-    assert command(*arguments(here)).status == 0
+    common = "--scale=common"  # drawn in the end, from the maps
+    assert command(*arguments(here), common).status == 0
     for share in ("3/3", "1/3"):
-        done = command(*arguments(bucket.url), f"--share={share}")
+        done = command(*arguments(bucket.url), common, f"--share={share}")
         assert "Other shares are not finished" in done.stdout, done.stderr
-    assert command(*arguments(bucket.url), "--share=2/3").status == 0
+    assert command(*arguments(bucket.url), common, "--share=2/3").status == 0
     assert objects(bucket) == files(here)
 
 
@@ -107,15 +108,6 @@ def test_folders_and_lists_of_urls_name_the_same_images(command, place):
     for entry, name in zip(entries, names, strict=True):
         wanted_map = (here / "out" / "npy" / f"{name}.npy").read_bytes()
         assert (out / entry["files"]["npy"]).read_bytes() == wanted_map
-
-
-def test_what_lies_in_the_output_folder_is_not_explained(command, place):
-    _, bucket = place
-    done = command(*arguments(bucket.url, "images"), f"--out={bucket.url}/images/b")
-    assert done.status == 0, done.stderr
-    lines = bucket.get("images/b/manifest.jsonl").splitlines()
-    names = [json.loads(line)["path"] for line in lines]
-    assert names == ["0.png", "3.png", "6.png", "9.png"]
 
 
 class Killed(BaseException):
@@ -167,13 +159,6 @@ def test_a_killed_run_goes_on_and_makes_no_named_picture_again(
     assert len(put) > 6 * (10 - len(done))
     assert not {f"{bucket.url}/{key}" for key in named} & set(put)
     assert json.loads(bucket.get("out/run.json"))["counts"]["done_before"] == len(done)
-    assert objects(bucket) == files(here)
-
-
-def test_a_common_scale_is_drawn_from_the_maps_there(command, place):
-    here, bucket = place
-    for root in (here, bucket.url):
-        assert command(*arguments(root), "--scale=common").status == 0
     assert objects(bucket) == files(here)
 
 
