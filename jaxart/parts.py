@@ -50,10 +50,6 @@ class Parts:
         """Where a share's own file is."""
         return self.folder / f"{share}{suffix}"
 
-    def exist(self) -> bool:
-        """Whether any share has begun, and not all are put together."""
-        return (self.folder / _SETTINGS).is_file()
-
     def every_share(self) -> list[Share]:
         """The shares that the work of this folder was divided into."""
         count = self._read_settings()["count"]
@@ -116,7 +112,7 @@ class Parts:
 
     def _begin(self, share: Share, take_in: Callable[[], None] | None) -> None:
         wanted = {"count": share.count} | self._settings
-        there = self._read_settings() if self.exist() else wanted
+        there = self._read_settings() if are_in(self.folder) else wanted
         different = [name for name in wanted if there.get(name) != wanted[name]]
         if different and take_in:
             with self._all_held():
@@ -130,7 +126,7 @@ class Parts:
                 f"{self.folder} holds parts made with {name}={there.get(name)!r}; this "
                 f"run has {name}={wanted[name]!r}. Finish them, or remove the folder."
             )
-        if not self.exist():
+        if not are_in(self.folder):
             results.write_json(self.folder / _SETTINGS, wanted)
 
     def _read_settings(self) -> dict[str, Any]:
@@ -158,6 +154,11 @@ class Parts:
             for path in sorted(self.folder.glob("*.lock")):
                 locks.enter_context(_held(path))
             yield
+
+
+def are_in(folder: Path) -> bool:
+    """Whether any share has begun there, and not all are put together."""
+    return (folder / _SETTINGS).is_file()
 
 
 def digest(texts: Iterable[str | os.PathLike]) -> str:

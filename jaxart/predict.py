@@ -8,8 +8,10 @@ r"""Says what images show: the best classes of each, in one table.
 The suffix of --out is the format: .csv, .jsonl or .parquet. Images that cannot be
 read are listed beside it, in predictions.skipped.csv. Where images have labels (in a
 list, or class folders), predictions.metrics.json says how right the network is.
+`srun -N16 python -m jaxart.predict ...` shares the images among 16 processes.
 """
 
+import os
 import sys
 from typing import Any
 
@@ -24,7 +26,7 @@ from jaxart import (
     prediction_files,
     storage,
 )
-from jaxart.data import listing
+from jaxart.data import listing, shares
 from jaxart.data.images import RESIZE_RULES
 
 
@@ -74,6 +76,13 @@ def define_flags(values: flags.FlagValues) -> None:
         **everywhere,
     )
     text("features", None, "Also write this layer's activations.", **everywhere)
+    text(
+        "share",
+        None,
+        "Predict a part of the images, such as 2/4, the second quarter, into a folder "
+        f"beside the table. {shares.HELP}",
+        **everywhere,
+    )
     flags.DEFINE_bool(
         "strict", False, "Exit with status 1 if an image was skipped.", **everywhere
     )
@@ -89,6 +98,7 @@ def main(argv: list[str], values: flags.FlagValues = flags.FLAGS) -> int:
     with logging_redirect_tqdm([commands.set_up()]):
         try:
             out = storage.path(values.out)
+            share = shares.choose(values.share, os.environ)
             prediction_files.find_format(out)  # a mistake shows before all else
             found = listing.read(values.images, values.image_root)
             network = classifier.load(values.weights, values.workdir)
@@ -102,15 +112,19 @@ def main(argv: list[str], values: flags.FlagValues = flags.FLAGS) -> int:
                 resize=values.resize or network.resize or "antialias",
                 num_workers=values.num_workers,
                 features=values.features,
+                share=share,
             )
         except (ValueError, OSError) as error:
             sys.exit(f"jaxart: {error}")
         except KeyboardInterrupt:
-            print("\njaxart: stopped; nothing is written", file=sys.stderr)
+            print("\njaxart: stopped; no table is written", file=sys.stderr)
             return 130
-    print(f"{outcome.num_images} images: {out}")
+    place, skipped = out, prediction.sibling(out, "skipped.csv")
+    if not outcome.is_whole:
+        print("Other shares are not finished: the last one writes the table")
+        place = skipped = "this share"
+    print(f"{outcome.num_images} images: {place}")
     if outcome.num_skipped:
-        skipped = prediction.sibling(out, "skipped.csv")
         print(f"{outcome.num_skipped} skipped: see {skipped}")
     if outcome.metrics:
         print(evaluation.table(outcome.metrics))

@@ -1,32 +1,52 @@
 """One pass over many images: the best classes of each, and a layer's activations."""
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int32
+from jaxtyping import Array, Int32
 from tqdm import tqdm
 
-from jaxart import compiling, evaluation, prediction_files, results, storage
+from jaxart import (
+    compiling,
+    evaluation,
+    parts,
+    prediction_files,
+    prediction_parts,
+    results,
+    storage,
+)
 from jaxart.classifier import Classifier
 from jaxart.data import listing, pipeline
+from jaxart.data.features import digest_params
+from jaxart.data.shares import Share
 from jaxart.models import CaffeNet
 from jaxart.models.layers import HEAD, select
 from jaxart.overlap import fetch_one_behind
+from jaxart.parts import Note, Parts
 from jaxart.prediction_files import Predictions
+from jaxart.prediction_parts import Part
 from jaxart.storage import AnyPath
 
 
 class Outcome(NamedTuple):
-    """How many images are in the table, how many are not, and the metrics, if any."""
+    """What became of a run's images.
+
+    Attributes:
+      num_images: how many could be read.
+      num_skipped: how many could not.
+      metrics: of those whose label is known, if any.
+      is_whole: the table is there; else these are of shares, and some are missing.
+    """
 
     num_images: int
     num_skipped: int
     metrics: dict[str, Any] | None
+    is_whole: bool
 
 
 class Scores(NamedTuple):
@@ -74,10 +94,13 @@ def predict_images(
     resize: str,
     num_workers: int = 0,
     features: str | None = None,
+    share: Share | None = None,
 ) -> Outcome:
     """Writes the best classes of images, and what belongs to them beside the table.
 
-    All files appear at the end, or, where anything fails, none.
+    All files appear at the end, or, where anything fails, none. A share leaves its part
+    in a folder beside the table; the last one to finish puts the parts together. So
+    does a run of the whole, which makes the missing ones first.
 
     Args:
       classifier: says what images show.
@@ -88,10 +111,15 @@ def predict_images(
       resize: one of `images.RESIZE_RULES`.
       num_workers: processes that load images; 0 uses threads.
       features: a layer whose activations are written, too.
+      share: which of the images are this process's; None takes all.
 
     Raises:
       FormatError: the format is unknown, or its package is missing.
-      ValueError: there is no such layer, or no image can be read.
+      BusyError: another process is working on a share that this one would.
+      OtherPartsError: the parts beside the table are of other images, another network
+        or other options.
+      ValueError: there is no such layer, no image can be read, or shares are to meet
+        in an object store.
     """
     write = prediction_files.find_format(out)
     model, class_names = classifier.model, classifier.class_names
@@ -99,39 +127,110 @@ def predict_images(
         select(model.layers(), None, features)  # names the layers, where it is none
     num_kept = prediction_files.num_kept(out, top_k, len(class_names))
     labels = evaluation.find_labels(found, classifier)
-    files = pipeline.ImageFiles(found.paths, resize, model.preprocessing)
+    step = make_step(model, num_kept, features)
 
-    with storage.written_together(out) as part:
-        scores, reasons = run(
-            make_step(model, num_kept, features),
+    def predict(one: Share, feature_path: Path) -> Part:
+        chosen = np.flatnonzero(one.mask(len(found.names), batch_size))
+        paths = [storage.join(found.root, found.names[index]) for index in chosen]
+        return run(
+            step,
             classifier.params,
-            files,
-            labels,
+            pipeline.ImageFiles(paths, resize, model.preprocessing),
+            labels[chosen],
             batch_size=batch_size,
             num_workers=num_workers,
-            feature_path=sibling(part, f"{features}.npy") if features else None,
+            feature_path=feature_path if features else None,
+            title="predicting" if one.count == 1 else f"predicting {one}",
         )
-        outcomes = list(zip(found.names, reasons, strict=True))
+
+    def conclude(table: Path, whole: Part) -> Outcome:
+        outcomes = list(zip(found.names, whole.reasons, strict=True))
         names = [name for name, reason in outcomes if not reason]
         skipped = [(name, reason) for name, reason in outcomes if reason]
         if not names:
             raise ValueError(
-                f"none of the {len(reasons)} images can be read; "
-                f"the first is {files.paths[0]}: {reasons[0]}"
+                f"none of the {len(outcomes)} images can be read; "
+                f"the first is {found.paths[0]}: {whole.reasons[0]}"
             )
-        is_read = np.array([not reason for reason in reasons])
-        predictions = Predictions(names, labels[is_read], *scores)
-        write(part, predictions, class_names, top_k)
-        results.write_csv(sibling(part, "skipped.csv"), ("path", "reason"), skipped)
+        is_read = np.array([not reason for reason in whole.reasons])
+        predictions = Predictions(names, labels[is_read], *whole.columns)
+        write(table, predictions, class_names, top_k)
+        results.write_csv(sibling(table, "skipped.csv"), ("path", "reason"), skipped)
         if features:
-            index = sibling(part, f"{features}.csv")
+            index = sibling(table, f"{features}.csv")
             results.write_csv(index, ("row", "path"), enumerate(names))
         metrics = evaluation.evaluate(predictions, class_names)
         if metrics:
-            results.write_json(sibling(part, "metrics.json"), metrics)
-        else:  # an earlier table's would be taken for this one's
+            results.write_json(sibling(table, "metrics.json"), metrics)
+        return Outcome(len(names), len(skipped), metrics, is_whole=True)
+
+    folder = sibling(out, "parts")
+    if share and storage.is_remote(folder):
+        raise ValueError(
+            f"out={out}: shares need a folder that has locks, a local or shared one"
+        )
+    if storage.is_remote(folder) or (share is None and not parts.are_in(folder)):
+        with _beside(out) as table:
+            part = predict(Share(1, 1), sibling(table, f"{features}.npy"))
+            return conclude(table, part)
+
+    settings = {
+        "images": parts.digest([storage.resolve(found.root), *found.names]),
+        "labels": parts.digest(map(str, labels)),
+        "network": digest_params(jax.device_get(classifier.params)),
+        "resize": resize,
+        "batch_size": batch_size,
+        "classes_kept": num_kept,
+        "features": features,
+    }
+    left = Parts(folder, settings)
+    num_images = num_skipped = 0
+    for one in [share] if share else left.every_share():
+        with left.working(one) as note:
+            if note is None:
+                part = predict(one, left.path(one, ".npy"))
+                note = prediction_parts.save(left.path(one, ".npz"), part)
+            with left.finished(one, note) as notes:
+                if notes:
+                    with _beside(out) as table:
+                        whole = _join(left, notes, batch_size, features, table)
+                        return conclude(table, whole)
+            num_images += note["num_images"] - len(note["skipped"])
+            num_skipped += len(note["skipped"])
+    return Outcome(num_images, num_skipped, None, is_whole=False)
+
+
+@contextlib.contextmanager
+def _beside(out: AnyPath) -> Iterator[Path]:
+    """Yields where to write the table for now, with all that belongs to it.
+
+    What is there at the end is put in its place; where anything fails, it goes away.
+    """
+    with storage.written_together(out) as table:
+        yield table
+        if not sibling(table, "metrics.json").exists():
+            # An earlier table's would be taken for this one's.
             sibling(out, "metrics.json").unlink(missing_ok=True)
-    return Outcome(len(names), len(skipped), metrics)
+
+
+def _join(
+    left: Parts,
+    notes: Sequence[Note],
+    batch_size: int,
+    features: str | None,
+    table: Path,
+) -> Part:
+    """Puts all shares' parts together; activations are written beside the table."""
+    shares = left.every_share()
+    pieces = [
+        prediction_parts.load(left.path(one, ".npz"), note)
+        for one, note in zip(shares, notes, strict=True)
+    ]
+    if features:
+        paths = [left.path(one, ".npy") for one in shares]
+        whole = sibling(table, f"{features}.npy")
+        prediction_parts.join_features(pieces, paths, batch_size, whole)
+    return prediction_parts.join(pieces, batch_size)
 
 
 def make_step(model: CaffeNet, num_kept: int, features: str | None) -> Step:
@@ -166,7 +265,8 @@ def run(
     batch_size: int,
     num_workers: int,
     feature_path: Path | None,
-) -> tuple[list[Float[np.ndarray, "m ..."] | Int32[np.ndarray, "m ..."]], list[str]]:
+    title: str = "predicting",
+) -> Part:
     """Runs all images through the network, once.
 
     Args:
@@ -177,16 +277,13 @@ def run(
       batch_size: images that run at once.
       num_workers: processes that load images; 0 uses threads.
       feature_path: gets the activations [M, ...] of the layer.
-
-    Returns:
-      Indices, logits, probabilities and losses of the M images that can be read, and
-      for each of all N the reason why it cannot be ('' where it can).
+      title: of the progress bar.
     """
-    parts, reasons = [], []
+    pieces, reasons = [], []
     features = prediction_files.growing_npy(feature_path) if feature_path else None
     with (
         features or contextlib.nullcontext() as append,
-        tqdm(total=len(files.paths), desc="predicting", unit="img") as bar,
+        tqdm(total=len(files.paths), desc=title, unit="img") as bar,
     ):
         for scores, batch_reasons in run_batches(
             step, params, files, labels, batch_size, num_workers
@@ -194,12 +291,12 @@ def run(
             is_read = [not reason for reason in batch_reasons]
             is_read += [False] * (batch_size - len(batch_reasons))  # the padding
             *columns, activation = scores
-            parts.append([values[is_read] for values in columns])
+            pieces.append([values[is_read] for values in columns])
             if append:
                 append(activation[is_read])
             reasons += batch_reasons
             bar.update(len(batch_reasons))
-    return list(map(np.concatenate, zip(*parts, strict=True))), reasons
+    return Part(list(map(np.concatenate, zip(*pieces, strict=True))), reasons)
 
 
 def run_batches(

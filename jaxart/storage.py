@@ -138,4 +138,3 @@ def local_copy(path: AnyPath) -> Path:
         finally:
             beside.unlink(missing_ok=True)
     return copy
-

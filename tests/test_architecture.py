@@ -55,13 +55,14 @@ ALLOWED = {
     },
     "predict": {
         *("classifier commands evaluation prediction prediction_files".split()),
-        "storage",
-        *("data.images data.listing".split()),
+        *("storage data.images data.listing data.shares".split()),
     },
     "prediction": {
         *("classifier evaluation models models.layers prediction_files".split()),
-        *("compiling overlap results storage data.listing data.pipeline".split()),
+        *("compiling overlap parts prediction_parts results storage".split()),
+        *("data.features data.listing data.pipeline data.shares".split()),
     },
+    "prediction_parts": {"parts", "prediction_files", "data.shares"},
     "parts": {"results", "data.shares"},
     "prediction_files": {"results", "storage"},
     "evaluation": {"classifier", "prediction_files", "results", "data.listing"},
@@ -71,9 +72,10 @@ ALLOWED = {
     "curation.cleaning": {"curation.decoding", "curation.splits", "data.duplicates"},
     "curation.contact_sheets": {"data.fingerprints", "data.images"},
     "curation.curation": {
-        *("results curation.cleaning curation.decoding curation.paintings".split()),
-        *("curation.splits curation.writing data.duplicates data.examples".split()),
-        *("data.fingerprints", ""),  # the package, for its version
+        *("parts results curation.cleaning curation.decoding".split()),
+        *("curation.paintings curation.records curation.splits".split()),
+        *("curation.writing data.duplicates data.examples data.fingerprints".split()),
+        *("data.images", "data.shares", ""),  # the package, for its version
     },
     "curation.decoding": {
         *("curation.artists curation.paintings".split()),
@@ -85,6 +87,10 @@ ALLOWED = {
         *("data.duplicates data.examples".split()),
     },
     "curation.paintings": {"curation.artists", "data.examples"},
+    "curation.records": {
+        *("json_lines curation.decoding curation.paintings".split()),
+        *("data.fingerprints data.images".split()),
+    },
     "curation.writing": {
         *("results curation.decoding curation.paintings".split()),
         *("data.examples data.fingerprints".split()),

@@ -6,7 +6,7 @@ import pytest
 from filelock import FileLock
 
 from jaxart.data.shares import Share
-from jaxart.parts import BusyError, OtherPartsError, Parts, digest
+from jaxart.parts import BusyError, OtherPartsError, Parts, are_in, digest
 
 
 @pytest.fixture
@@ -21,13 +21,15 @@ def finish(parts, share, **note):
 
 
 def test_the_last_gets_the_notes_in_order_and_the_folder_goes(parts):
-    assert not parts.exist()
+    assert not are_in(parts.folder)
     assert finish(parts, Share(3, 3), n=3) == (None, None)
-    assert parts.exist() and parts.every_share() == [Share(i, 3) for i in (1, 2, 3)]
+    assert are_in(parts.folder) and parts.every_share() == [
+        Share(i, 3) for i in (1, 2, 3)
+    ]
     assert finish(parts, Share(1, 3), n=1) == (None, None)
     assert finish(parts, Share(3, 3), n=4) == (None, {"n": 3})
     assert finish(parts, Share(2, 3), n=2) == ([{"n": 1}, {"n": 2}, {"n": 4}], None)
-    assert not parts.exist() and not parts.folder.exists()
+    assert not are_in(parts.folder) and not parts.folder.exists()
 
 
 def test_a_share_that_is_worked_on_again_is_not_finished(parts):

@@ -15,9 +15,19 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxart import evaluation, predict, prediction, prediction_files, results, steps
+from jaxart import (
+    evaluation,
+    predict,
+    prediction,
+    prediction_files,
+    prediction_parts,
+    results,
+    steps,
+)
 from jaxart.classifier import Classifier
 from jaxart.data import examples, listing, pipeline
+from jaxart.data.shares import Share
+from jaxart.parts import OtherPartsError
 from jaxart.prediction_files import Predictions
 from tests import runs
 
@@ -416,6 +426,112 @@ def test_a_failed_run_leaves_what_was_there(tiny, listed, tmp_path, monkeypatch)
     assert (tmp_path / "table.csv").read_text() == "earlier"
 
 
+# Shares.
+
+
+def contents(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize("suffix", ["csv", "jsonl"])
+@pytest.mark.parametrize("count", [2, 4])  # three batches: the last of 4 has none
+def test_the_last_share_writes_what_one_process_does(
+    tiny, listed, tmp_path, suffix, count
+):
+    settings = {"features": "pool5", "top_k": None if suffix == "csv" else 2}
+    one, shared = tmp_path / "one", tmp_path / "shared"
+    alone = predict_all(tiny, listed, one / f"table.{suffix}", **settings)
+    out, found = shared / f"table.{suffix}", []
+    for number in (*range(2, count + 1), 1):
+        share = Share(number, count)
+        assert list(shared.glob("*")) == [shared / "table.parts"] * (number != 2)
+        found.append(predict_all(tiny, listed, out, share=share, **settings))
+    assert contents(shared) == contents(one) and len(contents(one)) == 5
+    assert found[-1] == alone and alone.is_whole
+    images = [outcome.num_images for outcome in found[:-1]]
+    assert images == ([3] if count == 2 else [3, 3, 0])
+    assert all(outcome[2:] == (None, False) for outcome in found[:-1])
+
+
+@pytest.fixture
+def passes(monkeypatch):
+    """How many images each pass over images has."""
+    passes, real = [], prediction.run
+
+    def run(step, params, files, *args, **settings):
+        passes.append(len(files.paths))
+        return real(step, params, files, *args, **settings)
+
+    monkeypatch.setattr(prediction, "run", run)
+    return passes
+
+
+def test_finished_parts_are_not_done_again_and_the_whole_does_the_rest(
+    tiny, listed, tmp_path, passes, monkeypatch
+):
+    predict_all(tiny, listed, tmp_path / "one/table.csv", features="pool5")
+    out = tmp_path / "shared/table.csv"
+    shared = functools.partial(predict_all, tiny, listed, out, features="pool5")
+    assert passes == [11]
+    first = shared(share=Share(1, 3))
+    assert shared(share=Share(1, 3)) == first and passes[1:] == [4]
+
+    def stop(*args):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(prediction_parts, "save", stop)
+        with pytest.raises(KeyboardInterrupt):
+            shared(share=Share(3, 3))
+    assert passes[2:] == [3]
+    with monkeypatch.context() as patch:  # all parts are there, but not the table
+        patch.setattr(prediction_parts, "join", stop)
+        with pytest.raises(KeyboardInterrupt):
+            shared()
+    assert passes[3:] == [4, 3]
+    assert [path.name for path in out.parent.iterdir()] == ["table.parts"]
+    assert shared().is_whole and passes[5:] == []
+    assert contents(out.parent) == contents(tmp_path / "one")
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"share": Share(2, 3)}, "count=2; this run has count=3"),
+        ({"batch_size": 3}, "batch_size=4; this run has batch_size=3"),
+        ({"features": "conv1"}, "features=None; this run has features='conv1'"),
+        ({"resize": "crop"}, "resize='antialias'; this run has resize='crop'"),
+        ({"share": None, "batch_size": 3}, "batch_size=4; this run has batch_size=3"),
+    ],
+)
+def test_parts_of_other_options_are_refused(tiny, listed, tmp_path, changed, said):
+    out = tmp_path / "table.csv"
+    predict_all(tiny, listed, out, share=Share(1, 2))
+    with pytest.raises(
+        OtherPartsError, match=f"table.parts holds parts made with {said}"
+    ):
+        predict_all(tiny, listed, out, **{"share": Share(2, 2)} | changed)
+
+
+def test_parts_of_another_network_or_list_are_refused(
+    tiny, wide, folder, listed, tmp_path
+):
+    out = tmp_path / "table.csv"
+    predict_all(tiny, listed, out, share=Share(1, 2))
+    other = tiny._replace(params=runs.random_params(tiny.model, seed=1))
+    for network, source, name in (
+        (other, listed, "network"),
+        (wide, listed, "labels"),
+        (tiny, folder, "images"),
+    ):
+        with pytest.raises(OtherPartsError, match=f"made with {name}='.*Finish them"):
+            predict_all(network, source, out, share=Share(2, 2))
+    relabelled = listed.with_name("relabelled.txt")
+    relabelled.write_text(listed.read_text().replace("Teddy", "owl"))
+    with pytest.raises(OtherPartsError, match="made with labels='"):
+        predict_all(tiny, relabelled, out, share=Share(2, 2))
+
+
 # The command line.
 
 
@@ -468,9 +584,35 @@ def test_the_command_stops_at_limit(command, tiny_run, folder, tmp_path):
     assert (status, stdout) == (0, f"2 images: {tmp_path / 'table.jsonl'}\n")
 
 
+def test_the_commands_of_a_launcher_end_in_one_table(
+    command, tiny_run, listed, tmp_path, monkeypatch
+):
+    out = tmp_path / "table.csv"
+    arguments = [f"--workdir={tiny_run}", f"--images={listed}", "--batch_size=2"]
+    command(*arguments, f"--out={tmp_path}/one.csv")
+    monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "2")
+    for rank, said in (
+        (
+            "0",
+            "Other shares are not finished: the last one writes the table\n"
+            "5 images: this share\n1 skipped: see this share\n",
+        ),
+        ("1", f"10 images: {out}\n1 skipped: see {tmp_path / 'table.skipped.csv'}\n"),
+    ):
+        monkeypatch.setenv("SLURM_PROCID", rank)
+        status, stdout, stderr = command(*arguments, f"--out={out}")
+        assert (status, stdout[: len(said)]) == (0, said), stderr
+    for ending in ("csv", "skipped.csv", "metrics.json"):
+        found = (tmp_path / f"table.{ending}").read_bytes()
+        assert found == (tmp_path / f"one.{ending}").read_bytes()
+    status, stdout, _ = command(*arguments, f"--out={out}", "--share=1/1")
+    assert (status, stdout[: len(said)]) == (0, said)
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
+        ({"share": "3/2"}, "share='3/2': one of 1/N to N/N"),
         ({"out": None}, "--out is missing"),
         ({"images": None}, "--images is missing"),
         ({"out": "table.xlsx"}, "a file that ends in .csv, .jsonl, .parquet"),

@@ -12,6 +12,7 @@ import argparse
 import dataclasses
 import functools
 import math
+import os
 import re
 import sys
 import warnings
@@ -23,8 +24,9 @@ from PIL import Image
 from jaxart.curation import curation, inspection, paintings
 from jaxart.curation.curation import Options
 from jaxart.curation.splits import SPLITS
-from jaxart.data import duplicates
+from jaxart.data import duplicates, shares
 from jaxart.data.examples import DataError
+from jaxart.parts import BusyError, OtherPartsError
 from jaxart.wikiart import artgan, hugging_face, site
 from jaxart.wikiart.download import Run, Source
 from jaxart.wikiart.errors import WikiartError
@@ -103,7 +105,7 @@ def main(argv: list[str] | None = None) -> int:
     warnings.simplefilter("ignore", Image.DecompressionBombWarning)
     try:
         return flags.run(flags)
-    except (WikiartError, DataError, OSError) as error:
+    except (WikiartError, DataError, BusyError, OtherPartsError, OSError) as error:
         print(f"wikiart: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -310,10 +312,21 @@ def _add_curate_parser(commands: "argparse._SubParsersAction") -> None:
         help="make the shorter side of larger pictures this long, and write JPEG "
         "(default: files are copied as they are)",
     )
+    parser.add_argument(
+        "--share",
+        type=_share,
+        metavar="I/N",
+        help="decode a part of the files, such as 2/4, the second quarter, into a "
+        f"folder beside --out. {shares.HELP}",
+    )
     _add_source_flags(parser)
 
 
 def _run_curate(flags: argparse.Namespace) -> int:
+    say = functools.partial(print, file=sys.stderr)
+    share = shares.choose(flags.share, os.environ, say)
+    if share is not None:
+        flags.when_stopped = "the same command goes on"
     fields = {field.name for field in dataclasses.fields(Options)}
     options = Options(**{name: getattr(flags, name) for name in fields})
     report = curation.curate(
@@ -322,7 +335,11 @@ def _run_curate(flags: argparse.Namespace) -> int:
         options,
         image_root=flags.image_root,
         metadata=flags.metadata,
+        share=share,
     )
+    if report is None:
+        print("Other shares are not finished: the last one makes the data set")
+        return 0
     print(curation.summarize(report))
     for warning in report["warnings"]:
         print(f"warning: {warning}", file=sys.stderr)
@@ -393,6 +410,14 @@ def _count(text: str) -> int:
     if text.isdecimal() and int(text) > 0:
         return int(text)
     raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 on")
+
+
+def _share(text: str) -> str:
+    try:
+        shares.parse(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return text
 
 
 def _bits(text: str) -> int:

@@ -1,9 +1,12 @@
 """From pictures with labels to a data set: each painting once, and a clean split."""
 
+import contextlib
 import dataclasses
+import functools
+import itertools
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +15,21 @@ from jaxtyping import Bool, Int
 from PIL import Image
 
 import jaxart
-from jaxart import results
-from jaxart.curation import cleaning, decoding, paintings, splits, writing
+from jaxart import parts, results
+from jaxart.curation import (
+    cleaning,
+    decoding,
+    paintings,
+    records,
+    splits,
+    writing,
+)
 from jaxart.curation.decoding import Picture
 from jaxart.curation.paintings import Painting
 from jaxart.data import duplicates, fingerprints
 from jaxart.data.examples import DataError
+from jaxart.data.images import ImageError
+from jaxart.data.shares import Share
 
 _TOLERANCE = 0.05  # of a class's share of validation, beyond which a warning is due
 
@@ -54,12 +66,17 @@ def curate(
     *,
     image_root: str | os.PathLike = "",
     metadata: str | os.PathLike = "",
-) -> dict[str, Any]:
+    share: Share | None = None,
+) -> dict[str, Any] | None:
     """Makes a data set of what `paintings.read` finds.
 
     Equal and nearly equal pictures of one class are reduced to the largest; those of
     two classes are all left out. With `split='artist'`, so are pictures whose artist
     nobody knows.
+
+    A share decodes its files only, and leaves what they are beside `out`; the last one
+    to finish makes the data set. So does a run of the whole, which first decodes what
+    is missing.
 
     Args:
       source: a folder of class folders, a CSV file or a list file.
@@ -67,12 +84,15 @@ def curate(
       options: what to take, and how to split it.
       image_root: where relative paths of a list start.
       metadata: a table of artists, as `paintings.read` takes it.
+      share: which of the files are this process's; None takes all.
 
     Returns:
-      What report.json holds.
+      What report.json holds; None where other shares have not finished.
 
     Raises:
       DataError: the source cannot be used, `out` exists, or nothing is left.
+      BusyError: another process is working on a share that this one would.
+      OtherPartsError: the parts beside `out` are of another list or size.
     """
     out = Path(out)
     if out.exists():
@@ -80,23 +100,59 @@ def curate(
     root, found = paintings.read(source, image_root, metadata)
     found = sorted(_of_classes(found, options.classes))  # whatever order they came in
 
+    folder = out.with_name(f"{out.name}.parts")
+    if share is None and not parts.are_in(folder):
+        with _beside(out) as partial:
+            taken = _look(root, options.resize, partial, "decoding")(found)
+            report = _fill(partial, root, found, taken, options, partial)
+            return _write_report(partial, source, options, report)
+
+    settings = {
+        "paintings": parts.digest([root.resolve(), *itertools.chain(*found)]),
+        "resize": options.resize,
+    }
+    left = parts.Parts(folder, settings)
+    for one in [share] if share else left.every_share():
+        with left.working(one) as note:
+            if note is None:
+                look = _look(root, options.resize, folder, f"decoding {one}")
+                chosen = np.flatnonzero(one.mask(len(found), 1)).tolist()
+                records.fill(left.path(one, ".jsonl"), found, chosen, look)
+            with left.finished(one, {}) as notes:
+                if notes is not None:
+                    paths = [left.path(each, ".jsonl") for each in left.every_share()]
+                    taken = records.read(paths, found)
+                    with _beside(out) as partial:
+                        report = _fill(partial, root, found, taken, options, folder)
+                        return _write_report(partial, source, options, report)
+    return None
+
+
+@contextlib.contextmanager
+def _beside(out: Path) -> Iterator[Path]:
+    """Yields a new folder that becomes `out`; where anything fails, it goes away."""
     partial = out.with_name(f"{out.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     (partial / "images").mkdir(parents=True)
     try:
-        report = _fill(partial, root, found, options)
-        results.write_json(
-            partial / "report.json",
-            {
-                "jaxart": jaxart.__version__,
-                "source": os.fspath(source),
-                "options": dataclasses.asdict(options),
-                **report,
-            },
-        )
+        yield partial
         os.replace(partial, out)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def _write_report(
+    folder: Path,
+    source: str | os.PathLike,
+    options: Options,
+    report: dict[str, Any],
+) -> dict[str, Any]:
+    about = {
+        "jaxart": jaxart.__version__,
+        "source": os.fspath(source),
+        "options": dataclasses.asdict(options),
+    }
+    results.write_json(folder / "report.json", about | report)
     return report
 
 
@@ -109,10 +165,24 @@ def _of_classes(found: list[Painting], classes: Sequence[str]) -> list[Painting]
 
 
 def _fill(
-    folder: Path, root: Path, found: Sequence[Painting], options: Options
+    folder: Path,
+    root: Path,
+    found: Sequence[Painting],
+    taken: Iterable[Picture | ImageError],
+    options: Options,
+    resized_in: Path,
 ) -> dict[str, Any]:
-    """Writes all of the data set but its report, which it returns."""
-    pictures, unreadable = _decode(folder, root, found, options.resize)
+    """Writes all of the data set but its report, which it returns.
+
+    Args:
+      folder: where to.
+      root: where the paintings' names start.
+      found: the paintings.
+      taken: what each of their files is.
+      options: what becomes of them.
+      resized_in: where the resized pictures are, if there are any.
+    """
+    pictures, unreadable = decoding.sort_out(found, taken)
     once = cleaning.each_once(pictures, options.max_distance)
     pictures = [pictures[i] for i in once.kept]
     no_artist: list[tuple] = []
@@ -155,7 +225,13 @@ def _fill(
         )
     is_resized = options.resize is not None
     names = [writing.image_name(picture, is_resized) for picture in pictures]
-    writing.keep_images(folder, root, names, pictures, is_resized)
+    if is_resized and resized_in == folder:
+        writing.drop_others(folder, names)
+    elif is_resized:
+        writing.copy_images([resized_in / name for name in names], folder, names)
+    else:
+        sources = [root / picture.painting.name for picture in pictures]
+        writing.copy_images(sources, folder, names)
     writing.write_lists(folder, names, pictures, class_names, labels, is_val)
     skipped = sorted([*unreadable, *no_artist, *over_cap])
     results.write_csv(folder / "skipped.csv", ("path", "label", "reason"), skipped)
@@ -163,19 +239,22 @@ def _fill(
     return counts | _describe(pictures, class_names, labels, is_val, options)
 
 
-def _decode(
-    folder: Path, root: Path, found: Sequence[Painting], resize: int | None
-) -> tuple[list[Picture], list[tuple]]:
+def _look(root: Path, resize: int | None, folder: Path, title: str) -> records.Look:
     """Decodes every file once; resized, the pictures are written there and then."""
     if resize is None:
-        return decoding.decode(root, found)
+        return functools.partial(decoding.look, root, title=title)
 
     def save(image: Image.Image, picture: Picture) -> None:
         name = writing.image_name(picture, is_resized=True)
         writing.save_resized(image, resize, folder / name)
 
-    side_enough = max(fingerprints.SIDE_ENOUGH, 2 * resize)
-    return decoding.decode(root, found, side_enough=side_enough, also=save)
+    return functools.partial(
+        decoding.look,
+        root,
+        side_enough=max(fingerprints.SIDE_ENOUGH, 2 * resize),
+        also=save,
+        title=title,
+    )
 
 
 def _sieve(

@@ -1,6 +1,6 @@
 """Every file decoded once: which are sound, and what they are."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -32,23 +32,37 @@ class Picture(NamedTuple):
 
 
 def decode(
-    root: Path,
-    found: Sequence[Painting],
-    *,
-    side_enough: int = fingerprints.SIDE_ENOUGH,
-    also: Callable[[Image.Image, Picture], None] = lambda image, picture: None,
+    root: Path, found: Sequence[Painting]
 ) -> tuple[list[Picture], list[tuple[str, str, str]]]:
     """Decodes files in threads, a bounded number at once.
 
     Args:
       root: where relative names start.
       found: the paintings.
-      side_enough: what JPEGs may be decoded down to, at least
-        `fingerprints.SIDE_ENOUGH`.
-      also: is called with each decoded image and what it is.
 
     Returns:
       The pictures, and (name, label, reason) of the files that give none.
+    """
+    return sort_out(found, look(root, found))
+
+
+def look(
+    root: Path,
+    found: Sequence[Painting],
+    *,
+    side_enough: int = fingerprints.SIDE_ENOUGH,
+    also: Callable[[Image.Image, Picture], None] = lambda image, picture: None,
+    title: str = "decoding",
+) -> Iterator[Picture | ImageError]:
+    """Yields what each file is, in order, or why it is no picture.
+
+    Args:
+      root: where relative names start.
+      found: the paintings.
+      side_enough: what JPEGs may be decoded down to, at least
+        `fingerprints.SIDE_ENOUGH`.
+      also: is called with each decoded image and what it is, in a thread.
+      title: of the progress bar.
     """
 
     def take(painting: Painting) -> Picture | ImageError:
@@ -61,13 +75,20 @@ def decode(
         also(image, picture)
         return picture
 
-    pictures, unreadable = [], []
-    with tqdm(total=len(found), desc="decoding", unit="img") as bar:
-        taken = fingerprints.map_in_threads(take, found)
-        for painting, picture in zip(found, taken, strict=True):
-            if isinstance(picture, ImageError):
-                unreadable.append((painting.name, painting.label, str(picture)))
-            else:
-                pictures.append(picture)
+    with tqdm(total=len(found), desc=title, unit="img") as bar:
+        for taken in fingerprints.map_in_threads(take, found):
+            yield taken
             bar.update()
+
+
+def sort_out(
+    found: Iterable[Painting], taken: Iterable[Picture | ImageError]
+) -> tuple[list[Picture], list[tuple[str, str, str]]]:
+    """The pictures, and (name, label, reason) of what gave none."""
+    pictures, unreadable = [], []
+    for painting, picture in zip(found, taken, strict=True):
+        if isinstance(picture, ImageError):
+            unreadable.append((painting.name, painting.label, str(picture)))
+        else:
+            pictures.append(picture)
     return pictures, unreadable

@@ -43,25 +43,21 @@ def slug(text: str) -> str:
     return slug.decode(errors="ignore").strip(".-") or "-"
 
 
-def keep_images(
-    folder: Path,
-    root: Path,
-    names: Sequence[str],
-    pictures: Sequence[Picture],
-    is_resized: bool,
-) -> None:
-    """Leaves the files of these pictures in the data set, and no other's."""
-    if is_resized:
-        kept = {folder / name for name in names}
-        for path in (folder / "images").rglob("*.jpg"):
-            if path not in kept:
-                path.unlink()
-        return
+def drop_others(folder: Path, names: Sequence[str]) -> None:
+    """Leaves the resized pictures of these names in the data set, and no others."""
+    kept = {folder / name for name in names}
+    for path in (folder / "images").rglob("*.jpg"):
+        if path not in kept:
+            path.unlink()
+
+
+def copy_images(sources: Sequence[Path], folder: Path, names: Sequence[str]) -> None:
+    """Copies files into the data set, bit by bit, under these names."""
     with tqdm(total=len(names), desc="copying", unit="img") as bar:
-        for name, picture in zip(names, pictures, strict=True):
+        for source, name in zip(sources, names, strict=True):
             path = folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(root / picture.painting.name, path)
+            shutil.copyfile(source, path)
             bar.update()
 
 

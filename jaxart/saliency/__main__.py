@@ -6,6 +6,7 @@ r"""Explains what a network sees, for whole folders of images.
 
 Open out/index.html to look at the maps. The same command again goes on where the
 last one stopped. `--list_methods` says which methods there are.
+`srun -N16 python -m jaxart.saliency ...` shares the images among 16 processes.
 """
 
 import os

@@ -1,7 +1,7 @@
 """The records of shares, while they are made, and their merger into one.
 
-A share's process writes `parts/2-of-4.jsonl`. Where all are done, or as many as there
-will be, they become part of `manifest.jsonl`.
+A share's process writes `parts/2-of-4.jsonl`; in the end all become part of
+`manifest.jsonl`.
 """
 
 import contextlib

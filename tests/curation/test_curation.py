@@ -16,6 +16,8 @@ from jaxart.curation import decoding
 from jaxart.curation.curation import Options, curate
 from jaxart.data import examples
 from jaxart.data.examples import DataError
+from jaxart.data.shares import Share
+from jaxart.parts import OtherPartsError
 from tests.curation import copies
 
 
@@ -172,20 +174,25 @@ def test_caps_and_classes(folder, tmp_path):
     assert len(set(keys)) == len(keys)
 
 
-def test_resized_pictures_are_decoded_once_and_written_small(
-    folder, paint, tmp_path, monkeypatch
-):
-    paint("ink_mist/tall_x.jpg", 201, size=600, quality=95)
-    wide = load(paint("ink_mist/wide_x.png", 202, size=300))
-    wide.crop((0, 0, 300, 200)).save(folder / "ink_mist/wide_x.png")
-    decoded = []
-    real = decoding.images.decode
+@pytest.fixture
+def decoded(monkeypatch):
+    """The files that are decoded."""
+    decoded, real = [], decoding.images.decode
 
     def decode(path, *args):
         decoded.append(path.name)
         return real(path, *args)
 
     monkeypatch.setattr(decoding.images, "decode", decode)
+    return decoded
+
+
+def test_resized_pictures_are_decoded_once_and_written_small(
+    folder, paint, tmp_path, decoded
+):
+    paint("ink_mist/tall_x.jpg", 201, size=600, quality=95)
+    wide = load(paint("ink_mist/wide_x.png", 202, size=300))
+    wide.crop((0, 0, 300, 200)).save(folder / "ink_mist/wide_x.png")
     out = tmp_path / "out"
     curate(folder, out, Options(resize=100, max_per_class=11))
     assert sorted(decoded) == sorted(path.name for path in folder.rglob("*.*"))
@@ -275,3 +282,61 @@ def test_a_curated_folder_is_curated_again(folder, tmp_path):
     assert report["unknown_artist"] == 0
     for a, b in itertools.combinations(rows(tmp_path / "again/metadata.csv"), 2):
         assert a["sha256"] != b["sha256"]
+
+
+@pytest.mark.parametrize("resize", [None, 50])
+def test_the_last_share_makes_what_one_process_does(
+    folder, tmp_path, decoded, resize, monkeypatch
+):
+    (folder / "ink_mist/text_x.jpg").write_text("<html>not a picture</html>")
+    copy = folder / "ink_mist/painter-of-all-a_one.png"
+    shutil.copy(copy, folder / "ink_mist/copyist-b_one.png")
+    shutil.copy(copy, folder / "ruled_grid/copyist-c_one.png")
+    options = Options(resize=resize, max_per_class=9)
+    report = curate(folder, tmp_path / "one", options)
+    out, num_files = tmp_path / "out", len(decoded)
+    assert num_files == 39
+    assert curate(folder, out, options, share=Share(3, 3)) is None
+    assert curate(folder, out, options, share=Share(1, 3)) is None
+    assert curate(folder, out, options, share=Share(1, 3)) is None
+    assert len(decoded) == num_files + 26 and not out.exists()
+
+    def stop(*arguments):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:  # killed when all is decoded
+        patch.setattr("jaxart.curation.cleaning.each_once", stop)
+        with pytest.raises(KeyboardInterrupt):
+            curate(folder, out, options, share=Share(2, 3))
+    assert len(decoded) == 2 * num_files
+    assert curate(folder, out, options, share=Share(2, 3)) == report
+    assert len(decoded) == 2 * num_files
+    assert contents(out) == contents(tmp_path / "one")
+    saved = [
+        json.loads((p / "report.json").read_text()) for p in (out, tmp_path / "one")
+    ]
+    assert saved[0] == saved[1]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["one", "out", "src"]
+
+
+def test_the_whole_decodes_what_shares_have_not(folder, tmp_path, decoded):
+    curate(folder, tmp_path / "one", Options())
+    curate(folder, tmp_path / "out", Options(), share=Share(2, 4))
+    assert len(decoded) == 36 + 9
+    with pytest.raises(DataError, match="leaves one side empty"):
+        curate(folder, tmp_path / "out", Options(val_fraction=0.001, split="random"))
+    assert len(decoded) == 36 + 36 and not (tmp_path / "out").exists()
+    curate(folder, tmp_path / "out", Options())  # a mistake costs no second decoding
+    assert len(decoded) == 36 + 36
+    assert contents(tmp_path / "out") == contents(tmp_path / "one")
+    assert not (tmp_path / "out.parts").exists()
+
+
+def test_parts_of_another_list_or_size_are_refused(folder, paint, tmp_path):
+    out = tmp_path / "out"
+    curate(folder, out, Options(resize=40), share=Share(1, 2))
+    with pytest.raises(OtherPartsError, match="resize=40; this run has resize=None"):
+        curate(folder, out, Options(), share=Share(2, 2))
+    paint("ink_mist/new_x.png", 5)
+    with pytest.raises(OtherPartsError, match="out.parts holds parts made with paint"):
+        curate(folder, out, Options(resize=40), share=Share(2, 2))

@@ -2,7 +2,7 @@
 
 from PIL import Image
 
-from jaxart.curation.decoding import decode
+from jaxart.curation.decoding import decode, look, sort_out
 from jaxart.curation.paintings import Painting
 from jaxart.data import fingerprints
 
@@ -21,11 +21,13 @@ def test_sound_files_get_fingerprints_and_others_reasons(paint, tmp_path):
         )
     ]
     seen = []
-    pictures, unreadable = decode(
+    taken = look(
         tmp_path / "src",
         found,
         also=lambda image, picture: seen.append((image, picture)),
     )
+    pictures, unreadable = sort_out(found, taken)
+    assert decode(tmp_path / "src", found) == (pictures, unreadable)
     assert [p.painting.name for p in pictures] == ["b.png", "a.png"]
     assert pictures[0].artist == "ann b"
     assert pictures[0].fingerprint == fingerprints.take(tmp_path / "src/b.png")

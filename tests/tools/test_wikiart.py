@@ -329,6 +329,20 @@ def test_every_curate_flag_arrives(main, painted, tmp_path):
     assert printed.splitlines()[1].split()[:4] == ["ink_mist", "3", "3", "50.0%"]
 
 
+def test_curate_under_srun_ends_in_one_data_set(main, painted, tmp_path, monkeypatch):
+    flags = ["curate", f"--src={painted}", f"--out={tmp_path}/out"]
+    monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "2")
+    monkeypatch.setenv("SLURM_PROCID", "1")
+    status, printed, said = main(*flags)
+    assert status == 0 and printed.startswith("Other shares are not finished: ")
+    assert "Share 2/2, by SLURM_PROCID=1, SLURM_STEP_NUM_TASKS=2; --share=1/1" in said
+    status, _, said = main(*flags, "--share=1/3")
+    assert status == 1 and "wikiart: " in said and "count=2; this run has" in said
+    status, printed, _ = main(*flags, "--share=1/2")
+    assert status == 0 and printed.endswith(f"written: {tmp_path}/out\n")
+    assert not (tmp_path / "out.parts").exists()
+
+
 def test_inspect_says_what_two_lists_share(main, painted, tmp_path):
     names = sorted(path.relative_to(painted) for path in painted.glob("ink_mist/*"))
     for listing, some in (("a", names[:4]), ("b", names[3:])):
@@ -360,6 +374,7 @@ def test_curate_warns_of_a_class_by_one_artist(main, painted, tmp_path):
         (["curate", "--src={src}", "--split=fair"], "invalid choice: 'fair' (choose"),
         (["curate", "--src={src}", "--val_fraction=1"], "'1' is not between 0 and 1"),
         (["curate", "--src={src}", "--max_distance=128"], "'128' is not a number of b"),
+        (["curate", "--src={src}", "--share=0/2"], "share='0/2': one of 1/N to N/N"),
         (["curate", "--src={src}", "--resize=0"], "'0' is not a whole number from 1"),
         (
             ["curate", "--src={src}", "--classes=pop"],
