@@ -157,16 +157,19 @@ class RemoteWriter:
         return getattr(self._writer, name)
 
     def flush(self) -> None:
-        """Puts what has been written so far."""
+        """Puts what is written so far; tensorboardX's thread may lag behind."""
         self._writer.flush()
-        for file in Path(self._folder.name).iterdir():
-            (self._logdir / file.name).upload(file)
+        self._put()
 
     def close(self) -> None:
-        """Puts all, and closes."""
-        self.flush()
+        """Closes, and puts all."""
         self._writer.close()
+        self._put()
         self._folder.cleanup()
+
+    def _put(self) -> None:
+        for file in Path(self._folder.name).iterdir():
+            (self._logdir / file.name).upload(file)
 
 
 def _import_tensorboardx() -> ModuleType:

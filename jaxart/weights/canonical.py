@@ -146,8 +146,9 @@ def is_canonical(path: str | PurePath) -> bool:
     Raises:
       FileNotFoundError: there is no such file.
     """
+    copy = storage.local_copy(storage.path(path))
     try:
-        with safe_open(path, framework="numpy") as file:
+        with safe_open(copy, framework="numpy") as file:
             return (file.metadata() or {}).get("format") == _FORMAT
     except SafetensorError:
         return False
