@@ -256,10 +256,9 @@ def test_srun_makes_what_one_process_does_though_a_task_is_killed(
     recorded = [json.loads(line)["path"] for line in lines if line.endswith(b"\n")]
     made = {name: (out / f"npy/{name}.npy").stat().st_mtime_ns for name in recorded}
 
-    task = srun(victim)
-    stdout, stderr = task.communicate()
-    assert task.returncode == 0, stderr
-    assert stdout.splitlines() == [
+    done = command(*arguments, f"--out={out}", f"--share={victim + 1}/{num_tasks}")
+    assert done.status == 0, done.stderr
+    assert done.stdout.splitlines() == [
         f"{num_images - 1} images: {out / 'index.html'}",
         f"1 skipped: see {out / 'skipped.csv'}",
     ]
