@@ -20,6 +20,7 @@ from jaxart.saliency.options import Options
 from jaxart.storage import AnyPath
 
 NUM_THREADS = 4  # Pillow works outside of the interpreter's lock
+NUM_REMOTE_THREADS = 16  # where they mostly wait for an object store
 
 
 class Outcome(NamedTuple):
@@ -99,7 +100,7 @@ def write_images(
 
     A batch is written while the network runs the next.
     """
-    with concurrent.futures.ThreadPoolExecutor(NUM_THREADS) as pool:
+    with concurrent.futures.ThreadPoolExecutor(_num_threads(writer.out)) as pool:
         for batch, result in explained:
             for index, reason in batch.unreadable:
                 yield Outcome(writer.found.names[index], None, reason)
@@ -107,6 +108,10 @@ def write_images(
                 rows, indices = zip(*batch.rows, strict=True)
                 says = (values[np.array(rows)] for values in result)
                 yield from pool.map(writer, indices, *says)
+
+
+def _num_threads(out: AnyPath) -> int:
+    return NUM_REMOTE_THREADS if storage.is_remote(out) else NUM_THREADS
 
 
 def draw_on_common_scale(
@@ -135,7 +140,7 @@ def draw_on_common_scale(
         )
 
     with (
-        concurrent.futures.ThreadPoolExecutor(NUM_THREADS) as pool,
+        concurrent.futures.ThreadPoolExecutor(_num_threads(out)) as pool,
         tqdm(total=len(limits), desc="drawing", unit="img") as bar,
     ):
         entries = read_entries(record)
