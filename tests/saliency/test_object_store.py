@@ -2,6 +2,7 @@
 
 import json
 
+import orbax.checkpoint as orbax
 import pytest
 
 from jaxart import json_chunks
@@ -183,9 +184,16 @@ def test_a_store_that_fails_stops_the_run_and_skips_nothing(
     assert command(*arguments(bucket.url)).status == 0
 
 
-def test_a_run_without_checkpoints_there_says_so(command, place):
+def test_a_run_there_is_refused_with_a_reason(command, place, tiny_run):
     _, bucket = place
-    out = f"--out={bucket.url}/out"
-    done = command(f"--workdir={bucket.url}/none", f"--images={bucket.url}/images", out)
-    assert f"{bucket.url}/none: no run of jaxart.main" in done.stderr
-    assert done.status == 1 and bucket.keys("out/") == []
+    bucket.put_folder(tiny_run, "run")
+    for name, reason in {
+        "none": "no run of jaxart.main (config.json is missing)",
+        "run": f"Orbax {orbax.__version__} keeps no checkpoints in s3://",
+    }.items():
+        done = command(
+            *(f"--workdir={bucket.url}/{name}", f"--images={bucket.url}/images"),
+            f"--out={bucket.url}/out",
+        )
+        assert f"{bucket.url}/{name}: {reason}" in done.stderr
+        assert done.status == 1 and bucket.keys("out/") == []
