@@ -177,6 +177,7 @@ def predict_images(
     settings = {
         "images": parts.digest([storage.resolve(found.root), *found.names]),
         "labels": parts.digest(map(str, labels)),
+        "class_names": parts.digest(class_names),
         "network": digest_params(jax.device_get(classifier.params)),
         "resize": resize,
         "batch_size": batch_size,

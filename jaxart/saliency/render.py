@@ -251,7 +251,8 @@ def save(image: Image.Image, path: str | os.PathLike, **options: Any) -> None:
         raise ValueError(f"{path}: none of {', '.join(FORMATS)}")
     kind, defaults = FORMATS[suffix]
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    # One name: what a killed process left is replaced, and goes, when it is repeated.
+    beside = path.with_name(f"{path.name}.tmp")
     try:
         image.save(beside, kind, **{**defaults, **options})
         os.replace(beside, path)

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
+import grain  # noqa: F401  (defines flags, which flagsaver would take away again)
 import numpy as np
 import pytest
 from absl import app, flags

@@ -400,6 +400,7 @@ def noise(mode="RGB"):
 def test_save_makes_folders_and_leaves_one_file(tmp_path):
     path = tmp_path / "a" / "b" / "picture.PNG"
     render.save(plain("red", (4, 3)), str(path))
+    path.with_name("picture.PNG.tmp").write_bytes(b"a killed process's")
     render.save(noise(), path)  # over the first
     assert os.listdir(path.parent) == ["picture.PNG"]
     with Image.open(path) as image:
