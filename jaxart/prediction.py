@@ -1,7 +1,8 @@
 """One pass over many images: the best classes of each, and a layer's activations."""
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,6 +18,7 @@ from jaxart import (
     parts,
     prediction_files,
     prediction_parts,
+    remote_parts,
     results,
     storage,
 )
@@ -30,6 +32,8 @@ from jaxart.overlap import fetch_one_behind
 from jaxart.parts import Note, Parts
 from jaxart.prediction_files import Predictions
 from jaxart.prediction_parts import Part
+from jaxart.remote import RemotePath
+from jaxart.remote_parts import RemoteParts
 from jaxart.storage import AnyPath
 
 
@@ -118,8 +122,7 @@ def predict_images(
       BusyError: another process is working on a share that this one would.
       OtherPartsError: the parts beside the table are of other images, another network
         or other options.
-      ValueError: there is no such layer, no image can be read, or shares are to meet
-        in an object store.
+      ValueError: there is no such layer, or no image can be read.
     """
     write = prediction_files.find_format(out)
     model, class_names = classifier.model, classifier.class_names
@@ -165,11 +168,8 @@ def predict_images(
         return Outcome(len(names), len(skipped), metrics, is_whole=True)
 
     folder = sibling(out, "parts")
-    if share and storage.is_remote(folder):
-        raise ValueError(
-            f"out={out}: shares need a folder that has locks, a local or shared one"
-        )
-    if storage.is_remote(folder) or (share is None and not parts.are_in(folder)):
+    has_parts = (remote_parts if storage.is_remote(folder) else parts).are_in(folder)
+    if share is None and not has_parts:
         with _beside(out) as table:
             part = predict(Share(1, 1), sibling(table, f"{features}.npy"))
             return conclude(table, part)
@@ -184,21 +184,33 @@ def predict_images(
         "classes_kept": num_kept,
         "features": features,
     }
-    left = Parts(folder, settings)
     num_images = num_skipped = 0
-    for one in [share] if share else left.every_share():
-        with left.working(one) as note:
-            if note is None:
-                part = predict(one, left.path(one, ".npy"))
-                note = prediction_parts.save(left.path(one, ".npz"), part)
-            with left.finished(one, note) as notes:
-                if notes:
-                    with _beside(out) as table:
-                        whole = _join(left, notes, batch_size, features, table)
-                        return conclude(table, whole)
-            num_images += note["num_images"] - len(note["skipped"])
-            num_skipped += len(note["skipped"])
+    with _parts(folder, settings) as left:
+        for one in [share] if share else left.every_share():
+            with left.working(one) as note:
+                if note is None:
+                    part = predict(one, left.path(one, ".npy"))
+                    note = prediction_parts.save(left.path(one, ".npz"), part)
+                with left.finished(one, note) as notes:
+                    if notes:
+                        with _beside(out) as table:
+                            whole = _join(left, notes, batch_size, features, table)
+                            return conclude(table, whole)
+                num_images += note["num_images"] - len(note["skipped"])
+                num_skipped += len(note["skipped"])
     return Outcome(num_images, num_skipped, None, is_whole=False)
+
+
+@contextlib.contextmanager
+def _parts(
+    folder: AnyPath, settings: Mapping[str, Any]
+) -> Iterator[Parts | RemoteParts]:
+    """A folder of parts, here or in an object store."""
+    if not isinstance(folder, RemotePath):
+        yield Parts(folder, settings)
+        return
+    with tempfile.TemporaryDirectory(prefix="jaxart.") as local:
+        yield RemoteParts(folder, settings, Path(local))
 
 
 @contextlib.contextmanager
@@ -215,7 +227,7 @@ def _beside(out: AnyPath) -> Iterator[Path]:
 
 
 def _join(
-    left: Parts,
+    left: Parts | RemoteParts,
     notes: Sequence[Note],
     batch_size: int,
     features: str | None,

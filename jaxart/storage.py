@@ -27,7 +27,7 @@ def path(text: str | os.PathLike) -> AnyPath:
     """A path, or what a URL stands for.
 
     Raises:
-      StorageError: a URL of another kind than s3:// and gs://.
+      StorageError: a URL without a bucket, or of another kind than s3:// and gs://.
     """
     text = os.fspath(text)
     scheme, mark, rest = text.partition("://")
@@ -36,14 +36,17 @@ def path(text: str | os.PathLike) -> AnyPath:
     if scheme not in PACKAGES:
         known = " and ".join(f"{name}://" for name in PACKAGES)
         raise StorageError(f"{text}: of URLs, {known} can be used")
+    if not rest.strip("/"):
+        raise StorageError(f"{text}: names no bucket")
     return RemotePath(f"{scheme}:", posixpath.normpath(rest))
 
 
 def join(root: AnyPath, name: str) -> AnyPath:
     """Where `name` lies, which may be a URL or absolute, and then has no root."""
-    if "://" in name or isinstance(root, RemotePath):
-        return path(name if "://" in name or name[:1] == "/" else f"{root}/{name}")
-    return root / name
+    found = path(name)
+    if isinstance(found, RemotePath) or found.is_absolute():
+        return found
+    return path(f"{root}/{name}") if isinstance(root, RemotePath) else root / name
 
 
 def is_remote(path: str | os.PathLike) -> bool:

@@ -19,6 +19,7 @@ ALLOWED = {
     "results": {"storage"},
     "json_lines": {"storage"},
     "json_chunks": {"remote"},
+    "remote_parts": {"parts", "remote", "results", "storage", "data.shares"},
     "checkpoint": {"remote", "storage"},
     "writers": {"remote", "storage"},
     "leaks": {
@@ -60,6 +61,7 @@ ALLOWED = {
     "prediction": {
         *("classifier evaluation models models.layers prediction_files".split()),
         *("compiling overlap parts prediction_parts results storage".split()),
+        *("remote remote_parts".split()),
         *("data.features data.listing data.pipeline data.shares".split()),
     },
     "prediction_parts": {"parts", "prediction_files", "data.shares"},

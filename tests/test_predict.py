@@ -728,7 +728,23 @@ def test_what_is_read_there_is_not_overwritten(there):
         prediction.check_outputs(source.parent, source.with_name("x"))
 
 
-def test_shares_need_a_folder_with_locks(tiny, there):
+def test_shares_there_make_the_table_that_one_process_makes_here(
+    tiny, listed, there, tmp_path, passes
+):
+    alone = predict_all(tiny, listed, tmp_path / "table.csv", features="pool5")
+    source = f"{there.url}/pictures/list.txt"
     out = storage.path(f"{there.url}/table.csv")
-    with pytest.raises(ValueError, match="shares need a folder that has locks"):
-        predict_all(tiny, f"{there.url}/pictures", out, share=Share(1, 2))
+    for number in (2, 3):
+        part = predict_all(tiny, source, out, features="pool5", share=Share(number, 3))
+        assert part.metrics is None and not part.is_whole
+    assert all(key.startswith("table.parts/") for key in there.keys("table"))
+    with pytest.raises(OtherPartsError, match=r"s3://.*/table.parts holds parts made "):
+        predict_all(tiny, source, out, features="pool5", share=Share(1, 2))
+
+    # The whole makes what is missing, and no more.
+    passes.clear()
+    assert predict_all(tiny, source, out, features="pool5") == alone
+    assert passes == [4]
+    wanted = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    assert {key: there.get(key) for key in there.keys("table")} == wanted
+    assert len(wanted) == 5

@@ -13,6 +13,8 @@ def test_text_is_a_local_path_unless_it_is_a_url():
     assert storage.is_remote(storage.path("gs://b/k"))
     with pytest.raises(StorageError, match="http://x/y: of URLs, s3:// and gs:// can"):
         storage.path("http://x/y")
+    with pytest.raises(StorageError, match="s3:///: names no bucket"):
+        storage.path("s3:///")
 
 
 @pytest.mark.parametrize(
@@ -21,6 +23,7 @@ def test_text_is_a_local_path_unless_it_is_a_url():
         ("a", "b/c", "a/b/c"),
         ("a", "/b", "/b"),
         ("a", "s3://b/k", "s3://b/k"),
+        ("a", "b c://d", "a/b c:/d"),
         ("s3://b/a", "c/../d", "s3://b/a/d"),
         ("s3://b/a", "../d", "s3://b/d"),
         ("s3://b/a", "/d", "/d"),
