@@ -5,12 +5,15 @@ The frozen layers are saved once, in `frozen`; what trains, with each checkpoint
 
 import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
 import orbax.checkpoint as ocp
+from etils import epath
 from orbax.checkpoint import checkpoint_managers
+
+from jaxart import storage
+from jaxart.remote import StorageError
 
 # A run goes on only as what it was: these fields shape its parameters, its
 # optimizer state or the order of its data.
@@ -38,6 +41,23 @@ class ResumeError(ValueError):
     """The workdir holds a run of another kind; the message says what differs."""
 
 
+def folder_of(workdir: str | os.PathLike) -> str:
+    """A workdir as Orbax takes it: an absolute path, or a URL.
+
+    Raises:
+      StorageError: Orbax keeps no checkpoints there.
+    """
+    found = storage.path(workdir)
+    if not storage.is_remote(found):
+        return str(found.absolute())
+    if not str(found).startswith("gs://"):
+        raise StorageError(
+            f"workdir={found}: Orbax {ocp.__version__} keeps no checkpoints in s3://. "
+            "A workdir can be a local or shared folder, or gs://"
+        )
+    return str(found)
+
+
 class Progress(NamedTuple):
     """How far a run has come.
 
@@ -63,9 +83,9 @@ class Checkpoints:
         options = ocp.CheckpointManagerOptions(
             preservation_policy=policy, best_fn=_accuracy
         )
-        directory = Path(workdir).absolute() / "checkpoints"
-        self._manager = ocp.CheckpointManager(directory, options=options)
-        self._frozen = Path(workdir).absolute() / "frozen"
+        folder = epath.Path(folder_of(workdir))
+        self._manager = ocp.CheckpointManager(folder / "checkpoints", options=options)
+        self._frozen = folder / "frozen"
         self._checkpointer = ocp.StandardCheckpointer()
 
     @property

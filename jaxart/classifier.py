@@ -3,13 +3,12 @@
 import difflib
 import json
 import os
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from jaxart import checkpoint
+from jaxart import checkpoint, storage
 from jaxart.data.images import RESIZE_RULES
 from jaxart.models import MODELS, CaffeNet
 from jaxart.models.layers import FC_NAMES, HEAD, trainable
@@ -129,7 +128,7 @@ def from_run(workdir: str | os.PathLike) -> Classifier:
     Raises:
       ClassifierError: the folder holds no run, or one without a checkpoint.
     """
-    workdir = Path(workdir)
+    workdir = storage.path(workdir)
     try:
         config = json.loads((workdir / "config.json").read_text(encoding="utf-8"))
     except FileNotFoundError:

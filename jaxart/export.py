@@ -15,18 +15,17 @@ for; a .stablehlo file has NAME.stablehlo.json beside it for that.
 """
 
 import functools
-import os
 import sys
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 from absl import app, flags
 
-from jaxart import classifier, commands
+from jaxart import classifier, commands, storage
 from jaxart.classifier import Classifier
 from jaxart.exports import onnx_model, stablehlo, weight_files
 from jaxart.models.layers import trainable
+from jaxart.storage import AnyPath
 from jaxart.weights import canonical
 
 Write = Callable[[Path, Classifier], None]
@@ -55,7 +54,7 @@ def define_flags(values: flags.FlagValues) -> None:
         flags.DEFINE_string(name, None, text, flag_values=values)
 
 
-def check_out(out: Path, weights: str | None) -> None:
+def check_out(out: AnyPath, weights: str | None) -> None:
     """Finds the mistakes that can be found before a network is loaded.
 
     Raises:
@@ -65,7 +64,7 @@ def check_out(out: Path, weights: str | None) -> None:
     """
     if out.suffix.lower() not in FORMATS:
         raise ExportError(f"out={out}: a file that ends in {', '.join(FORMATS)}")
-    if weights and out.resolve() == Path(weights).resolve():
+    if weights and storage.resolve(out) == storage.resolve(storage.path(weights)):
         raise ExportError(f"out={out} would overwrite {weights}: choose another name")
     if out.is_dir():
         raise ExportError(f"out={out} is a folder")
@@ -74,7 +73,7 @@ def check_out(out: Path, weights: str | None) -> None:
 
 
 def find_writer(
-    out: Path, network: Classifier, weights: str | None, workdir: str | None
+    out: AnyPath, network: Classifier, weights: str | None, workdir: str | None
 ) -> Write:
     """The function that writes a format, told by the suffix.
 
@@ -87,24 +86,22 @@ def find_writer(
     if weights:
         metadata = canonical.read_metadata(weights)
     else:
-        metadata = weight_files.run_metadata(network, Path(workdir))
+        metadata = weight_files.run_metadata(network, storage.path(workdir))
     return functools.partial(weight_files.write_safetensors, metadata=metadata)
 
 
-def write_whole(out: Path, network: Classifier, write: Write) -> None:
+def write_whole(out: AnyPath, network: Classifier, write: Write) -> int:
     """Writes a file and what belongs beside it: all of them, or, on failure, none.
+
+    Returns:
+      The file's size in bytes.
 
     Raises:
       OSError: a file cannot be written.
     """
-    out.parent.mkdir(parents=True, exist_ok=True)
-    # Beside the file, to be renamed; it goes away with all it holds.
-    with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as folder:
-        part = Path(folder) / out.name
+    with storage.written_together(out) as part:
         write(part, network)
-        # The file itself comes last: where it is, all is.
-        for path in sorted(Path(folder).iterdir(), key=part.__eq__):
-            os.replace(path, out.with_name(path.name))
+        return part.stat().st_size
 
 
 def main(argv: list[str], values: flags.FlagValues = flags.FLAGS) -> int:
@@ -113,13 +110,13 @@ def main(argv: list[str], values: flags.FlagValues = flags.FLAGS) -> int:
         raise app.UsageError(f"unknown arguments: {' '.join(argv[1:])}")
     if not values.out:
         raise app.UsageError("--out is missing")
-    out = Path(values.out)
     commands.set_up()
     try:
+        out = storage.path(values.out)
         check_out(out, values.weights)
         network = classifier.load(values.weights, values.workdir)
         write = find_writer(out, network, values.weights, values.workdir)
-        write_whole(out, network, write)
+        num_bytes = write_whole(out, network, write)
     except (ValueError, OSError) as error:
         sys.exit(f"jaxart: {error}")
     except KeyboardInterrupt:
@@ -127,7 +124,7 @@ def main(argv: list[str], values: flags.FlagValues = flags.FLAGS) -> int:
         return 130
     num_layers = len(trainable(network.model.layers()))
     print(
-        f"{out}: {out.stat().st_size / 1e6:.1f} MB, {num_layers} layers with "
+        f"{out}: {num_bytes / 1e6:.1f} MB, {num_layers} layers with "
         f"parameters, {len(network.class_names)} classes"
     )
     return 0

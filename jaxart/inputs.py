@@ -4,17 +4,17 @@ import dataclasses
 import logging
 import os
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from tqdm import tqdm
 
-from jaxart import compiling, processes, results
+from jaxart import compiling, processes, results, storage
 from jaxart.data import examples, features, pipeline, procedural
 from jaxart.layout import Layout
 from jaxart.models import CaffeNet
 from jaxart.models.layers import select
+from jaxart.storage import AnyPath
 
 logger = logging.getLogger(__name__)
 
@@ -52,7 +52,7 @@ def read_examples(
     image_root: str,
     val_fraction: float,
     seed: int,
-    workdir: Path,
+    workdir: AnyPath,
 ) -> tuple[examples.Examples, examples.Examples]:
     """Training and validation examples.
 
@@ -69,9 +69,10 @@ def read_examples(
     Raises:
       examples.DataError: something is missing, malformed or does not fit.
     """
-    source = Path(train_data)
+    source = storage.path(train_data)
     if train_data == PROCEDURAL:
-        source = workdir / PROCEDURAL
+        source = storage.require_local(workdir, "train_data=procedural: workdir")
+        source /= PROCEDURAL
         if processes.is_first():
             logger.info("Painting %d pictures a style", PROCEDURAL_IMAGES_PER_STYLE)
             procedural.write_folder(source, PROCEDURAL_IMAGES_PER_STYLE, seed)
@@ -93,10 +94,10 @@ def prepare(
     *,
     views: Sequence[str],
     compute_inputs: Callable[
-        [list[Path], list[str]], tuple[pipeline.Inputs, list[str]]
+        [list[AnyPath], list[str]], tuple[pipeline.Inputs, list[str]]
     ],
     max_skipped_fraction: float,
-    workdir: Path,
+    workdir: AnyPath,
 ) -> Data:
     """Puts both sides on one set of inputs, without the images that cannot be read.
 
@@ -168,7 +169,7 @@ def whole_images(
     """
     paths = list(dict.fromkeys(files.paths))  # however many views there are of each
 
-    def check(mine: Sequence[Path]) -> list[str]:
+    def check(mine: Sequence[AnyPath]) -> list[str]:
         once = dataclasses.replace(files, paths=mine, views=None)
         reasons: list[str] = []
         with tqdm(

@@ -9,10 +9,12 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from jaxart.storage import AnyPath
+
 Entry = dict[str, Any]
 
 
-def read(path: Path, is_entry: Callable[[Entry], bool]) -> Iterator[Entry]:
+def read(path: AnyPath, is_entry: Callable[[Entry], bool]) -> Iterator[Entry]:
     """The entries up to the first line that is not complete, or is no entry."""
     yield from (entry for entry, _ in _complete(path, is_entry))
 
@@ -42,6 +44,10 @@ class Appender:
     def append(self, entry: Mapping[str, Any]) -> None:
         """Writes a line, which is in the file when this returns."""
         self._file.write(json.dumps(entry, allow_nan=False).encode() + b"\n")
+        self.flush()
+
+    def flush(self) -> None:
+        """Makes sure that all lines are in the file."""
         self._file.flush()
 
     def close(self) -> None:
@@ -50,7 +56,7 @@ class Appender:
 
 
 def _complete(
-    path: Path, is_entry: Callable[[Entry], bool]
+    path: AnyPath, is_entry: Callable[[Entry], bool]
 ) -> Iterator[tuple[Entry, int]]:
     """Entries, and the bytes of their lines."""
     with path.open("rb") as lines:

@@ -6,12 +6,13 @@ from pathlib import Path
 from jaxart import results
 from jaxart.data import duplicates, fingerprint_store
 from jaxart.data.examples import Examples
+from jaxart.storage import AnyPath
 
 logger = logging.getLogger(__name__)
 
 
 def find(
-    train: Examples, val: Examples, *, store: Path, workdir: Path
+    train: Examples, val: Examples, *, store: Path, workdir: AnyPath
 ) -> dict[str, int]:
     """Looks for validation images that are training images, or near copies of some.
 

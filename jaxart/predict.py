@@ -13,13 +13,19 @@ list, or class folders), predictions.metrics.json says how right the network is.
 
 import os
 import sys
-from pathlib import Path
 from typing import Any
 
 from absl import app, flags
 from tqdm.contrib.logging import logging_redirect_tqdm
 
-from jaxart import classifier, commands, evaluation, prediction, prediction_files
+from jaxart import (
+    classifier,
+    commands,
+    evaluation,
+    prediction,
+    prediction_files,
+    storage,
+)
 from jaxart.data import listing, shares
 from jaxart.data.images import RESIZE_RULES
 
@@ -89,14 +95,14 @@ def main(argv: list[str], values: flags.FlagValues = flags.FLAGS) -> int:
     for name in ("images", "out"):
         if not values[name].value:
             raise app.UsageError(f"--{name} is missing")
-    out = Path(values.out)
     with logging_redirect_tqdm([commands.set_up()]):
         try:
+            out = storage.path(values.out)
             share = shares.choose(values.share, os.environ)
             prediction_files.find_format(out)  # a mistake shows before all else
             found = listing.read(values.images, values.image_root)
             network = classifier.load(values.weights, values.workdir)
-            prediction.check_outputs(out, Path(values.images), values.features)
+            prediction.check_outputs(out, storage.path(values.images), values.features)
             outcome = prediction.predict_images(
                 network,
                 found.first(values.limit),

@@ -1,9 +1,8 @@
 """One pass over many images: the best classes of each, and a layer's activations."""
 
 import contextlib
-import os
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,7 +18,9 @@ from jaxart import (
     parts,
     prediction_files,
     prediction_parts,
+    remote_parts,
     results,
+    storage,
 )
 from jaxart.classifier import Classifier
 from jaxart.data import listing, pipeline
@@ -31,6 +32,9 @@ from jaxart.overlap import fetch_one_behind
 from jaxart.parts import Note, Parts
 from jaxart.prediction_files import Predictions
 from jaxart.prediction_parts import Part
+from jaxart.remote import RemotePath
+from jaxart.remote_parts import RemoteParts
+from jaxart.storage import AnyPath
 
 
 class Outcome(NamedTuple):
@@ -65,12 +69,12 @@ class Scores(NamedTuple):
 Step = Callable[[Any, Any, Any], Scores]
 
 
-def sibling(out: Path, ending: str) -> Path:
+def sibling(out: AnyPath, ending: str) -> AnyPath:
     """A file beside the table, named after it."""
     return out.with_name(f"{out.stem}.{ending}")
 
 
-def check_outputs(out: Path, source: Path, features: str | None = None) -> None:
+def check_outputs(out: AnyPath, source: AnyPath, features: str | None = None) -> None:
     """Makes sure that what is read is not overwritten.
 
     Raises:
@@ -78,7 +82,7 @@ def check_outputs(out: Path, source: Path, features: str | None = None) -> None:
     """
     endings = ("skipped.csv", "metrics.json", f"{features}.npy", f"{features}.csv")
     written = [out, *(sibling(out, ending) for ending in endings)]
-    if source.resolve() in [path.resolve() for path in written]:
+    if storage.resolve(source) in map(storage.resolve, written):
         raise ValueError(f"out={out} would overwrite {source}: choose another name")
     if out.is_dir():
         raise ValueError(f"out={out} is a folder")
@@ -87,7 +91,7 @@ def check_outputs(out: Path, source: Path, features: str | None = None) -> None:
 def predict_images(
     classifier: Classifier,
     found: listing.Listing,
-    out: Path,
+    out: AnyPath,
     *,
     top_k: int | None = None,
     batch_size: int,
@@ -130,7 +134,7 @@ def predict_images(
 
     def predict(one: Share, feature_path: Path) -> Part:
         chosen = np.flatnonzero(one.mask(len(found.names), batch_size))
-        paths = [found.root / found.names[index] for index in chosen]
+        paths = [storage.join(found.root, found.names[index]) for index in chosen]
         return run(
             step,
             classifier.params,
@@ -149,7 +153,7 @@ def predict_images(
         if not names:
             raise ValueError(
                 f"none of the {len(outcomes)} images can be read; "
-                f"the first is {found.root / found.names[0]}: {whole.reasons[0]}"
+                f"the first is {found.paths[0]}: {whole.reasons[0]}"
             )
         is_read = np.array([not reason for reason in whole.reasons])
         predictions = Predictions(names, labels[is_read], *whole.columns)
@@ -164,13 +168,14 @@ def predict_images(
         return Outcome(len(names), len(skipped), metrics, is_whole=True)
 
     folder = sibling(out, "parts")
-    if share is None and not parts.are_in(folder):
+    has_parts = (remote_parts if storage.is_remote(folder) else parts).are_in(folder)
+    if share is None and not has_parts:
         with _beside(out) as table:
             part = predict(Share(1, 1), sibling(table, f"{features}.npy"))
             return conclude(table, part)
 
     settings = {
-        "images": parts.digest([found.root.resolve(), *found.names]),
+        "images": parts.digest([storage.resolve(found.root), *found.names]),
         "labels": parts.digest(map(str, labels)),
         "class_names": parts.digest(class_names),
         "network": digest_params(jax.device_get(classifier.params)),
@@ -179,43 +184,50 @@ def predict_images(
         "classes_kept": num_kept,
         "features": features,
     }
-    left = Parts(folder, settings)
     num_images = num_skipped = 0
-    for one in [share] if share else left.every_share():
-        with left.working(one) as note:
-            if note is None:
-                part = predict(one, left.path(one, ".npy"))
-                note = prediction_parts.save(left.path(one, ".npz"), part)
-            with left.finished(one, note) as notes:
-                if notes:
-                    with _beside(out) as table:
-                        whole = _join(left, notes, batch_size, features, table)
-                        return conclude(table, whole)
-            num_images += note["num_images"] - len(note["skipped"])
-            num_skipped += len(note["skipped"])
+    with _parts(folder, settings) as left:
+        for one in [share] if share else left.every_share():
+            with left.working(one) as note:
+                if note is None:
+                    part = predict(one, left.path(one, ".npy"))
+                    note = prediction_parts.save(left.path(one, ".npz"), part)
+                with left.finished(one, note) as notes:
+                    if notes:
+                        with _beside(out) as table:
+                            whole = _join(left, notes, batch_size, features, table)
+                            return conclude(table, whole)
+                num_images += note["num_images"] - len(note["skipped"])
+                num_skipped += len(note["skipped"])
     return Outcome(num_images, num_skipped, None, is_whole=False)
 
 
 @contextlib.contextmanager
-def _beside(out: Path) -> Iterator[Path]:
+def _parts(
+    folder: AnyPath, settings: Mapping[str, Any]
+) -> Iterator[Parts | RemoteParts]:
+    """A folder of parts, here or in an object store."""
+    if not isinstance(folder, RemotePath):
+        yield Parts(folder, settings)
+        return
+    with tempfile.TemporaryDirectory(prefix="jaxart.") as local:
+        yield RemoteParts(folder, settings, Path(local))
+
+
+@contextlib.contextmanager
+def _beside(out: AnyPath) -> Iterator[Path]:
     """Yields where to write the table for now, with all that belongs to it.
 
-    What is there at the end is moved to its place; where anything fails, it goes away.
+    What is there at the end is put in its place; where anything fails, it goes away.
     """
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as folder:
-        table = Path(folder) / out.name
+    with storage.written_together(out) as table:
         yield table
         if not sibling(table, "metrics.json").exists():
             # An earlier table's would be taken for this one's.
             sibling(out, "metrics.json").unlink(missing_ok=True)
-        # The table comes last: where it is, all is.
-        for path in sorted(Path(folder).iterdir(), key=table.__eq__):
-            os.replace(path, out.with_name(path.name))
 
 
 def _join(
-    left: Parts,
+    left: Parts | RemoteParts,
     notes: Sequence[Note],
     batch_size: int,
     features: str | None,

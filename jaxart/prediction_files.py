@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Float32, Int32
 
 from jaxart import results
+from jaxart.storage import AnyPath
 
 UNKNOWN = -1  # as a label: nothing says which class the image shows
 
@@ -47,7 +48,7 @@ class Predictions(NamedTuple):
 Write = Callable[[Path, Predictions, Sequence[str], int | None], None]
 
 
-def find_format(out: Path) -> Write:
+def find_format(out: AnyPath) -> Write:
     """How a file is written, by its suffix.
 
     Returns:
@@ -65,7 +66,7 @@ def find_format(out: Path) -> Write:
     return formats[out.suffix.lower()]
 
 
-def num_kept(out: Path, top_k: int | None, num_classes: int) -> int:
+def num_kept(out: AnyPath, top_k: int | None, num_classes: int) -> int:
     """How many of the best classes a file, and top-5 accuracy, have to know."""
     if top_k is None and out.suffix.lower() == ".csv":
         return num_classes if num_classes <= MAX_CLASS_COLUMNS else 5

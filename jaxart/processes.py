@@ -9,14 +9,15 @@ import os
 import sys
 import uuid
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any, NoReturn
 
 import jax
 import numpy as np
 from jax.experimental import multihost_utils
 
+from jaxart import storage
 from jaxart.data import shares
+from jaxart.storage import AnyPath
 
 # A process that is silent for so long is dead, and ends the run.
 HEARTBEAT_SECONDS = 20
@@ -159,7 +160,7 @@ def check_same(facts: dict[str, Any]) -> None:
                 )
 
 
-def check_shared(folder: Path, field: str) -> None:
+def check_shared(folder: AnyPath, field: str) -> None:
     """Makes sure that every process sees the same folder.
 
     Args:
@@ -173,7 +174,7 @@ def check_shared(folder: Path, field: str) -> None:
         return
     token = folder / gather(f".{uuid.uuid4().hex}.tmp")[0]
     if is_first():
-        token.touch()
+        storage.write_bytes(token, b"")
     wait("a token")
     seen = gather(token.exists())
     if is_first():

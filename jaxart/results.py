@@ -6,11 +6,12 @@ import json
 import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
+
+from jaxart import storage
 
 
 def wilson_interval(correct: int, total: int) -> tuple[float, float]:
@@ -68,7 +69,4 @@ def write_predictions(
 
 def write_text(path: str | os.PathLike, text: str) -> None:
     """Writes a UTF-8 file, beside and renamed; odd bytes of file names stay as are."""
-    path = Path(path)
-    beside = path.with_name(f"{path.name}.tmp")
-    beside.write_text(text, encoding="utf-8", errors="surrogateescape", newline="")
-    os.replace(beside, path)
+    storage.write_bytes(storage.path(path), text.encode("utf-8", "surrogateescape"))

@@ -5,7 +5,6 @@ import json
 import logging
 import os
 import time
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -25,6 +24,7 @@ from jaxart import (
     optim,
     processes,
     results,
+    storage,
     summaries,
     writers,
 )
@@ -62,7 +62,8 @@ def train_and_evaluate(
     config_lib.check(config)
     plain_config = json.loads(config.to_json())
     processes.check_same({"config": plain_config, "workdir": os.fspath(workdir)})
-    workdir = Path(workdir)
+    workdir = storage.path(workdir)
+    checkpoint.folder_of(workdir)  # before anything is written
     workdir.mkdir(parents=True, exist_ok=True)
     processes.check_shared(workdir, "workdir")
     checkpoints = checkpoint.Checkpoints(workdir)
@@ -91,8 +92,9 @@ def train_and_evaluate(
         seed=config.seed,
         workdir=workdir,
     )
-    cache_dir = Path(
-        config.cache_dir or platformdirs.user_cache_path("jaxart") / "features"
+    cache_dir = storage.require_local(
+        config.cache_dir or platformdirs.user_cache_path("jaxart") / "features",
+        "cache_dir",
     )
     found_leaks = None
     if config.check_leaks and config.train_data != inputs.PROCEDURAL and is_first:

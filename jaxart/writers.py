@@ -9,12 +9,17 @@ import importlib.util
 import logging
 import os
 import sys
+import tempfile
 from collections.abc import Mapping
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 from tensorboard.plugins.histogram import metadata as histogram_metadata
+
+from jaxart import storage
+from jaxart.remote import RemotePath
 
 WRITERS = ("tensorboardx", "tensorflow")
 
@@ -26,7 +31,7 @@ def create_writer(kind: str, logdir: str | os.PathLike, *, to_disk: bool = True)
 
     Args:
       kind: one of `WRITERS`; 'tensorflow' is clu's own.
-      logdir: folder of the event files.
+      logdir: folder of the event files; those of a URL are put there at each flush.
       to_disk: False writes nothing: in all processes of a run but the first.
 
     Raises:
@@ -35,6 +40,9 @@ def create_writer(kind: str, logdir: str | os.PathLike, *, to_disk: bool = True)
     """
     if kind not in WRITERS:
         raise ValueError(f"writer={kind!r}: one of {', '.join(WRITERS)}")
+    logdir = storage.path(logdir)
+    if storage.is_remote(logdir) and to_disk:
+        return RemoteWriter(kind, logdir)
     if kind == "tensorboardx" or not to_disk:
         return TensorboardXWriter(logdir, to_disk)
     if importlib.util.find_spec("tensorflow") is None:
@@ -138,6 +146,33 @@ class TensorboardXWriter:
     def close(self) -> None:
         """Flushes and closes."""
         self._writer.close()
+
+
+class RemoteWriter:
+    """A writer whose event files are put into an object store, where nothing grows."""
+
+    def __init__(self, kind: str, logdir: RemotePath):
+        self._logdir = logdir
+        self._folder = tempfile.TemporaryDirectory(prefix="jaxart.")
+        self._writer = create_writer(kind, self._folder.name)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._writer, name)
+
+    def flush(self) -> None:
+        """Puts what is written so far; tensorboardX's thread may lag behind."""
+        self._writer.flush()
+        self._put()
+
+    def close(self) -> None:
+        """Closes, and puts all."""
+        self._writer.close()
+        self._put()
+        self._folder.cleanup()
+
+    def _put(self) -> None:
+        for file in Path(self._folder.name).iterdir():
+            (self._logdir / file.name).upload(file)
 
 
 def _import_tensorboardx() -> ModuleType:

@@ -14,7 +14,7 @@ from jaxart import commands
 from jaxart.config import base_config
 from jaxart.data import procedural
 from jaxart.models import MODELS
-from tests import runs
+from tests import object_store, runs
 
 STYLES = ("color_fields", "op_stripes", "ruled_grid")
 
@@ -61,6 +61,24 @@ def config(paintings, tmp_path):
     config.cache_dir = str(tmp_path / "cache")
     config.writer = "tensorboardx"
     return config
+
+
+@pytest.fixture(scope="session")
+def s3(tmp_path_factory):
+    """A client of an object store that `s3://` leads to while tests run."""
+    with (
+        pytest.MonkeyPatch.context() as monkeypatch,
+        object_store.running(monkeypatch) as client,
+    ):
+        cache = tmp_path_factory.mktemp("cache")
+        monkeypatch.setenv("XDG_CACHE_HOME", str(cache))  # for copies of objects
+        yield client
+
+
+@pytest.fixture
+def bucket(s3):
+    """An empty bucket."""
+    return object_store.Bucket(s3)
 
 
 @pytest.fixture

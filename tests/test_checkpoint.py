@@ -4,11 +4,19 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+import orbax.checkpoint as ocp
 import pytest
 
 from jaxart import optim
-from jaxart.checkpoint import FIXED_FIELDS, Checkpoints, Progress, ResumeError
+from jaxart.checkpoint import (
+    FIXED_FIELDS,
+    Checkpoints,
+    Progress,
+    ResumeError,
+    folder_of,
+)
 from jaxart.config import base_config
+from jaxart.remote import StorageError
 
 CONFIG = dict.fromkeys(FIXED_FIELDS, 1)
 
@@ -103,3 +111,18 @@ def test_a_changed_field_is_named_with_both_values(tmp_path, field):
 
 def test_the_fixed_fields_are_config_fields():
     assert set(FIXED_FIELDS) < set(base_config())
+
+
+def test_s3_is_refused_with_what_works_instead():
+    with pytest.raises(StorageError) as raised:
+        Checkpoints("s3://bucket/run")
+    assert str(raised.value) == (
+        f"workdir=s3://bucket/run: Orbax {ocp.__version__} keeps no checkpoints in "
+        "s3://. A workdir can be a local or shared folder, or gs://"
+    )
+
+
+def test_orbax_itself_takes_gs_and_absolute_paths(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert folder_of("gs://bucket/run/") == "gs://bucket/run"
+    assert folder_of("run") == str(tmp_path / "run")

@@ -63,6 +63,7 @@ def test_the_fields_are_the_documented_ones():
         "compute_dtype",
         *("learning_rate optimizer momentum weight_decay schedule".split()),
         *("warmup_epochs num_epochs batch_size display_step seed".split()),
+        *("accumulate_steps model_axis".split()),
         *("train_data val_data val_fraction image_root resize views".split()),
         *("max_skipped_fraction check_leaks num_workers cache cache_dir".split()),
         *("checkpoint_every_epochs writer".split()),

@@ -192,3 +192,23 @@ def test_the_command_as_a_user_types_it(tmp_path):
     (found,) = session.run(None, {"data": images.transpose(0, 3, 1, 2)})
     assert np.ptp(wanted) > 0.5
     np.testing.assert_allclose(found, wanted, atol=1e-5 * abs(wanted).max())
+
+
+def test_an_export_there_is_the_weight_file_of_a_command(
+    command, tiny_run, tmp_path, bucket
+):
+    for root in (tmp_path, bucket.url):
+        out = f"{root}/tiny.safetensors"
+        status, stdout, stderr = command(workdir=tiny_run, out=out)
+        assert (status, stderr) == (0, "")
+        assert stdout.startswith(f"{out}: 0.0 MB")
+    files = (tmp_path / "tiny.safetensors", f"{bucket.url}/tiny.safetensors")
+    (wanted, metadata), (found, metadata_there) = map(canonical.verify, files)
+    assert metadata_there == metadata
+    jax.tree.map(np.testing.assert_array_equal, found, wanted)
+    network = classifier.from_weights(f"{bucket.url}/tiny.safetensors")
+    assert network.class_names == CLASSES
+    status, _, stderr = command(weights=out, out=out)
+    assert status == 1 and f"out={out} would overwrite {out}" in stderr
+    status, _, stderr = command(weights=f"{bucket.url}/x", out=out)
+    assert status == 1 and f"{bucket.url}/x: no such weight file" in stderr

@@ -24,12 +24,14 @@ from jaxart import (
     prediction_parts,
     results,
     steps,
+    storage,
 )
 from jaxart.classifier import Classifier
 from jaxart.data import examples, listing, pipeline
 from jaxart.data.shares import Share
 from jaxart.parts import OtherPartsError
 from jaxart.prediction_files import Predictions
+from jaxart.remote import RemotePath, StorageError
 from tests import runs
 
 CLASSES = ("red fox", "owl", "Teddy", "sphynx")
@@ -671,3 +673,80 @@ def test_the_command_as_a_user_types_it(folder, tmp_path):
     rows = read_csv(tmp_path / "table.csv")
     probabilities = [[float(row[name]) for name in CLASSES] for row in rows]
     np.testing.assert_allclose(probabilities, expected, rtol=1e-4)
+
+
+# --- In an object store ---------------------------------------------------------------
+
+
+@pytest.fixture
+def there(folder, listed, bucket):
+    bucket.put_folder(folder, "pictures")
+    assert f"pictures/{listed.name}" in bucket.keys("pictures/")
+    return bucket
+
+
+def test_a_table_there_is_the_one_here(command, there, tiny_run, folder, tmp_path):
+    for root, out in ((folder, tmp_path), (f"{there.url}/pictures", there.url)):
+        status, stdout, stderr = command(
+            f"--workdir={tiny_run}",
+            f"--images={root}/list.txt",
+            f"--out={out}/new/table.csv",
+            "--features=pool5",
+        )
+        assert status == 0, stderr
+        assert f"10 images: {out}/new/table.csv" in stdout
+    wanted = {f"new/{p.name}": p.read_bytes() for p in (tmp_path / "new").iterdir()}
+    assert {key: there.get(key) for key in there.keys("new/")} == wanted
+    assert len(wanted) == 5
+
+
+def test_where_the_table_is_all_is(tiny, there, monkeypatch):
+    out = storage.path(f"{there.url}/table.csv")
+    put = RemotePath.upload
+
+    def fail(path, file):
+        if path.name == "table.csv":
+            raise StorageError("no answer")
+        put(path, file)
+
+    source = f"{there.url}/pictures/list.txt"
+    with monkeypatch.context() as patch, pytest.raises(StorageError):
+        patch.setattr(RemotePath, "upload", fail)
+        predict_all(tiny, source, out)
+    assert there.keys("table.csv") == [] and there.keys("table.metrics.json")
+    predict_all(tiny, source, out)
+    assert there.keys("table.csv") == ["table.csv"]
+
+    # An earlier table's metrics would be taken for this one's.
+    predict_all(tiny, f"{there.url}/pictures/a/0.png", out)
+    assert there.keys("table.") == ["table.csv", "table.skipped.csv"]
+
+
+def test_what_is_read_there_is_not_overwritten(there):
+    source = storage.path(f"{there.url}/pictures/list.csv")
+    with pytest.raises(ValueError, match="would overwrite s3://"):
+        prediction.check_outputs(source, source)
+    with pytest.raises(ValueError, match="is a folder"):
+        prediction.check_outputs(source.parent, source.with_name("x"))
+
+
+def test_shares_there_make_the_table_that_one_process_makes_here(
+    tiny, listed, there, tmp_path, passes
+):
+    alone = predict_all(tiny, listed, tmp_path / "table.csv", features="pool5")
+    source = f"{there.url}/pictures/list.txt"
+    out = storage.path(f"{there.url}/table.csv")
+    for number in (2, 3):
+        part = predict_all(tiny, source, out, features="pool5", share=Share(number, 3))
+        assert part.metrics is None and not part.is_whole
+    assert all(key.startswith("table.parts/") for key in there.keys("table"))
+    with pytest.raises(OtherPartsError, match=r"s3://.*/table.parts holds parts made "):
+        predict_all(tiny, source, out, features="pool5", share=Share(1, 2))
+
+    # The whole makes what is missing, and no more.
+    passes.clear()
+    assert predict_all(tiny, source, out, features="pool5") == alone
+    assert passes == [4]
+    wanted = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    assert {key: there.get(key) for key in there.keys("table")} == wanted
+    assert len(wanted) == 5

@@ -19,8 +19,10 @@ from PIL import Image
 
 from jaxart import checkpoint, train
 from jaxart.data import examples
+from jaxart.models import MODELS
+from jaxart.remote import StorageError
 from jaxart.train import train_and_evaluate
-from tests import events
+from tests import events, runs
 
 ROOT = Path(__file__).parents[1]
 
@@ -49,8 +51,8 @@ def test_a_run_with_a_ragged_last_batch_compiles_each_step_once(
     made = []
 
     def remember(make):
-        def remembering(*args):
-            made.append(make(*args))
+        def remembering(*args, **settings):
+            made.append(make(*args, **settings))
             return made[-1]
 
         return remembering
@@ -342,3 +344,73 @@ def test_a_train_layer_that_does_not_exist_is_an_error_that_lists_the_names(
     config.train_layers = ("fc8", "fc9")
     with pytest.raises(ValueError, match="'fc9'.*conv1, conv2.*fc7, fc8"):
         train_and_evaluate(config, tmp_path / "run")
+
+
+# --- In an object store ---------------------------------------------------------------
+
+
+@pytest.fixture
+def tiny_config(config, monkeypatch):
+    monkeypatch.setitem(MODELS, "tinynet", runs.TinyNet)
+    config.model = "tinynet"
+    return config
+
+
+@pytest.mark.parametrize("cache", [True, False])
+def test_pictures_and_lists_there_train_the_same_network(
+    tiny_config, paintings, tmp_path, bucket, cache
+):
+    config = tiny_config
+    bucket.put_folder(paintings, "paintings")
+    config.cache = cache
+    config.num_epochs = 1
+    wanted = train_and_evaluate(config, tmp_path / "here")
+    config.train_data = f"{bucket.url}/paintings"
+    config.cache_dir = str(tmp_path / "another")
+    found = train_and_evaluate(config, tmp_path / "there")
+    assert {name for name in wanted if wanted[name] != found[name]} <= {
+        *("input_seconds", "train_seconds", "images_per_second")
+    }
+    for name in ("predictions.csv", "leaks.csv", "skipped.csv"):
+        content = (tmp_path / "here" / name).read_bytes()
+        assert (tmp_path / "there" / name).read_bytes() == content
+    here, there = (final_params(tmp_path / name) for name in ("here", "there"))
+    assert_trees_bit_equal(here, there)
+
+
+def test_a_workdir_there_holds_all_but_checkpoints_that_orbax_keeps(
+    tiny_config, tmp_path, bucket, monkeypatch
+):
+    workdir = f"{bucket.url}/run"
+    with pytest.raises(StorageError, match="Orbax .* keeps no checkpoints in s3://"):
+        train_and_evaluate(tiny_config, workdir)
+    assert bucket.keys() == []  # found before all else
+
+    # As if it did, which it does in gs://.
+    monkeypatch.setattr(checkpoint, "folder_of", lambda _: str(tmp_path / "orbax"))
+    result = train_and_evaluate(tiny_config, workdir)
+    keys = bucket.keys("run/")
+    keys = {key.removeprefix("run/").split(".tfevents")[0] for key in keys}
+    assert keys == {
+        *("config.json", "result.json", "predictions.csv", "skipped.csv"),
+        *("leaks.csv", "events.out"),
+    }
+    assert json.loads(bucket.get("run/result.json")) == json.loads(json.dumps(result))
+
+
+@pytest.mark.parametrize(
+    "field, message",
+    [
+        ("cache_dir", "cache_dir=s3://b/x: must be a local folder"),
+        ("train_data", "procedural: workdir=gs://b/x: must be a local folder"),
+    ],
+)
+def test_what_must_be_local_says_so(config, tmp_path, monkeypatch, field, message):
+    workdir = str(tmp_path / "run")
+    if field == "train_data":
+        monkeypatch.setattr(checkpoint, "folder_of", lambda _: str(tmp_path))
+        workdir = "gs://b/x"
+    config[field] = {"cache_dir": "s3://b/x", "train_data": "procedural"}[field]
+    with pytest.raises(StorageError) as raised:
+        train_and_evaluate(config, workdir)
+    assert str(raised.value).endswith(message)

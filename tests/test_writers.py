@@ -1,5 +1,6 @@
 """Both writers, read back with TensorBoard's own reader."""
 
+import contextlib
 import importlib.util
 import os
 import subprocess
@@ -113,3 +114,22 @@ import torch
         check=True,
     )
     assert done.stdout.split() == ["written", "imported"]
+
+
+@pytest.mark.parametrize("kind", ["tensorboardx", "tensorflow"])
+def test_event_files_are_put_into_an_object_store_at_each_flush(tmp_path, bucket, kind):
+    def read():
+        (key,) = bucket.keys("run/")
+        assert key.startswith("run/events.out.tfevents.")
+        (tmp_path / "events.out.tfevents.1").write_bytes(bucket.get(key))
+        return events.read(tmp_path).get("loss", {})
+
+    with contextlib.closing(writers.create_writer(kind, f"{bucket.url}/run")) as writer:
+        writer.write_scalars(1, {"loss": 0.5})
+        for _ in range(500):  # tensorboardX's thread may lag behind
+            writer.flush()
+            if read():
+                break
+        assert read() == {1: 0.5}
+        writer.write_scalars(2, {"loss": 0.25})
+    assert read() == {1: 0.5, 2: 0.25}

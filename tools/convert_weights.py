@@ -28,7 +28,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxart import imagenet
+from jaxart import imagenet, storage
 from jaxart.models import MODELS
 from jaxart.models.alexnet import NORM_ORDERS
 from jaxart.models.layers import FC_NAMES, HEAD
@@ -76,10 +76,10 @@ def main(argv: list[str] | None = None) -> int:
             known = known_files.find(flags.model, flags.download)
             flags.src = downloads.download(known, mirrors=flags.mirror)
             flags.channel_order = flags.channel_order or known.channel_order
+        out = flags.out or Path(DEFAULT_OUT[flags.model])
         converted = convert(flags.src, flags)
         if converted.contradiction:
             raise WeightsError(f"{flags.src}: {converted.contradiction}")
-        out = flags.out or Path(DEFAULT_OUT[flags.model])
         canonical.write(out, converted.params, converted.metadata)
         print(_report(converted.params, canonical.read_metadata(out)))
         print(f"{converted.remark}\nwritten: {out}")
@@ -92,7 +92,7 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
-def convert(path: Path, flags: argparse.Namespace) -> Converted:
+def convert(src: storage.AnyPath, flags: argparse.Namespace) -> Converted:
     """Reads a source, requires it to be the model that the flags name, and turns it.
 
     Raises:
@@ -100,6 +100,7 @@ def convert(path: Path, flags: argparse.Namespace) -> Converted:
       OSError: the source cannot be opened.
     """
     norm = _norm_metadata(flags)
+    path = storage.local_copy(src)
     if canonical.is_canonical(path):
         raise WeightsError(f"{path}: is a jaxart weight file already")
     with concurrent.futures.ThreadPoolExecutor() as pool:
@@ -139,7 +140,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--model", choices=MODELS)
     source = parser.add_mutually_exclusive_group(required=True)
-    source.add_argument("--src", type=Path, help="the file to convert")
+    source.add_argument("--src", type=storage.path, help="the file to convert")
     source.add_argument(
         "--download",
         nargs="?",
@@ -150,14 +151,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     source.add_argument(
         "--check",
-        type=Path,
+        type=storage.path,
         metavar="FILE",
         help="read a converted file again, verify it and print what it holds; or (with "
         "--model) any source, without writing",
     )
     parser.add_argument(
         "--out",
-        type=Path,
+        type=storage.path,
         help="the .safetensors file to write; by default what the configs expect, "
         + " or ".join(DEFAULT_OUT.values()),
     )
@@ -169,7 +170,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--class-names",
-        type=Path,
+        type=storage.path,
         metavar="FILE",
         help="the classes, one a line in the order of the logits, where they are not "
         "ImageNet's",

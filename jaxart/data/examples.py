@@ -2,14 +2,20 @@
 
 import csv
 import io
+import itertools
+import operator
 import os
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Iterator, Sequence
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Int32, Integer
 from PIL import Image
+
+from jaxart import storage
+from jaxart.remote import RemotePath
+from jaxart.storage import AnyPath
 
 
 class DataError(ValueError):
@@ -26,15 +32,15 @@ class Examples(NamedTuple):
       class_names: what each class is called.
     """
 
-    root: Path
+    root: AnyPath
     names: tuple[str, ...]
     labels: Int32[np.ndarray, " n"]
     class_names: tuple[str, ...]
 
     @property
-    def paths(self) -> list[Path]:
+    def paths(self) -> list[AnyPath]:
         """Where each image lies."""
-        return [self.root / name for name in self.names]
+        return [storage.join(self.root, name) for name in self.names]
 
     def take(self, indices: Integer[np.ndarray, " m"]) -> "Examples":
         """The examples at `indices`, in that order."""
@@ -66,7 +72,7 @@ def read(
     Raises:
       DataError: something is missing, malformed or does not fit `num_classes`.
     """
-    source = Path(source)
+    source = storage.path(source)
     root, rows = read_rows(source, image_root)
 
     # Names are names, even where they are digits: those of folders, and known ones.
@@ -131,8 +137,8 @@ class Row(NamedTuple):
 
 
 def read_rows(
-    source: Path, image_root: str | os.PathLike = ""
-) -> tuple[Path, list[Row]]:
+    source: AnyPath, image_root: str | os.PathLike = ""
+) -> tuple[AnyPath, list[Row]]:
     """What a list file, CSV file or folder of class folders says, as it stands there.
 
     Returns:
@@ -144,7 +150,7 @@ def read_rows(
     if source.is_dir():
         root, rows = source, _folder_rows(source)
     elif source.is_file():
-        root = Path(image_root) if os.fspath(image_root) else source.parent
+        root = storage.path(image_root) if os.fspath(image_root) else source.parent
         is_csv = source.suffix.lower() == ".csv"
         rows = _csv_rows(source) if is_csv else _list_rows(source)
     else:
@@ -154,7 +160,7 @@ def read_rows(
     return root, rows
 
 
-def _list_rows(source: Path) -> list[Row]:
+def _list_rows(source: AnyPath) -> list[Row]:
     rows = []
     for number, line in enumerate(read_text(source).split("\n"), start=1):
         if not line.strip():
@@ -166,7 +172,7 @@ def _list_rows(source: Path) -> list[Row]:
     return rows
 
 
-def _csv_rows(source: Path) -> list[Row]:
+def _csv_rows(source: AnyPath) -> list[Row]:
     reader = read_table(source)
     columns = reader.fieldnames or []
     if not {"path", "label"} <= set(columns):
@@ -183,7 +189,7 @@ def _csv_rows(source: Path) -> list[Row]:
     return rows
 
 
-def read_table(source: Path) -> csv.DictReader:
+def read_table(source: AnyPath) -> csv.DictReader:
     """A CSV file's rows; columns path and label where, as in ArtGAN's, no header is.
 
     Raises:
@@ -195,12 +201,9 @@ def read_table(source: Path) -> csv.DictReader:
     return csv.DictReader(io.StringIO(text), ("path", "label") if is_bare else None)
 
 
-def _folder_rows(source: Path) -> list[Row]:
+def _folder_rows(source: AnyPath) -> list[Row]:
     rows = []
-    for folder in sorted(source.iterdir()):
-        if not folder.is_dir() or folder.name.startswith("."):
-            continue
-        names = image_names(folder)
+    for folder, names in _class_folders(source):
         if not names:
             raise DataError(f"{folder}: a class folder without images")
         rows += [
@@ -213,8 +216,29 @@ def _folder_rows(source: Path) -> list[Row]:
     return rows
 
 
-def image_names(folder: Path) -> list[str]:
+def _class_folders(source: AnyPath) -> Iterator[tuple[AnyPath, list[str]]]:
+    """Each folder and the images in it, in order; hidden ones not."""
+    if storage.is_remote(source):  # all are listed in one go
+        inside = (name.partition("/") for name in image_names(source))
+        inside = ((folder, name) for folder, mark, name in inside if mark)
+        for folder, rows in itertools.groupby(inside, operator.itemgetter(0)):
+            yield source / folder, [name for _, name in rows]
+        return
+    for folder in sorted(source.iterdir()):
+        if folder.is_dir() and not folder.name.startswith("."):
+            yield folder, image_names(folder)
+
+
+def image_names(folder: AnyPath) -> list[str]:
     """Files in a folder, searched deep, whose suffix is an image's; hidden ones not."""
+    if isinstance(folder, RemotePath):
+        inside = sorted(map(PurePosixPath, folder.keys_below()))
+        return [
+            str(path)
+            for path in inside
+            if is_image_name(path.name)
+            and not any(part.startswith(".") for part in path.parts)
+        ]
     names = []
     for path in sorted(folder.rglob("*")):
         inside = path.relative_to(folder)
@@ -241,7 +265,7 @@ def are_indices(rows: list[Row]) -> bool:
     )
 
 
-def names_beside(source: Path) -> tuple[str, ...]:
+def names_beside(source: AnyPath) -> tuple[str, ...]:
     """Class names in the file beside a list that gives them; none if there is none.
 
     It is called classes.txt, or as ArtGAN's: style_class.txt beside style_train.csv.
@@ -265,7 +289,7 @@ def names_beside(source: Path) -> tuple[str, ...]:
     return tuple(name for _, name in names)
 
 
-def read_text(path: Path) -> str:
+def read_text(path: AnyPath) -> str:
     """A text file's content.
 
     Raises:

@@ -22,8 +22,10 @@ import numpy as np
 from filelock import FileLock
 from tqdm import tqdm
 
-from jaxart import processes
+from jaxart import processes, storage
 from jaxart.data import pipeline
+from jaxart.remote import StorageError
+from jaxart.storage import AnyPath
 
 FORMAT = 4
 SHARD_ROWS = 1024  # of one file; what a process computes at a time
@@ -157,8 +159,8 @@ def digest_params(params: Mapping[str, Mapping[str, Any]]) -> str:
     return digest.hexdigest()
 
 
-def _new_digest() -> Any:
-    return hashlib.blake2b(digest_size=32)  # half again as fast as SHA-256
+def _new_digest(content: bytes = b"") -> Any:
+    return hashlib.blake2b(content, digest_size=32)  # half again as fast as SHA-256
 
 
 @contextlib.contextmanager
@@ -242,13 +244,17 @@ def _reasons_path(store: Path, shard: int) -> Path:
     return store / f"{shard:05d}.json"
 
 
-def _digest_files(paths: Sequence[Path]) -> tuple[list[str], list[str]]:
+def _digest_files(paths: Sequence[AnyPath]) -> tuple[list[str], list[str]]:
     """BLAKE2b of each file's bytes, and the reason where there are none."""
 
-    def digest(path: Path) -> tuple[str, str]:
+    def digest(path: AnyPath) -> tuple[str, str]:
         try:
+            if storage.is_remote(path):
+                return _new_digest(path.read_bytes()).hexdigest(), ""
             with open(path, "rb") as file:
                 return hashlib.file_digest(file, _new_digest).hexdigest(), ""
+        except StorageError:  # says nothing of the image
+            raise
         except OSError as error:
             return "", error.strerror
 

@@ -7,9 +7,10 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from jaxart.data import fingerprints
+from jaxart.data import fingerprints, images
 from jaxart.data.fingerprints import Fingerprint
 from jaxart.data.images import ImageError
+from jaxart.storage import AnyPath
 
 FILE_NAME = "fingerprints_1.sqlite"  # counts up when fingerprints change
 
@@ -20,7 +21,7 @@ _TIMEOUT_S = 60
 logger = logging.getLogger(__name__)
 
 
-def take_all(paths: Sequence[Path], folder: Path) -> list[Fingerprint | None]:
+def take_all(paths: Sequence[AnyPath], folder: Path) -> list[Fingerprint | None]:
     """The fingerprint of each file, None where it is no sound image.
 
     Args:
@@ -67,9 +68,11 @@ def _connect(path: Path | str) -> sqlite3.Connection:
 
 
 def _take_some(
-    paths: Sequence[Path], store: sqlite3.Connection
+    paths: Sequence[AnyPath], store: sqlite3.Connection
 ) -> list[Fingerprint | None]:
-    digests = list(fingerprints.map_in_threads(_digest, paths))
+    # Objects of a store are read once: a path stands for its content from here on.
+    files = list(fingerprints.map_in_threads(_fetch, paths))
+    digests = list(fingerprints.map_in_threads(_digest, files))
     marks = ", ".join("?" * len(digests))
     rows = store.execute(
         f"SELECT {_COLUMNS} FROM fingerprints WHERE sha256 IN ({marks})", digests
@@ -78,7 +81,7 @@ def _take_some(
         row[0]: Fingerprint(*row) for row in rows
     }
     known[None] = None
-    missing = {d: p for d, p in zip(digests, paths, strict=True) if d not in known}
+    missing = {d: f for d, f in zip(digests, files, strict=True) if d not in known}
     new = list(fingerprints.map_in_threads(_take, missing.values()))
     with store:
         store.executemany(
@@ -89,15 +92,22 @@ def _take_some(
     return [known[digest] for digest in digests]
 
 
-def _digest(path: Path) -> str | None:
+def _fetch(path: AnyPath) -> AnyPath | bytes | None:
     try:
-        return fingerprints.digest(path)
+        return images.fetch(path)
+    except ImageError:
+        return None
+
+
+def _digest(file: Path | bytes | None) -> str | None:
+    try:
+        return None if file is None else fingerprints.digest(file)
     except OSError:
         return None
 
 
-def _take(path: Path) -> Fingerprint | None:
+def _take(file: Path | bytes) -> Fingerprint | None:
     try:
-        return fingerprints.take(path)
+        return fingerprints.take(file)
     except ImageError:
         return None

@@ -50,21 +50,22 @@ class Fingerprint(NamedTuple):
     height: int
 
 
-def take(path: str | os.PathLike) -> Fingerprint:
+def take(path: str | os.PathLike | bytes) -> Fingerprint:
     """Decodes an image file, all of it, and takes its fingerprint.
 
     Raises:
       images.ImageError: the file is missing, is no image, or is cut short.
     """
-    return of(images.decode(path, SIDE_ENOUGH), path)
+    file = images.fetch(path)
+    return of(images.decode(file, SIDE_ENOUGH), file)
 
 
-def of(picture: Image.Image, path: str | os.PathLike) -> Fingerprint:
+def of(picture: Image.Image, path: str | os.PathLike | bytes) -> Fingerprint:
     """The fingerprint of a file that was decoded already.
 
     Args:
       picture: what `images.decode` made of it, of `SIDE_ENOUGH` or more.
-      path: the file.
+      path: the file, or its content.
     """
     grey = picture.convert("L").resize((_GREY_SIDE, _GREY_SIDE), Image.LANCZOS)
     is_flat = np.std(grey) < _FLAT
@@ -73,8 +74,10 @@ def of(picture: Image.Image, path: str | os.PathLike) -> Fingerprint:
     return Fingerprint(digest(path), *hashes, *images.read_size(path))
 
 
-def digest(path: str | os.PathLike) -> str:
-    """SHA-256 of a file, in hex."""
+def digest(path: str | os.PathLike | bytes) -> str:
+    """SHA-256 of a file, or of its content, in hex."""
+    if isinstance(path, bytes):
+        return hashlib.sha256(path).hexdigest()
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

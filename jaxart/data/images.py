@@ -7,8 +7,10 @@ References:
   neural networks, section 4.1; Caffe's crop_size and mirror.
 """
 
+import io
 import os
 from collections.abc import Sequence
+from pathlib import Path, PurePath
 
 import numpy as np
 from jaxtyping import Float32, Shaped
@@ -49,7 +51,8 @@ def load(
     """Reads an image file as a network wants it.
 
     Args:
-      path: an image file of any format, mode and size that Pillow reads.
+      path: an image file of any format, mode and size that Pillow reads, here or in
+        an object store.
       resize: one of `RESIZE_RULES`.
       view: one of `VIEWS`, see `resize_to`.
       size: side of the square input, in pixels.
@@ -70,22 +73,41 @@ def load(
     return pixels - np.asarray(mean, np.float32)
 
 
-def decode(path: str | os.PathLike, side_enough: int | None = None) -> Image.Image:
+def fetch(file: str | os.PathLike | bytes) -> str | os.PathLike | bytes:
+    """What this machine can read, more than once: a file, or an object's content.
+
+    Raises:
+      ImageError: there is no such object.
+      OSError: the object store cannot be used.
+    """
+    if isinstance(file, PurePath) and not isinstance(file, Path):
+        try:
+            return file.read_bytes()
+        except FileNotFoundError as error:
+            raise ImageError(error.strerror) from error
+    return file
+
+
+def decode(
+    file: str | os.PathLike | bytes, side_enough: int | None = None
+) -> Image.Image:
     """Reads an image file as RGB.
 
     EXIF rotation is applied, transparency is laid over white, the first frame of
     an animation is taken, and 16-bit grey is scaled to 8.
 
     Args:
-      path: the file.
+      file: its path, or its content.
       side_enough: a JPEG may come at 1/2, 1/4 or 1/8 of its size, as long as no side
         is below this: libjpeg then decodes fewer coefficients. None takes it whole.
 
     Raises:
       ImageError: the file is missing, is no image, or is cut short.
+      OSError: the object store that it is in cannot be used.
     """
+    file = fetch(file)
     try:
-        with Image.open(path) as image:
+        with Image.open(_readable(file)) as image:
             if side_enough is not None:
                 image.draft(None, (side_enough, side_enough))
             ImageOps.exif_transpose(image, in_place=True)
@@ -94,7 +116,7 @@ def decode(path: str | os.PathLike, side_enough: int | None = None) -> Image.Ima
     except ImageError:
         raise
     except Image.UnidentifiedImageError:
-        is_empty = not os.path.getsize(path)
+        is_empty = not (file if isinstance(file, bytes) else os.path.getsize(file))
         reason = "the file is empty" if is_empty else "not an image that Pillow reads"
         raise ImageError(reason) from None
     # Pillow's decoders raise whatever a damaged file makes them stumble over.
@@ -103,11 +125,15 @@ def decode(path: str | os.PathLike, side_enough: int | None = None) -> Image.Ima
         raise ImageError(reason) from error
 
 
-def read_size(path: str | os.PathLike) -> tuple[int, int]:
+def read_size(file: str | os.PathLike | bytes) -> tuple[int, int]:
     """Width and height of a sound image file, upright, without decoding it."""
-    with Image.open(path) as image:
+    with Image.open(_readable(fetch(file))) as image:
         is_turned = image.getexif().get(ExifTags.Base.Orientation, 1) >= 5
         return image.size[::-1] if is_turned else image.size
+
+
+def _readable(file: str | os.PathLike | bytes) -> str | os.PathLike | io.BytesIO:
+    return io.BytesIO(file) if isinstance(file, bytes) else file
 
 
 def _side_enough(size: int, rule: str, view: str) -> int | None:

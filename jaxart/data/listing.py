@@ -2,9 +2,10 @@
 
 import itertools
 import os
-from pathlib import Path
+from pathlib import PurePath
 from typing import NamedTuple
 
+from jaxart import storage
 from jaxart.data.examples import (
     DataError,
     image_names,
@@ -12,6 +13,7 @@ from jaxart.data.examples import (
     read_table,
     read_text,
 )
+from jaxart.storage import AnyPath
 
 
 class Listing(NamedTuple):
@@ -23,23 +25,28 @@ class Listing(NamedTuple):
       labels: what the source calls each image's class; '' where it does not.
     """
 
-    root: Path
+    root: AnyPath
     names: tuple[str, ...]
     labels: tuple[str, ...]
+
+    @property
+    def paths(self) -> list[AnyPath]:
+        """Where each image lies."""
+        return [storage.join(self.root, name) for name in self.names]
 
     def first(self, count: int | None) -> "Listing":
         """The first images, `count` of them; all where it is None."""
         return self._replace(names=self.names[:count], labels=self.labels[:count])
 
-    def without(self, folder: Path) -> "Listing":
+    def without(self, folder: AnyPath) -> "Listing":
         """The images that do not lie in `folder`.
 
         Raises:
           DataError: none is left.
         """
-        folder = folder.resolve()
-        root = self.root.resolve()
-        kept = [folder not in (root / name).parents for name in self.names]
+        folder = storage.resolve(folder)
+        root = storage.resolve(self.root)
+        kept = [folder not in storage.join(root, name).parents for name in self.names]
         if not any(kept):
             raise DataError(f"all images lie in {folder}, the output folder")
         names, labels = (
@@ -61,13 +68,13 @@ def read(source: str | os.PathLike, image_root: str | os.PathLike = "") -> Listi
     Raises:
       DataError: there is no such source, or it names no images.
     """
-    source = Path(source)
+    source = storage.path(source)
     suffix = source.suffix.lower()
-    root = Path(image_root) if os.fspath(image_root) else source.parent
+    root = storage.path(image_root) if os.fspath(image_root) else source.parent
     if source.is_dir():
         root = source
         names = image_names(source)
-        folders = [Path(name).parts[:-1] for name in names]
+        folders = [PurePath(name).parts[:-1] for name in names]
         # A folder called 3 is no class 3: only a list counts classes.
         rows = [
             (name, parents[0] if parents and not parents[0].isdecimal() else "")
@@ -90,7 +97,7 @@ def read(source: str | os.PathLike, image_root: str | os.PathLike = "") -> Listi
     return Listing(root, *map(tuple, zip(*images.values(), strict=True)))
 
 
-def _csv_rows(source: Path) -> list[tuple[str, str]]:
+def _csv_rows(source: AnyPath) -> list[tuple[str, str]]:
     reader = read_table(source)
     if "path" not in (reader.fieldnames or ()):
         raise DataError(f"{source}: needs a column path; it has {reader.fieldnames}")

@@ -1,18 +1,24 @@
 """grain: examples -> batches {'image', 'label', 'mask'}, all of one shape."""
 
+import concurrent.futures
 import dataclasses
 import functools
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import grain
 import numpy as np
 
+from jaxart import storage
 from jaxart.data import images
+from jaxart.storage import AnyPath
 
 # A batch of 128 VGG16 inputs is 77 MB: a few in flight keep the device fed.
 READ_OPTIONS = grain.ReadOptions(num_threads=4, prefetch_buffer_size=4)
+
+# Images of a batch that are on their way from an object store at once; times the
+# threads above.
+_NUM_REQUESTS = 8
 
 
 @runtime_checkable
@@ -33,7 +39,7 @@ class ImageFiles:
       views: what is seen of each of `paths`, of `images.VIEWS`; None: the whole.
     """
 
-    paths: Sequence[Path]
+    paths: Sequence[AnyPath]
     resize: str
     preprocessing: dict[str, Any]
     views: Sequence[str] | None = None
@@ -50,8 +56,9 @@ class ImageFiles:
         """Images [B, S, S, 3], zeros where one cannot be read, and the reasons why."""
         size = self.preprocessing["size"]
         loaded = np.zeros((len(indices), size, size, 3), np.float32)
-        reasons = [""] * len(indices)
-        for row, index in enumerate(indices):
+
+        def load(row: int) -> str:
+            index = indices[row]
             try:
                 loaded[row] = images.load(
                     self.paths[index],
@@ -60,8 +67,14 @@ class ImageFiles:
                     **self.preprocessing,
                 )
             except images.ImageError as error:
-                reasons[row] = str(error)
-        return loaded, reasons
+                return str(error)
+            return ""
+
+        rows = range(len(indices))
+        if not any(storage.is_remote(self.paths[index]) for index in indices):
+            return loaded, list(map(load, rows))
+        with concurrent.futures.ThreadPoolExecutor(_NUM_REQUESTS) as pool:
+            return loaded, list(pool.map(load, rows))
 
 
 def batches(

@@ -6,10 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
+from jaxart import storage
 from jaxart.classifier import Classifier
 from jaxart.exports.description import model_name
 from jaxart.models import AlexNet
 from jaxart.models.layers import trainable
+from jaxart.storage import AnyPath
 from jaxart.weights import canonical
 
 
@@ -56,7 +58,7 @@ def write_safetensors(
     canonical.write(path, arrays(network), metadata)
 
 
-def run_metadata(network: Classifier, workdir: Path) -> dict[str, str]:
+def run_metadata(network: Classifier, workdir: AnyPath) -> dict[str, str]:
     """What a canonical file of a run's network says of itself.
 
     Args:
@@ -71,7 +73,7 @@ def run_metadata(network: Classifier, workdir: Path) -> dict[str, str]:
     config = (workdir / "config.json").read_bytes()
     metadata = {
         "model": model_name(model),
-        "source": f"the run {workdir.resolve().name}",
+        "source": f"the run {storage.resolve(workdir).name}",
         "source_sha256": hashlib.sha256(config).hexdigest(),
         "source_channel_order": facts["channel_order"],
         "mean": json.dumps(list(facts["mean"])),

@@ -11,13 +11,12 @@ last one stopped. `--list_methods` says which methods there are.
 
 import os
 import sys
-from pathlib import Path
 from typing import Any
 
 from absl import app, flags
 from tqdm.contrib.logging import logging_redirect_tqdm
 
-from jaxart import commands
+from jaxart import commands, storage
 from jaxart.data import shares
 from jaxart.data.images import RESIZE_RULES
 from jaxart.saliency.choices import (
@@ -139,13 +138,13 @@ def main(argv: list[str]) -> int:
             raise app.UsageError(f"--{flag.name} is missing")
     with logging_redirect_tqdm([commands.set_up()]):
         try:
-            report = explain()
+            out = storage.path(OUT.value)
+            report = explain(out)
         except (ValueError, OSError) as error:
             sys.exit(f"jaxart: {error}")
         except KeyboardInterrupt:
             print("\njaxart: stopped; the same command goes on", file=sys.stderr)
             return 130
-    out = Path(OUT.value)
     counts = report["counts"]
     page, skipped = out / "index.html", out / "skipped.csv"
     if not report["finished"]:
@@ -157,7 +156,7 @@ def main(argv: list[str]) -> int:
     return int(STRICT.value and counts["skipped"] > 0)
 
 
-def explain() -> dict[str, Any]:
+def explain(out: storage.AnyPath) -> dict[str, Any]:
     """Unpacks the flags and explains the images; returns what run.json holds."""
     from jaxart import classifier  # noqa: PLC0415
     from jaxart.data import listing  # noqa: PLC0415
@@ -168,7 +167,6 @@ def explain() -> dict[str, Any]:
     method = catalogue.find(METHOD.value)
     if CHANNEL_RULE.value and not method.channel_rule:
         raise ValueError(f"{METHOD.value} gives maps: no channel_rule applies")
-    out = Path(OUT.value)
     found = listing.read(IMAGES.value, IMAGE_ROOT.value).without(out)
     given = {flag.name: flag.value for flag in SETTINGS if flag.value is not None}
     network = classifier.load(WEIGHTS.value, WORKDIR.value)

@@ -9,7 +9,6 @@ Simonyan et al. 2013, "Deep inside convolutional networks", eq. 1.
 """
 
 import sys
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -19,7 +18,7 @@ from jaxtyping import Float, UInt8
 from PIL import Image
 from tqdm import tqdm
 
-from jaxart import classifier, commands, compiling
+from jaxart import classifier, commands, compiling, storage
 from jaxart.models import CaffeNet
 from jaxart.saliency import render
 from jaxart.saliency.maximization import class_model
@@ -55,12 +54,15 @@ def main(argv: list[str]) -> None:
         raise app.UsageError(f"unknown arguments: {' '.join(argv[1:])}")
     commands.set_up()
     try:
-        if Path(OUT.value).suffix.lower() != ".png":
+        out = storage.path(OUT.value)
+        if out.suffix.lower() != ".png":
             raise ValueError(f"out={OUT.value}: a .png file")
         network = classifier.load(WEIGHTS.value, WORKDIR.value)
         index = network.class_index(CLASS.value)
         image, logits = draw(network, index)
-        render.save(Image.fromarray(to_picture(image, network.model)), OUT.value)
+        picture = Image.fromarray(to_picture(image, network.model))
+        with storage.local_file(out) as file:
+            render.save(picture, file)
     except (ValueError, OSError) as error:
         sys.exit(f"jaxart: {error}")
     probability = float(jax.nn.softmax(logits)[index])

@@ -69,14 +69,14 @@ class Loader:
         targets = np.zeros(self.batch_size, np.int32)
         rows, unreadable = [], []
         chosen = self.is_done[start : start + self.batch_size]
-        for row in np.flatnonzero(~chosen):
-            index = start + int(row)
-            (images[row],), (reason,) = self.files.load_or_blank(np.array([index]))
-            targets[row] = self.targets[index]
+        free = np.flatnonzero(~chosen)
+        images[free], reasons = self.files.load_or_blank(start + free)
+        targets[free] = self.targets[start + free]
+        for row, reason in zip(free.tolist(), reasons, strict=True):
             if reason:
-                unreadable.append((index, reason))
+                unreadable.append((start + row, reason))
             else:
-                rows.append((int(row), index))
+                rows.append((row, start + row))
         return Batch(images, targets, rows, unreadable)
 
     def numbers(self) -> list[int]:

@@ -4,11 +4,10 @@ import json
 import os
 from collections.abc import Iterable, Mapping
 from importlib import resources
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from jaxart import results
+from jaxart import results, storage
 
 
 def write(
@@ -36,7 +35,7 @@ def write(
         `picture` and `map` (both of one size, 1024 pixels on the long side), and of
         an `overlay`, a `heatmap` and an `npy` if there are any.
     """
-    out = Path(out)
+    out = storage.path(out)
     classes, lines = {}, []
     for entry in entries:
         lines.append(_dumps(_needed(entry)))

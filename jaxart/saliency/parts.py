@@ -5,14 +5,13 @@ A share's process writes `parts/2-of-4.jsonl`; in the end all become part of
 """
 
 import contextlib
-import json
-import os
+import itertools
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from jaxart.data.shares import Share
 from jaxart.parts import Note, Parts, digest
-from jaxart.saliency.manifest import Manifest, read_entries
+from jaxart.saliency.manifest import Manifest, read_entries, write_entries
 
 MANIFEST = "manifest.jsonl"
 FOLDER = "parts"
@@ -80,21 +79,8 @@ class Records:
             yield notes
 
     def _merge(self) -> None:
-        """Puts the shares' records into the whole one, in the order of the images.
-
-        Images that are none of these come first, as they stand. Each image keeps one
-        line, the whole record's before a share's.
-        """
+        """Puts the shares' records into the whole one, whose own lines go before."""
         whole = self._out / MANIFEST
-        entries: dict[str, dict] = {}
-        for path in [whole, *sorted(self._parts.folder.glob("*.jsonl"))]:
-            for entry in read_entries(path):
-                entries.setdefault(entry["path"], entry)
-        place = {name: i for i, name in enumerate(self._names)}
-        beside = whole.with_name(f"{MANIFEST}.tmp")
-        with beside.open("wb") as file:
-            for entry in sorted(
-                entries.values(), key=lambda entry: place.get(entry["path"], -1)
-            ):
-                file.write(json.dumps(entry).encode() + b"\n")
-        os.replace(beside, whole)
+        paths = [whole, *sorted(self._parts.folder.glob("*.jsonl"))]
+        entries = itertools.chain.from_iterable(map(read_entries, paths))
+        write_entries(whole, entries, self._names)

@@ -1,18 +1,21 @@
 """The files of one image: the raw map, pictures of it, and what the page shows."""
 
 import hashlib
+import io
 import itertools
 import os
 from collections.abc import Collection, Iterable, Mapping
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float32, UInt8
 from PIL import Image
 
+from jaxart import storage
 from jaxart.data import images
 from jaxart.saliency import render
+from jaxart.storage import AnyPath
 
 SUFFIXES = {"overlay": ".jpg", "heatmap": ".png", "npy": ".npy"}
 PAIRS_ON_SHEET = 10
@@ -59,13 +62,23 @@ def _safe(part: str) -> str:
     return f"{encoded[: MAX_NAME_BYTES - 17].decode(errors='ignore')}-{digest}"
 
 
-def save_map(values: Float32[np.ndarray, "h w"], path: Path) -> None:
+def save_map(values: Float32[np.ndarray, "h w"], path: AnyPath) -> None:
     """Writes a raw map, float32 [H, W], beside and renamed."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f"{path.name}.tmp")
-    with beside.open("wb") as file:
-        np.save(file, values)
-    os.replace(beside, path)
+    content = io.BytesIO()
+    np.save(content, values)
+    storage.write_bytes(path, content.getvalue())
+
+
+def load_map(path: AnyPath) -> Float32[np.ndarray, "h w"]:
+    """What `save_map` wrote."""
+    return np.load(io.BytesIO(path.read_bytes()))
+
+
+def save(picture: Image.Image, path: AnyPath) -> None:
+    """Writes a PNG or JPEG file, whole."""
+    with storage.local_file(path) as file:
+        render.save(picture, file)
 
 
 def draw(
@@ -73,7 +86,7 @@ def draw(
     values: Float32[np.ndarray, "s s"],
     limit: float,
     look: Look,
-    paths: dict[str, Path],
+    paths: dict[str, AnyPath],
 ) -> None:
     """Draws a map at its picture's size, and smaller for the page.
 
@@ -89,15 +102,15 @@ def draw(
     if paths.keys() & {"heatmap", "overlay"}:
         placed = _place(levels, original.size, look)
         if "heatmap" in paths:
-            render.save(render.heatmap(placed, look.table), paths["heatmap"])
+            save(render.heatmap(placed, look.table), paths["heatmap"])
         if "overlay" in paths:
             over = render.overlay(picture, placed, look.table, look.signed)
-            render.save(over, paths["overlay"])
+            save(over, paths["overlay"])
     small = render.fit(original, PAGE_KINDS["picture"])
-    render.save(small, paths["picture"])
-    render.save(render.fit(small, PAGE_KINDS["thumbnail"]), paths["thumbnail"])
+    save(small, paths["picture"])
+    save(render.fit(small, PAGE_KINDS["thumbnail"]), paths["thumbnail"])
     heat = render.heatmap(_place(levels, small.size, look), look.table)
-    render.save(heat.convert("RGB"), paths["map"])
+    save(heat.convert("RGB"), paths["map"])
 
 
 def _place(
@@ -107,7 +120,7 @@ def _place(
     return render.place(levels, size, box, render.zero_level(look.signed))
 
 
-def write_sheets(out: Path, entries: Iterable[Mapping[str, Any]]) -> None:
+def write_sheets(out: AnyPath, entries: Iterable[Mapping[str, Any]]) -> None:
     """Writes `sheet/0001.jpg` and so on: every picture beside its map.
 
     Args:
@@ -121,10 +134,12 @@ def write_sheets(out: Path, entries: Iterable[Mapping[str, Any]]) -> None:
             return
         cells = []
         for entry in group:
-            images_ = [Image.open(out / entry["files"][k]) for k in ("picture", "map")]
+            images_ = [
+                images.decode(out / entry["files"][k]) for k in ("picture", "map")
+            ]
             caption = (
                 f"{PurePosixPath(entry['path']).name}: {entry['predicted_name']} "
                 f"{entry['probability']:.0%}"
             )
             cells.append((*images_, caption))
-        render.save(render.sheet(cells), out / "sheet" / f"{number:04d}.jpg")
+        save(render.sheet(cells), out / "sheet" / f"{number:04d}.jpg")

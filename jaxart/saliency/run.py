@@ -8,17 +8,15 @@ import resource
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
-from filelock import FileLock
 from jaxtyping import Int32
 from tqdm import tqdm
 
 import jaxart
-from jaxart import evaluation, results
+from jaxart import evaluation, results, storage
 from jaxart.classifier import Classifier, ClassifierError
 from jaxart.data import features, listing, pipeline
 from jaxart.data.shares import Share
@@ -27,12 +25,14 @@ from jaxart.prediction_files import UNKNOWN
 from jaxart.saliency import catalogue, explain, gallery, parts, pictures
 from jaxart.saliency.manifest import Manifest, read_entries
 from jaxart.saliency.options import Options
+from jaxart.saliency.remote_parts import RemoteRecords
 from jaxart.saliency.writing import (
     Outcome,
     Writer,
     draw_on_common_scale,
     write_images,
 )
+from jaxart.storage import AnyPath
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ class RunError(ValueError):
 def explain_images(
     classifier: Classifier,
     found: listing.Listing,
-    out: Path,
+    out: AnyPath,
     options: Options,
     *,
     batch_size: int,
@@ -92,16 +92,16 @@ def explain_images(
     step = explain.make_step(classifier.model, attribute)
     explain.check(step, classifier, batch_size)  # before anything is written
     report = begin(classifier, out, options)
-    paths = [found.root / name for name in found.names]
     preprocessing = classifier.model.preprocessing
-    files = pipeline.ImageFiles(paths, options.resize, preprocessing)
+    files = pipeline.ImageFiles(found.paths, options.resize, preprocessing)
     writer = Writer(found, labels, classifier.class_names, options, out)
 
-    records = parts.Records(out, found.names, batch_size, share)
+    kind = RemoteRecords if storage.is_remote(out) else parts.Records
+    records = kind(out, found.names, batch_size, share)
     with records.opened() as manifest:
-        is_mine = np.full(len(paths), True)
+        is_mine = np.full(len(found.names), True)
         if share is not None:
-            is_mine = share.mask(len(paths), batch_size)
+            is_mine = share.mask(len(found.names), batch_size)
         is_done = np.array([name in manifest.done for name in found.names])
         loader = explain.Loader(files, targets, is_done | ~is_mine, batch_size)
         explained = explain.explain_batches(
@@ -199,7 +199,7 @@ def combine(notes: Sequence[Note]) -> dict[str, Any]:
 
 
 def finish(
-    found: listing.Listing, out: Path, options: Options, report: dict[str, Any]
+    found: listing.Listing, out: AnyPath, options: Options, report: dict[str, Any]
 ) -> None:
     """Writes what takes all maps together: the common scale, sheets, and the page."""
     record = out / parts.MANIFEST
@@ -246,7 +246,7 @@ def choose_targets(
     return labels
 
 
-def begin(classifier: Classifier, out: Path, options: Options) -> dict[str, Any]:
+def begin(classifier: Classifier, out: AnyPath, options: Options) -> dict[str, Any]:
     """Writes down what this run is; makes sure that an earlier one was the same.
 
     Returns:
@@ -274,7 +274,7 @@ def begin(classifier: Classifier, out: Path, options: Options) -> dict[str, Any]
     report = json.loads(json.dumps(report))
     path = out / "run.json"
     out.mkdir(parents=True, exist_ok=True)
-    with FileLock(out / ".lock"):  # shares begin together
+    with storage.locked(out / ".lock"):  # shares begin together
         earlier = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
         if earlier:
             check_same(earlier, report, out)
@@ -282,7 +282,7 @@ def begin(classifier: Classifier, out: Path, options: Options) -> dict[str, Any]
     return report
 
 
-def check_same(earlier: dict[str, Any], report: dict[str, Any], out: Path) -> None:
+def check_same(earlier: dict[str, Any], report: dict[str, Any], out: AnyPath) -> None:
     """Raises `RunError` where two runs differ in their network or an option."""
     for part in ("network", "options"):
         for name, value in report[part].items():

@@ -4,21 +4,23 @@ import concurrent.futures
 import dataclasses
 import itertools
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float32, Int, Int32
 from tqdm import tqdm
 
+from jaxart import storage
 from jaxart.data import images, listing
 from jaxart.prediction_files import UNKNOWN
 from jaxart.saliency import pictures, render
 from jaxart.saliency.explain import Batch, Explained
 from jaxart.saliency.manifest import describe, read_entries
 from jaxart.saliency.options import Options
+from jaxart.storage import AnyPath
 
 NUM_THREADS = 4  # Pillow works outside of the interpreter's lock
+NUM_REMOTE_THREADS = 16  # where they mostly wait for an object store
 
 
 class Outcome(NamedTuple):
@@ -45,7 +47,7 @@ class Writer:
     labels: Int32[np.ndarray, " n"]
     class_names: tuple[str, ...]
     options: Options
-    out: Path
+    out: AnyPath
 
     def __call__(
         self,
@@ -67,7 +69,7 @@ class Writer:
             label = None if label == UNKNOWN else label
             says = describe(self.class_names, logits, int(target), label)
             limit = render.magnitude(values, options.percentile)
-            picture = np.asarray(images.decode(self.found.root / name))
+            picture = np.asarray(images.decode(storage.join(self.found.root, name)))
         except (ValueError, FloatingPointError) as error:
             return Outcome(name, None, str(error))
         if "npy" in kinds:
@@ -98,7 +100,7 @@ def write_images(
 
     A batch is written while the network runs the next.
     """
-    with concurrent.futures.ThreadPoolExecutor(NUM_THREADS) as pool:
+    with concurrent.futures.ThreadPoolExecutor(_num_threads(writer.out)) as pool:
         for batch, result in explained:
             for index, reason in batch.unreadable:
                 yield Outcome(writer.found.names[index], None, reason)
@@ -108,8 +110,12 @@ def write_images(
                 yield from pool.map(writer, indices, *says)
 
 
+def _num_threads(out: AnyPath) -> int:
+    return NUM_REMOTE_THREADS if storage.is_remote(out) else NUM_THREADS
+
+
 def draw_on_common_scale(
-    record: Path, found: listing.Listing, out: Path, options: Options
+    record: AnyPath, found: listing.Listing, out: AnyPath, options: Options
 ) -> float:
     """Draws every map of a record on one scale, and returns it.
 
@@ -126,13 +132,15 @@ def draw_on_common_scale(
     def draw(entry: dict[str, Any]) -> None:
         paths = {kind: out / file for kind, file in entry["files"].items()}
         try:
-            picture = np.asarray(images.decode(found.root / entry["path"]))
+            picture = np.asarray(images.decode(storage.join(found.root, entry["path"])))
         except images.ImageError as error:
             raise images.ImageError(f"{entry['path']}: {error}") from None
-        pictures.draw(picture, np.load(paths["npy"]), limit, options.look, paths)
+        pictures.draw(
+            picture, pictures.load_map(paths["npy"]), limit, options.look, paths
+        )
 
     with (
-        concurrent.futures.ThreadPoolExecutor(NUM_THREADS) as pool,
+        concurrent.futures.ThreadPoolExecutor(_num_threads(out)) as pool,
         tqdm(total=len(limits), desc="drawing", unit="img") as bar,
     ):
         entries = read_entries(record)

@@ -10,12 +10,13 @@ Source: https://huggingface.co/docs/safetensors.
 import hashlib
 import json
 import os
-from pathlib import Path
+from pathlib import PurePath
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
+from jaxart import storage
 from jaxart.weights.errors import WeightsError, refuse_bad_file
 from jaxart.weights.known_files import command_for
 
@@ -38,7 +39,7 @@ _REQUIRED_OF_MODEL = {"alexnet": ("norm_order", "lrn_alpha")}
 
 
 def write(
-    path: str | Path,
+    path: str | PurePath,
     params: dict[str, dict[str, np.ndarray]],
     metadata: dict[str, str],
 ) -> None:
@@ -57,7 +58,7 @@ def write(
       WeightsError: an array is not finite, or metadata are missing.
       OSError: the file cannot be written.
     """
-    path = Path(path)
+    path = storage.path(path)
     metadata = metadata | {
         "format": _FORMAT,
         "channel_order": "bgr",
@@ -74,19 +75,20 @@ def write(
     }
     _check_finite(path, tensors)
     metadata["content_blake2b"] = _content_blake2b(tensors, metadata)
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        beside.touch()
-        mode = beside.stat().st_mode  # the user's own; save_file makes it private
-        save_file(tensors, beside, metadata)
-        beside.chmod(mode)
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
+    with storage.local_file(path) as file:
+        beside = file.with_name(f".{file.name}.{os.getpid()}.tmp")
+        try:
+            beside.touch()
+            mode = beside.stat().st_mode  # the user's own; save_file makes it private
+            save_file(tensors, beside, metadata)
+            beside.chmod(mode)
+            os.replace(beside, file)
+        finally:
+            beside.unlink(missing_ok=True)
 
 
 def read(
-    path: str | Path,
+    path: str | PurePath,
 ) -> tuple[dict[str, dict[str, np.ndarray]], dict[str, str]]:
     """Reads a canonical file.
 
@@ -102,7 +104,8 @@ def read(
       FileNotFoundError: there is no such file.
     """
     metadata = read_metadata(path)
-    with refuse_bad_file(path), safe_open(path, framework="numpy") as file:
+    copy = storage.local_copy(storage.path(path))
+    with refuse_bad_file(path), safe_open(copy, framework="numpy") as file:
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         params = {
             layer: {name: tensors[f"{layer}/{name}"] for name in ("kernel", "bias")}
@@ -117,7 +120,9 @@ def read(
     return params, metadata
 
 
-def verify(path: str | Path) -> tuple[dict[str, dict[str, np.ndarray]], dict[str, str]]:
+def verify(
+    path: str | PurePath,
+) -> tuple[dict[str, dict[str, np.ndarray]], dict[str, str]]:
     """Reads a canonical file, and requires every bit to be as it was written.
 
     Raises:
@@ -135,27 +140,29 @@ def verify(path: str | Path) -> tuple[dict[str, dict[str, np.ndarray]], dict[str
     return params, metadata
 
 
-def is_canonical(path: str | Path) -> bool:
+def is_canonical(path: str | PurePath) -> bool:
     """Tells whether a file calls itself a canonical one.
 
     Raises:
       FileNotFoundError: there is no such file.
     """
+    copy = storage.local_copy(storage.path(path))
     try:
-        with safe_open(path, framework="numpy") as file:
+        with safe_open(copy, framework="numpy") as file:
             return (file.metadata() or {}).get("format") == _FORMAT
     except SafetensorError:
         return False
 
 
-def read_metadata(path: str | Path) -> dict[str, str]:
+def read_metadata(path: str | PurePath) -> dict[str, str]:
     """Reads what a canonical file says about itself, without its arrays.
 
     Raises:
       WeightsError: not a canonical file.
       FileNotFoundError: there is no such file.
     """
-    if not Path(path).is_file():
+    file = storage.path(path)
+    if not file.is_file():
         command = command_for(path)
         hint = (
             f"get it with: {command}"
@@ -169,7 +176,7 @@ def read_metadata(path: str | Path) -> dict[str, str]:
     )
     with (
         refuse_bad_file(path, note=f"; {convert}"),
-        safe_open(path, framework="numpy") as file,
+        safe_open(storage.local_copy(file), framework="numpy") as file,
     ):
         metadata = file.metadata() or {}
     missing = _missing_metadata(metadata)
@@ -212,7 +219,7 @@ def _content_blake2b(tensors: dict[str, np.ndarray], metadata: dict[str, str]) -
     return digest.hexdigest()
 
 
-def _check_finite(path: Path | str, tensors: dict[str, np.ndarray]) -> None:
+def _check_finite(path: PurePath | str, tensors: dict[str, np.ndarray]) -> None:
     bad = [name for name, array in tensors.items() if not np.isfinite(array).all()]
     if bad:
         raise WeightsError(f"{path}: not finite: {', '.join(bad)}")

@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import PurePath
 
 
 class WeightsError(ValueError):
@@ -10,7 +10,7 @@ class WeightsError(ValueError):
 
 
 @contextlib.contextmanager
-def refuse_bad_file(path: str | Path, note: str = "") -> Iterator[None]:
+def refuse_bad_file(path: str | PurePath, note: str = "") -> Iterator[None]:
     """Turns whatever a damaged or hostile file sets off into one `WeightsError`.
 
     Args:

@@ -4,9 +4,10 @@ Hashes: a .caffemodel's is in Caffe's model zoo, an .h5's in Keras' own source.
 """
 
 import shlex
-from pathlib import Path
+from pathlib import PurePath
 from typing import NamedTuple
 
+from jaxart import storage
 from jaxart.weights.errors import WeightsError
 
 
@@ -105,7 +106,7 @@ def find(model: str, name: str = "") -> KnownFile:
     raise WeightsError(f"{name!r}: no known weight file of {model}; known: {choices}")
 
 
-def command_for(path: str | Path) -> str | None:
+def command_for(path: str | PurePath) -> str | None:
     """Returns the command that makes a missing weight file, if its name says which.
 
     Args:
@@ -115,10 +116,10 @@ def command_for(path: str | Path) -> str | None:
     Returns:
       The command line; None for other names.
     """
-    path = Path(path)
+    path = storage.path(path)
     candidates = (
         [file for file in KNOWN_FILES if file.name == path.name]
-        or [file for file in KNOWN_FILES if Path(file.name).stem == path.stem]
+        or [file for file in KNOWN_FILES if PurePath(file.name).stem == path.stem]
         or [file for file in KNOWN_FILES if file.model == path.stem]
     )
     if not candidates:

@@ -5,7 +5,7 @@ other difference between the two is named, all of them in one error.
 """
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from pathlib import PurePath
 from typing import NamedTuple
 
 import numpy as np
@@ -33,7 +33,7 @@ class Merged(NamedTuple):
 
 
 def load(
-    path: str | Path,
+    path: str | PurePath,
     wanted: Mapping[str, Mapping],
     *,
     model: str,

@@ -410,3 +410,21 @@ def test_split_with_an_empty_side_is_refused(tmp_path, counts, val_fraction):
     message = f"val_fraction={val_fraction} of {sum(counts)} images leaves one side"
     with pytest.raises(DataError, match=message):
         split(make_examples(tmp_path, counts), val_fraction, seed=0)
+
+
+def test_class_folders_and_lists_in_an_object_store_are_those_here(
+    write, paint, tmp_path, bucket
+):
+    paint("p/b/2.png", "p/b/c/1.png", "p/a b/3.png", "p/.h/4.png", "p/5.png")
+    write("p/classes.txt", "0 zero\n1 one\n")
+    write("p/list.txt", "b/2.png 1\na b/3.png 0\n")
+    write("p/table.csv", "path,label\nb/2.png,x\na b/3.png,y\n")
+    bucket.put_folder(tmp_path / "p", "p")
+    for name in ("", "/list.txt", "/table.csv"):
+        wanted = read(f"{tmp_path}/p{name}", num_classes=2)
+        found = read(f"{bucket.url}/p{name}", num_classes=2)
+        assert found.names == wanted.names and found.class_names == wanted.class_names
+        np.testing.assert_array_equal(found.labels, wanted.labels)
+        assert [*map(str, found.paths)] == [
+            f"{bucket.url}/p/{name}" for name in wanted.names
+        ]

@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxart.data import images
+from jaxart import storage
+from jaxart.data import features, images
 from jaxart.data.features import compute, digest_params
 from jaxart.data.pipeline import ImageFiles
+from jaxart.remote import RemotePath, StorageError
 
 PREPROCESSING = {"size": 4, "channel_order": "bgr", "mean": (1.0, 2.0, 3.0)}
 PREFIX = {"layers": ["conv1", "relu1"], "params": "digest"}
@@ -533,3 +535,17 @@ def test_bfloat16_features_come_back_to_the_bit(paths, cache_dir):
     np.testing.assert_array_equal(
         found, whole[np.arange(len(paths))].astype(bfloat16), strict=True
     )
+
+
+def test_a_store_that_fails_is_no_unreadable_image(monkeypatch):
+    path = storage.path("s3://b/x.png")
+
+    def fail(path):
+        raise error
+
+    monkeypatch.setattr(RemotePath, "read_bytes", fail)
+    error = FileNotFoundError(2, "No such file or directory")
+    assert features._digest_files([path]) == ([""], ["No such file or directory"])
+    error = StorageError("no answer")
+    with pytest.raises(StorageError, match="no answer"):
+        features._digest_files([path])

@@ -5,8 +5,10 @@ import sqlite3
 import pytest
 from PIL import Image
 
+from jaxart import storage
 from jaxart.data import fingerprints, procedural
 from jaxart.data.fingerprint_store import FILE_NAME, take_all
+from jaxart.remote import RemotePath, StorageError
 
 
 @pytest.fixture
@@ -83,3 +85,28 @@ def test_many_files_are_taken_in_batches(paths, tmp_path, monkeypatch):
     monkeypatch.setattr("jaxart.data.fingerprint_store._BATCH", 2)
     assert take_all(paths, tmp_path / "b") == expected
     assert take_all([], tmp_path / "b") == []
+
+
+def test_objects_of_a_store_are_read_once(paths, tmp_path, bucket, monkeypatch):
+    expected = [fingerprints.take(path) for path in paths]
+    bucket.put_folder(tmp_path, "pictures")
+    root = storage.path(f"{bucket.url}/pictures")
+    objects = [root / path.name for path in paths] + [root / "none.png"]
+    read, names = RemotePath.read_bytes, []
+
+    def count(path):
+        names.append(path.name)
+        return read(path)
+
+    monkeypatch.setattr(RemotePath, "read_bytes", count)
+    assert take_all(objects, tmp_path / "store") == [*expected, None]
+    assert sorted(names) == ["0.png", "1.png", "2.png", "none.png"]
+
+
+def test_a_store_that_fails_is_an_error(tmp_path, monkeypatch):
+    def fail(path):
+        raise StorageError("no answer")
+
+    monkeypatch.setattr(RemotePath, "read_bytes", fail)
+    with pytest.raises(StorageError, match="no answer"):
+        take_all([storage.path("s3://b/x.png")], tmp_path / "store")

@@ -109,3 +109,10 @@ def test_threads_keep_the_order_and_take_few_items_ahead():
     assert [next(found) for _ in range(3)] == [0, 1, 4]
     assert len(taken) < 200
     assert list(found) == [i * i for i in range(3, 10_000)]
+
+
+def test_content_has_its_files_fingerprint(tmp_path):
+    path = tmp_path / "x.png"
+    Image.fromarray(procedural.paint("ink_mist", 0, 64)).save(path)
+    assert fingerprints.take(path.read_bytes()) == fingerprints.take(path)
+    assert fingerprints.digest(path.read_bytes()) == fingerprints.digest(path)

@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from jaxart import storage
 from jaxart.data import images
 from jaxart.data.images import VIEWS, ImageError, field_of_view, load, tf1_bilinear
+from jaxart.remote import StorageError
 
 BLACK, WHITE, RED, BLUE = (0, 0, 0), (255, 255, 255), (255, 0, 0), (0, 0, 255)
 ORIENTATION = 0x0112  # the EXIF tag
@@ -724,3 +726,29 @@ def test_what_is_not_averaged_or_not_large_is_decoded_whole(
     path = save_large(tmp_path / "a.jpg", height, width)
     found = load(path, resize=rule, **FACTS)
     np.testing.assert_array_equal(found, resize_to(decode(path), FACTS["size"], rule))
+
+
+# --- Content ahead of the file, and objects of a store --------------------------------
+
+
+def test_content_is_decoded_as_its_file_is(tmp_path):
+    path = tmp_path / "x.jpg"
+    pixels = np.random.default_rng(0).integers(0, 256, (300, 400, 3), np.uint8)
+    Image.fromarray(pixels).save(path)
+    content = path.read_bytes()
+    for side in (None, 70):
+        found, wanted = images.decode(content, side), images.decode(path, side)
+        np.testing.assert_array_equal(np.asarray(found), np.asarray(wanted))
+    assert images.read_size(content) == images.read_size(path) == (400, 300)
+    assert images.fetch(path) is path and images.fetch(content) is content
+    for bad, reason in ((b"", "the file is empty"), (b"?", "not an image that Pillow")):
+        with pytest.raises(images.ImageError, match=reason):
+            images.decode(bad)
+
+
+def test_an_object_that_is_missing_is_no_image_and_a_store_that_fails_an_error(bucket):
+    path = storage.path(f"{bucket.url}/x.png")
+    with pytest.raises(images.ImageError, match="^No such file or directory$"):
+        images.decode(path)
+    with pytest.raises(StorageError):
+        images.decode(storage.path("s3://not_a_bucket's name/x.png"))

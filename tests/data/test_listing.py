@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from jaxart import storage
 from jaxart.data import listing
 from jaxart.data.examples import DataError
 
@@ -194,3 +195,53 @@ def test_names_that_are_no_utf8_name_their_files(tmp_path):
         Image.new("RGB", (1, 1)).save(file, "PNG")
     found = listing.read(tmp_path)
     assert (found.root / found.names[0]).is_file()
+
+
+# --- In an object store ---------------------------------------------------------------
+
+
+@pytest.fixture
+def there(bucket):
+    """A bucket with images in folders, and what is none."""
+    for key in ("b/2.png", "b/10.jpg", "b.x/1.png", "a.PNG", ".h/x.png", "b/t.txt"):
+        bucket.put(f"pictures/{key}", b"")
+    return bucket
+
+
+def test_a_folder_there_is_in_the_order_of_one_here(there, tmp_path):
+    make(tmp_path, "b/2.png", "b/10.jpg", "b.x/1.png", "a.PNG", ".h/x.png", "b/t.txt")
+    found = listing.read(f"{there.url}/pictures/")
+    wanted = listing.read(tmp_path)
+    assert found.names == wanted.names == ("a.PNG", "b/10.jpg", "b/2.png", "b.x/1.png")
+    assert found.labels == wanted.labels
+    assert str(found.paths[1]) == f"{there.url}/pictures/b/10.jpg"
+
+
+def test_lists_there_and_here_name_images_there_and_here(there, tmp_path):
+    url = f"{there.url}/pictures/a.PNG"
+    there.put("lists/l.txt", f"x.png one\n{url} two\n/y.png\n".encode())
+    found = listing.read(f"{there.url}/lists/l.txt")
+    assert found.names == ("x.png", url, "/y.png")
+    assert found.labels == ("one", "two", "")
+    assert [*map(str, found.paths)] == [f"{there.url}/lists/x.png", url, "/y.png"]
+    found = listing.read(f"{there.url}/lists/l.txt", f"{there.url}/pictures")
+    assert str(found.paths[0]) == f"{there.url}/pictures/x.png"
+
+    source = write(tmp_path / "l.txt", url, "x.png")
+    assert [*map(str, listing.read(source).paths)] == [url, str(tmp_path / "x.png")]
+    (path,) = listing.read(url).paths
+    assert str(path) == url
+
+
+def test_what_is_not_there_is_named(there):
+    with pytest.raises(DataError, match=r"s3://.*/none: no such folder, image or list"):
+        listing.read(f"{there.url}/none")
+
+
+def test_the_output_folder_there_is_left_out(there, tmp_path):
+    found = listing.read(f"{there.url}/pictures")
+    kept = found.without(storage.path(f"{there.url}/pictures/b"))
+    assert kept.names == ("a.PNG", "b.x/1.png")
+    assert found.without(tmp_path) == found
+    with pytest.raises(DataError, match="all images lie in s3://"):
+        found.without(storage.path(there.url))

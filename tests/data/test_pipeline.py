@@ -1,12 +1,14 @@
 """Every epoch holds each example once, in batches of one shape, resumable anywhere."""
 
 import pickle
+import threading
 
 import absl.flags
 import numpy as np
 import pytest
 from PIL import Image
 
+from jaxart import storage
 from jaxart.data import images
 from jaxart.data.pipeline import (
     ImageFiles,
@@ -15,6 +17,7 @@ from jaxart.data.pipeline import (
     read_all,
     read_batches,
 )
+from jaxart.remote import RemotePath, StorageError
 
 # Eleven inputs of two numbers, none of them zero: row i is (i + 1, 10 i + 10).
 INPUTS = np.arange(1, 12, dtype=np.float32)[:, None] * np.float32([1, 10])
@@ -275,3 +278,51 @@ def test_read_all_can_be_sent_to_worker_processes(paintings):
     loaded, reasons = load(np.array([3, 2]))
     assert reasons == ["not an image that Pillow reads", ""]
     np.testing.assert_array_equal(loaded[1], files[np.array([2])][0])
+
+
+# --- From an object store -------------------------------------------------------------
+
+
+@pytest.fixture
+def objects(paintings, bucket):
+    """The same pictures there, and one that is missing in both places."""
+    paintings.append(paintings[0].with_name("none.png"))
+    bucket.put_folder(paintings[0].parent, "pictures")
+    root = storage.path(f"{bucket.url}/pictures")
+    return [root / path.name for path in paintings]
+
+
+def test_images_there_are_images_here(paintings, objects):
+    here = ImageFiles(paintings, "antialias", PREPROCESSING)
+    there = ImageFiles(objects, "antialias", PREPROCESSING)
+    (wanted, wanted_reasons), *_ = read_all(here, batch_size=6)
+    (found, reasons), *_ = read_all(pickle.loads(pickle.dumps(there)), batch_size=6)
+    np.testing.assert_array_equal(found, wanted)
+    assert reasons == wanted_reasons
+    assert reasons[5] == "No such file or directory" and reasons[3]
+
+
+def test_images_of_a_batch_are_fetched_side_by_side(objects, monkeypatch):
+    both = threading.Barrier(2, timeout=20)
+    read = RemotePath.read_bytes
+
+    def wait(path):
+        if path.name in ("0.png", "1.png"):
+            both.wait()
+        return read(path)
+
+    monkeypatch.setattr(RemotePath, "read_bytes", wait)
+    files = ImageFiles(objects, "antialias", PREPROCESSING)
+    loaded, reasons = files.load_or_blank(np.arange(2))
+    assert reasons == ["", ""]
+    np.testing.assert_array_equal(loaded[:, 0, 0, 2], [0 - 3, 50 - 3])
+
+
+def test_a_store_that_fails_is_no_image_that_cannot_be_read(objects, monkeypatch):
+    def fail(path):
+        raise StorageError(f"{path}: no answer")
+
+    monkeypatch.setattr(RemotePath, "read_bytes", fail)
+    files = ImageFiles(objects, "antialias", PREPROCESSING)
+    with pytest.raises(StorageError, match="no answer"):
+        files.load_or_blank(np.arange(2))

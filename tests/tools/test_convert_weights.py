@@ -552,3 +552,16 @@ def test_download_convert_and_use(
 
     assert main(["--model=alexnet", "--download=other.npz"]) == 1
     assert "known.npz" in capsys.readouterr().err
+
+
+def test_files_of_an_object_store(main, tmp_path, capsys, alexnet_convolutions, bucket):
+    save_npy(tmp_path / "bvlc_alexnet.npy", alexnet_convolutions)
+    bucket.put_folder(tmp_path, "weights")
+    for root in (tmp_path, f"{bucket.url}/weights"):
+        arguments = (f"--src={root}/bvlc_alexnet.npy", f"--out={root}/out.safetensors")
+        assert main(["--model=alexnet", *arguments]) == 0, capsys.readouterr().err
+    files = (tmp_path / "out.safetensors", f"{bucket.url}/weights/out.safetensors")
+    (wanted, metadata), (found, metadata_there) = map(canonical.verify, files)
+    assert metadata_there == metadata
+    jax.tree.map(np.testing.assert_array_equal, found, wanted)
+    assert main([f"--check={bucket.url}/weights/out.safetensors"]) == 0

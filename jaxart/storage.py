@@ -1,0 +1,143 @@
+"""Files wherever they are: in the file system, or in an object store by their URL.
+
+A file system renames and locks. An object store does neither, but an object appears
+whole; so what is written beside and renamed in the one is one PUT in the other.
+"""
+
+import contextlib
+import hashlib
+import os
+import posixpath
+import tempfile
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import platformdirs
+from filelock import FileLock
+
+from jaxart.remote import PACKAGES, RemotePath, StorageError
+
+AnyPath = Path | RemotePath
+
+_CACHE = "remote"
+
+
+def path(text: str | os.PathLike) -> AnyPath:
+    """A path, or what a URL stands for.
+
+    Raises:
+      StorageError: a URL without a bucket, or of another kind than s3:// and gs://.
+    """
+    text = os.fspath(text)
+    scheme, mark, rest = text.partition("://")
+    if not mark or not scheme.isalnum():
+        return Path(text)
+    if scheme not in PACKAGES:
+        known = " and ".join(f"{name}://" for name in PACKAGES)
+        raise StorageError(f"{text}: of URLs, {known} can be used")
+    if not rest.strip("/"):
+        raise StorageError(f"{text}: names no bucket")
+    return RemotePath(f"{scheme}:", posixpath.normpath(rest))
+
+
+def join(root: AnyPath, name: str) -> AnyPath:
+    """Where `name` lies, which may be a URL or absolute, and then has no root."""
+    found = path(name)
+    if isinstance(found, RemotePath) or found.is_absolute():
+        return found
+    return path(f"{root}/{name}") if isinstance(root, RemotePath) else root / name
+
+
+def is_remote(path: str | os.PathLike) -> bool:
+    """Whether a path lies in an object store."""
+    return isinstance(path, RemotePath)
+
+
+def resolve(path: AnyPath) -> AnyPath:
+    """The path that all names of a file have in common."""
+    return path if isinstance(path, RemotePath) else path.resolve()
+
+
+def require_local(text: str | os.PathLike, what: str) -> Path:
+    """A path in the file system.
+
+    Raises:
+      StorageError: it is none; the message begins with `what`.
+    """
+    found = path(text)
+    if isinstance(found, RemotePath):
+        raise StorageError(f"{what}={text}: must be a local folder")
+    return found
+
+
+def write_bytes(path: AnyPath, content: bytes) -> None:
+    """Writes a file, beside and renamed; or an object."""
+    if isinstance(path, RemotePath):
+        path.write_bytes(content)
+        return
+    beside = path.with_name(f"{path.name}.tmp")
+    beside.write_bytes(content)
+    os.replace(beside, path)
+
+
+@contextlib.contextmanager
+def local_file(path: AnyPath) -> Iterator[Path]:
+    """The file to write `path` to: itself, or one that is put there in the end."""
+    if not isinstance(path, RemotePath):
+        yield path
+        return
+    with tempfile.TemporaryDirectory(prefix="jaxart.") as folder:
+        yield Path(folder) / path.name
+        path.upload(Path(folder) / path.name)
+
+
+@contextlib.contextmanager
+def written_together(out: AnyPath) -> Iterator[Path]:
+    """A file to write, in a folder for what belongs beside it.
+
+    All of them appear at the end, `out` last: where it is, all is. None does where
+    the block fails.
+    """
+    out.parent.mkdir(parents=True, exist_ok=True)
+    # Beside the file, to be renamed; it goes away with all it holds.
+    beside = None if isinstance(out, RemotePath) else out.parent
+    with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=beside) as folder:
+        part = Path(folder) / out.name
+        yield part
+        for file in sorted(Path(folder).iterdir(), key=part.__eq__):
+            if isinstance(out, RemotePath):
+                out.with_name(file.name).upload(file)
+            else:
+                os.replace(file, out.with_name(file.name))
+
+
+def locked(path: AnyPath) -> contextlib.AbstractContextManager:
+    """A lock; none in an object store, which has no locks."""
+    if isinstance(path, RemotePath):
+        return contextlib.nullcontext()
+    return FileLock(path)
+
+
+def local_copy(path: AnyPath) -> Path:
+    """A file that can be mapped into memory: itself, or an object's copy.
+
+    Copies are kept in the user's cache folder, for as long as the object is what it
+    was.
+
+    Raises:
+      FileNotFoundError: there is no such object.
+    """
+    if not isinstance(path, RemotePath):
+        return path
+    name = hashlib.sha256(f"{path} {path.version()}".encode()).hexdigest()[:32]
+    copy = platformdirs.user_cache_path("jaxart") / _CACHE / name / path.name
+    if not copy.is_file():
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        beside = copy.with_name(f".{os.getpid()}.{threading.get_ident()}.tmp")
+        try:
+            path.download(beside)
+            os.replace(beside, copy)
+        finally:
+            beside.unlink(missing_ok=True)
+    return copy
