@@ -63,7 +63,10 @@ def main(runs, num_devices, coordinator, num_processes, process_id):
     from ml_collections import ConfigDict  # noqa: PLC0415
 
     from jaxart import processes, train  # noqa: PLC0415
+    from jaxart.models import MODELS  # noqa: PLC0415
+    from tests.runs import TinyNet  # noqa: PLC0415
 
+    MODELS["tinynet"] = TinyNet
     if int(num_processes) > 1:
         processes.start(coordinator, int(num_processes), int(process_id))
     assert jax.device_count() == int(num_processes) * int(num_devices)

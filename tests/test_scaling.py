@@ -2,15 +2,21 @@
 
 import csv
 import json
+import signal
+import time
 
+import jax
 import numpy as np
+import orbax.checkpoint as ocp
 import pytest
 from ml_collections import ConfigDict
 
+from jaxart import checkpoint
 from jaxart.models.alexnet import AlexNet
 from jaxart.models.layers import trainable
 from tests import events, joined
 
+ONE_DEVICE = jax.sharding.SingleDeviceSharding(jax.devices("cpu")[0])
 EVERY_LAYER = trainable(AlexNet().layers())
 RUNS = {
     "fc7_fc8_cached": {"train_layers": ("fc7", "fc8"), "cache": True},
@@ -69,3 +75,93 @@ def test_results_do_not_depend_on_devices_and_processes(
         assert result["processes"] == num_processes
         # One process writes what there is one of.
         assert len(list((tmp_path / name).glob("events.*"))) == 1
+
+
+# --- Stopped, and started again -------------------------------------------------------
+
+
+def start_pair(folder, paintings):
+    """Two processes of a run that takes some seconds, as a user starts them."""
+    fields = {
+        "model": "tinynet",
+        "hidden": (16, 16),
+        "num_classes": 3,
+        "train_data": paintings,
+        "val_fraction": 2 / 7,
+        "batch_size": 4,
+        "num_epochs": 12,
+        "train_layers": ("conv5", "fc6", "fc7", "fc8"),
+        "optimizer": "adamw",
+        "cache_dir": folder.parent / "cache",
+        "check_leaks": False,
+    }
+    flags = [f"--config.{name}={value}" for name, value in fields.items()]
+    command = ("-m", "tests.tiny_main", "--config=configs/demo.py", *flags)
+    return joined.launch(2, *command, f"--workdir={folder}")
+
+
+@pytest.mark.xdist_group("killed")
+def test_a_killed_process_ends_the_run_which_goes_on_as_if_nothing_had_been(
+    paintings, tmp_path
+):
+    run, whole = tmp_path / "killed", tmp_path / "whole"
+    for victim, at_step in ((1, 8), (0, 24)):  # of 48
+        started = start_pair(run, paintings)
+        while not (run / "checkpoints" / str(at_step)).exists():
+            assert all(process.poll() is None for process in started)
+            time.sleep(0.01)
+        started[victim].kill()
+        killed = time.monotonic()
+        logs = [process.communicate()[1] for process in started]
+        assert time.monotonic() - killed < 60
+        assert started[victim].returncode == -signal.SIGKILL
+        survivor = 1 - victim
+        assert started[survivor].returncode not in (0, -signal.SIGKILL)
+        assert "another task died" in logs[survivor] or (
+            "another process of this run has stopped" in logs[survivor]
+            and "Start all of them again" in logs[survivor]
+        )
+        assert not (run / "result.json").exists()
+
+    joined.finish(start_pair(run, paintings))
+    joined.finish(start_pair(whole, paintings))
+    steps = [json.loads((w / "result.json").read_text())["steps"] for w in (run, whole)]
+    assert steps == [48, 48]
+    ends = [last_checkpoint(folder) for folder in (run, whole)]
+    for a, b in zip(*map(jax.tree.leaves, ends), strict=True):
+        np.testing.assert_array_equal(a, b)
+    content = (whole / "predictions.csv").read_bytes()
+    assert (run / "predictions.csv").read_bytes() == content
+
+
+@pytest.mark.xdist_group("killed")
+def test_a_run_goes_on_with_another_number_of_devices_and_processes(config, tmp_path):
+    config.model = "tinynet"
+    config.batch_size = 8
+    config.train_layers = ("conv5", "fc6", "fc7", "fc8")
+    config.momentum = 0.9
+    layouts = [{"num_devices": 8}, {"num_processes": 2}, {}]
+    moving = tmp_path / "moving"
+    for part, layout in enumerate(layouts, start=1):
+        config.num_epochs = 2 * part
+        joined.finish(joined.start(tmp_path, [(config, moving)], **layout))
+    at_once = tmp_path / "at_once"
+    joined.finish(joined.start(tmp_path, [(config, at_once)]))
+    ends = [last_checkpoint(folder) for folder in (moving, at_once)]
+    for a, b in zip(*map(jax.tree.leaves, ends), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5 * np.abs(b).max())
+    curves = [events.read(folder)["train/loss"] for folder in (moving, at_once)]
+    assert list(curves[0]) == list(range(1, 13))
+    np.testing.assert_allclose(*(list(c.values()) for c in curves), rtol=1e-5)
+
+
+def last_checkpoint(workdir):
+    """Trained parameters and optimizer state, as they lie on disk."""
+    manager = checkpoint.Checkpoints(workdir)
+    items = {
+        name: ocp.args.StandardRestore(fallback_sharding=ONE_DEVICE)
+        for name in ("params", "opt_state")
+    }
+    found = manager._restore(manager.latest_step, **items)
+    manager.close()
+    return found.params, found.opt_state
