@@ -59,6 +59,8 @@ def main(runs, num_devices, coordinator, num_processes, process_id):
     import jax  # noqa: PLC0415
 
     jax.config.update("jax_num_cpu_devices", int(num_devices))
+    # Compiling is most of the time; what is computed where stays the same.
+    jax.config.update("jax_disable_most_optimizations", True)
 
     from ml_collections import ConfigDict  # noqa: PLC0415
 

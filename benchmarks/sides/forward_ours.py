@@ -4,12 +4,11 @@ from collections.abc import Iterator
 from typing import Any
 from unittest import mock
 
-import jax
 import numpy as np
 
 from benchmarks.material import random_images
 from benchmarks.timing import rounds
-from jaxart import compiling, inputs
+from jaxart import compiling, inputs, layout
 from jaxart.classifier import from_weights
 from jaxart.data import features, pipeline
 
@@ -24,10 +23,10 @@ def alexnet(weights: str, batch_size: int, repeats: int) -> Iterator[dict[str, A
             model,
             params,
             "relu6",
+            layout=layout.over_all_devices(),
             cache_dir="",
             batch_size=batch_size,
             num_workers=0,
-            sharding=jax.sharding.SingleDeviceSharding(jax.devices()[0]),
         )
     images = random_images(batch_size, model.preprocessing["size"])
     return _time(lambda: np.asarray(forward(images)), repeats)
