@@ -82,7 +82,7 @@ def test_real_paintings_are_told_apart_as_well_in_bfloat16(config, tmp_path):
     config.momentum = 0.9
     config.weight_decay = 100.0
     full, half, shared = compare(config, tmp_path, num_val=31)
-    assert full["losses"][-1] < full["losses"][0] / 2  # it does learn
+    assert full["losses"][-1] < 0.7 * full["losses"][0]  # it does learn
     np.testing.assert_allclose(half["losses"], full["losses"], rtol=0.03)
     assert half["val_loss"] == pytest.approx(full["val_loss"], rel=0.02)
     assert abs(half["val_accuracy"] - full["val_accuracy"]) <= 2 / 31
