@@ -19,6 +19,7 @@ from benchmarks import (
     plot,
     report,
     runner,
+    scaling,
 )
 from benchmarks.workloads import WORKLOADS, Call, Workload
 from jaxart.models import VGG16, AlexNet
@@ -386,3 +387,40 @@ def test_the_page_on_paintings_shows_the_committed_result():
     path = report.RESULTS / "leaky_split.json"
     summary = json.loads(path.read_text())["summary"]
     assert leaky_split.table(summary) in (runner.ROOT / "docs/paintings.md").read_text()
+
+
+def test_scaling_compares_divisions_within_rounds(monkeypatch, tmp_path, capsys):
+    calls = []
+
+    def run(call):
+        calls.append(call.settings)
+        work = call.settings["devices"] * call.settings["num_processes"]
+        seconds = [1.0, 5.0, 3.0] if work == 1 else [4.0]
+        sizes = {"trained": 2_000_000, "moved": 2_000_016 if work > 1 else 0}
+        return {"seconds": {"fc8": seconds}, "bytes": {"fc8": sizes}}
+
+    monkeypatch.setattr(scaling, "run_call", run)
+    scaling.main(["--quick", "--rounds=2", f"--out={tmp_path}"])
+    one_round = [(1, 1, 0), (2, 1, 0), (1, 2, 0), (1, 2, 1)]
+    assert sorted(
+        (call["devices"], call["num_processes"], call["process_id"]) for call in calls
+    ) == sorted(2 * one_round)
+    pair = [call for call in calls if call["num_processes"] == 2]
+    assert len({call["coordinator"] for call in pair}) <= 2  # one a round
+    read = json.loads((tmp_path / "scaling.json").read_text())
+    assert len(read["rounds"]) == 2
+    # The median of one device's steps is 3 seconds, and a batch has 8 images.
+    assert read["summary"]["fc8"]["1 x 1"]["images_per_second"] == pytest.approx(8 / 3)
+    assert read["summary"]["fc8"]["2 x 1"]["efficiency"] == pytest.approx(0.75)
+    row = "| fc8 | 2 x 1 | 4.000 | 2.0 | 0.75 | 2.000 | 2.000 |"
+    assert row in capsys.readouterr().out
+
+
+def test_a_step_that_is_divided_is_measured():
+    settings = {"batch_size": 2, "hidden": [8, 8], "repeats": 1}
+    found = scaling.measure(scaling.Division(1, 2), settings)
+    assert list(found["seconds"]) == ["every layer", "fc7, fc8"]
+    sizes = found["bytes"]["fc7, fc8"]
+    assert sizes["trained"] == 4 * (8 * 8 + 8 + 8 * 10 + 10)
+    # Beside them: the count of examples, and sums of loss and accuracy.
+    assert sizes["trained"] < sizes["moved"] <= sizes["trained"] + 64
