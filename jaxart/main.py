@@ -10,7 +10,7 @@ Any field of the config can be set beside it:
 jaxart/config.py lists the fields. A workdir that holds an unfinished run of the
 same config is resumed.
 
-Under srun, mpirun or on a TPU slice, the processes find each other. Elsewhere, start
+Under srun, or Open MPI's mpirun, the processes find each other. Elsewhere, start
 as many as you like, each with --coordinator=HOST:PORT --num_processes=N
 --process_id=I, and on the same files. They work as one; docs/scaling.md says more.
 """

@@ -35,7 +35,8 @@ def start(
     """Joins the processes of a run, before JAX does anything else.
 
     Without arguments JAX finds the others where a launcher it knows has started
-    several: srun, Open MPI's mpirun, a TPU slice. Otherwise this process is alone.
+    several: srun, Open MPI's mpirun, a TPU slice that names its hosts. Otherwise this
+    process is alone.
 
     Args:
       coordinator: address of the first process, HOST:PORT, for all to find it.
