@@ -77,12 +77,11 @@ def test_real_paintings_are_told_apart_as_well_in_bfloat16(config, tmp_path):
     config.num_classes = 10
     config.model, config.hidden, config.weights = "vgg16", (), str(weights)
     config.batch_size = 16
-    config.num_epochs = 10
-    config.learning_rate = 3e-4
+    config.num_epochs = config.checkpoint_every_epochs = 10  # no choice of the best
+    config.learning_rate = 1e-6  # pool5 is long: more makes the loss jump
     config.momentum = 0.9
-    config.weight_decay = 100.0
     full, half, shared = compare(config, tmp_path, num_val=31)
-    assert full["losses"][-1] < 0.7 * full["losses"][0]  # it does learn
+    assert full["losses"][-3:].mean() < 0.8 * full["losses"][:3].mean()  # it learns
     np.testing.assert_allclose(half["losses"], full["losses"], rtol=0.03)
     assert half["val_loss"] == pytest.approx(full["val_loss"], rel=0.02)
     assert abs(half["val_accuracy"] - full["val_accuracy"]) <= 2 / 31
