@@ -13,7 +13,6 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import flax.linen as nn
 import numpy as np
 
 from jaxart import __version__
@@ -23,6 +22,7 @@ from jaxart.exports.weight_files import arrays
 from jaxart.models.layers import (
     HEAD,
     Convolution,
+    Dropout,
     InnerProduct,
     Layer,
     LocalResponseNorm,
@@ -112,7 +112,7 @@ def _nodes(layers: dict[str, Layer], make_node: Callable) -> list:
     nodes = []
     source, is_map = INPUT, True
     for name, layer in layers.items():
-        if isinstance(layer, nn.Dropout):
+        if isinstance(layer, Dropout):
             continue
         if isinstance(layer, InnerProduct) and is_map:
             nodes.append(make_node("Flatten", [source], ["flatten"], name="flatten"))
