@@ -140,6 +140,7 @@ def test_a_run_goes_on_with_another_number_of_devices_and_processes(config, tmp_
     config.batch_size = 8
     config.train_layers = ("conv5", "fc6", "fc7", "fc8")
     config.momentum = 0.9
+    config.learning_rate = 1e-5  # no loss that jumps, and magnifies a rounding
     layouts = [{"num_devices": 8}, {"num_processes": 2}, {}]
     moving = tmp_path / "moving"
     for part, layout in enumerate(layouts, start=1):
