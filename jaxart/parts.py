@@ -33,6 +33,14 @@ class BusyError(ValueError):
 class OtherPartsError(ValueError):
     """The folder holds parts of other work; the message says what differs."""
 
+    def __init__(
+        self, folder: os.PathLike, name: str, there: Mapping[str, Any], wanted: Any
+    ):
+        super().__init__(
+            f"{folder} holds parts made with {name}={there.get(name)!r}; this run has "
+            f"{name}={wanted!r}. Finish them, or remove the folder."
+        )
+
 
 class Parts:
     """A folder of parts.
@@ -122,10 +130,7 @@ class Parts:
                         path.unlink()
         elif different:
             name = different[0]
-            raise OtherPartsError(
-                f"{self.folder} holds parts made with {name}={there.get(name)!r}; this "
-                f"run has {name}={wanted[name]!r}. Finish them, or remove the folder."
-            )
+            raise OtherPartsError(self.folder, name, there, wanted[name])
         if not are_in(self.folder):
             results.write_json(self.folder / _SETTINGS, wanted)
 

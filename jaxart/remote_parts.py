@@ -53,10 +53,7 @@ class RemoteParts:
         there = self._any_settings() or wanted
         for name, value in wanted.items():
             if there.get(name) != value:
-                raise OtherPartsError(
-                    f"{self._folder} holds parts made with {name}={there.get(name)!r}; "
-                    f"this run has {name}={value!r}. Finish them, or remove the folder."
-                )
+                raise OtherPartsError(self._folder, name, there, value)
         yield self._read(share)
 
     @contextlib.contextmanager
