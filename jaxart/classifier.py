@@ -30,12 +30,23 @@ class Classifier(NamedTuple):
       class_names: what each logit stands for.
       resize: how an image becomes square: the rule of its training; '' where the
         weights do not say.
+      source: the weight file and the run that it was loaded from, of which one is None;
+        None where it was put together by hand.
     """
 
     model: CaffeNet
     params: Any
     class_names: tuple[str, ...]
     resize: str
+    source: tuple[str | None, str | None] | None = None
+
+    def __reduce__(self):
+        """Travels to another process as where it is from, and is loaded there."""
+        if self.source is None:
+            raise ClassifierError(
+                "this network is from no file and no run: another process cannot load it"
+            )
+        return load, self.source
 
     def class_index(self, label: str) -> int:
         """The class that an index or a name stands for.
@@ -72,7 +83,12 @@ def load(weights: str | None, workdir: str | None) -> Classifier:
     """
     if bool(weights) == bool(workdir):
         raise ClassifierError("one of --weights and --workdir says which network")
-    return from_run(workdir) if workdir else from_weights(weights)
+    loaded = from_run(workdir) if workdir else from_weights(weights)
+    source = tuple(
+        os.fspath(storage.resolve(storage.path(text))) if text else None
+        for text in (weights, workdir)
+    )
+    return loaded._replace(source=source)
 
 
 def from_weights(path: str | os.PathLike) -> Classifier:

@@ -61,6 +61,18 @@ class RemotePath(PurePosixPath):
         with self._errors():
             self._store.pipe_file(str(self), content)
 
+    def create(self, content: bytes) -> bool:
+        """Makes the object where there is none, and says whether it did.
+
+        A store that does not know conditional requests replaces what is there.
+        """
+        try:
+            with self._errors():
+                self._store.pipe_file(str(self), content, mode="create")
+        except FileExistsError:
+            return False
+        return True
+
     def upload(self, file: Path) -> None:
         """Makes the object of a local file, whole, or replaces it."""
         with self._errors():
@@ -108,7 +120,7 @@ class RemotePath(PurePosixPath):
         except FileNotFoundError:
             code = errno.ENOENT
             raise FileNotFoundError(code, os.strerror(code), str(self)) from None
-        except StorageError:
+        except (StorageError, FileExistsError):
             raise
         except Exception as error:
             reason = " ".join(f"{type(error).__name__}: {error}".split())

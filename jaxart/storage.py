@@ -82,6 +82,54 @@ def write_bytes(path: AnyPath, content: bytes) -> None:
 
 
 @contextlib.contextmanager
+def written(path: AnyPath) -> Iterator[Path]:
+    """A local file to write, which becomes `path` when the block ends well."""
+    if isinstance(path, RemotePath):
+        with local_file(path) as file:
+            yield file
+        return
+    beside = path.with_name(f"{path.name}.tmp")
+    try:
+        yield beside
+        os.replace(beside, path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def fetched(path: AnyPath) -> Iterator[Path]:
+    """A local file with the content of `path`: itself, or a copy for the block."""
+    if not isinstance(path, RemotePath):
+        yield path
+        return
+    with tempfile.TemporaryDirectory(prefix="jaxart.") as folder:
+        path.download(Path(folder) / path.name)
+        yield Path(folder) / path.name
+
+
+def names_in(folder: AnyPath) -> list[str]:
+    """The files in a folder, below it in an object store; none where it is missing."""
+    if isinstance(folder, RemotePath):
+        return folder.keys_below()
+    try:
+        return [entry.name for entry in os.scandir(folder)]
+    except FileNotFoundError:
+        return []
+
+
+def version(path: AnyPath) -> str:
+    """Another text for other content: a file's digest, an object's version.
+
+    Raises:
+      OSError: it cannot be read.
+    """
+    if isinstance(path, RemotePath):
+        return path.version()
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextlib.contextmanager
 def local_file(path: AnyPath) -> Iterator[Path]:
     """The file to write `path` to: itself, or one that is put there in the end."""
     if not isinstance(path, RemotePath):

@@ -16,6 +16,9 @@ import numpy as np
 from jaxtyping import Float32, Shaped
 from PIL import ExifTags, Image, ImageOps
 
+# Counts up when the same file gives other pixels: part of the name of all that is kept.
+READER_VERSION = 1
+
 RESIZE_RULES = ("tf1_bilinear", "antialias", "crop")
 
 # The usual ImageNet protocol: short side to 256, then the centre of the input size.

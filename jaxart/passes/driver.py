@@ -1,0 +1,153 @@
+"""One driver in a folder at a time. Quick to import: it comes before all else."""
+
+import contextlib
+import json
+import logging
+import os
+import secrets
+import shutil
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from jaxart import storage
+from jaxart.remote import RemotePath
+from jaxart.storage import AnyPath
+
+SETTINGS = "settings.json"  # what a pass is of; there as long as it is not finished
+
+LEASE = "lease.json"
+LEASE_SECONDS = 60  # without a word from its holder, a lease counts no more
+_RENEW_SECONDS = 15
+
+_LOCK, _HOLDER = "lock", "driver"
+
+logger = logging.getLogger(__name__)
+
+
+class BusyError(ValueError):
+    """Another process is at work in the folder; the message says which."""
+
+
+@contextlib.contextmanager
+def alone(folder: AnyPath) -> Iterator[None]:
+    """Holds the folder of a pass, which goes in the end where nothing is left to do.
+
+    In a file system that is a lock, which a process loses when it dies. In an object
+    store it is an object that the holder makes, if there is none, and renews.
+
+    Raises:
+      BusyError: another process holds it.
+    """
+    held = _leased if isinstance(folder, RemotePath) else _locked
+    with held(folder):
+        yield
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    lock = _acquire(folder)
+    try:
+        storage.write_bytes(folder / _HOLDER, _here().encode())
+        yield
+    finally:
+        if not (folder / SETTINGS).exists():
+            shutil.rmtree(folder, ignore_errors=True)
+        lock.release()
+
+
+def _acquire(folder: Path) -> FileLock:
+    path = folder / _LOCK
+    while True:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(path, timeout=0)
+        try:
+            lock.acquire()
+        except Timeout:
+            raise BusyError(f"{folder}: {_holder(folder)} is at work here") from None
+        except FileNotFoundError:  # the folder went at this moment
+            continue
+        if _is_held(path):
+            return lock
+        lock.release()  # of a folder that has gone meanwhile
+
+
+def _is_held(path: Path) -> bool:
+    """Whether the lock file that is there now is a held one."""
+    try:
+        with FileLock(path, timeout=0):
+            return False
+    except Timeout:
+        return True
+    except FileNotFoundError:
+        return False
+
+
+def _holder(folder: Path) -> str:
+    try:
+        return (folder / _HOLDER).read_text()
+    except OSError:  # it has only just begun
+        return "another process"
+
+
+def _here() -> str:
+    return f"process {os.getpid()} on {socket.gethostname()}"
+
+
+@contextlib.contextmanager
+def _leased(folder: RemotePath) -> Iterator[None]:
+    lease = folder / LEASE
+    said = {"holder": _here(), "token": secrets.token_hex(8)}
+    if not _take(lease, said):
+        there = json.loads(lease.read_text("utf-8"))
+        seconds = time.time() - there["time"]
+        if seconds < LEASE_SECONDS and not _is_dead(there["holder"]):
+            raise BusyError(
+                f"{folder}: {there['holder']} is at work here (it said so {seconds:.0f} "
+                f"seconds ago; {LEASE_SECONDS} seconds after its last word it counts as "
+                "dead)"
+            )
+        lease.unlink(missing_ok=True)
+        if not _take(lease, said):
+            raise BusyError(f"{folder}: another process has just begun here")
+    stopped = threading.Event()
+    renewing = threading.Thread(
+        target=_renew, args=(lease, said, stopped), daemon=True, name="lease"
+    )
+    renewing.start()
+    try:
+        yield
+    finally:
+        stopped.set()
+        renewing.join()
+        lease.unlink(missing_ok=True)
+
+
+def _take(lease: RemotePath, said: dict[str, str]) -> bool:
+    return lease.create(json.dumps(said | {"time": time.time()}).encode())
+
+
+def _renew(lease: RemotePath, said: dict[str, str], stopped: threading.Event) -> None:
+    while not stopped.wait(_RENEW_SECONDS):
+        try:
+            lease.write_bytes(json.dumps(said | {"time": time.time()}).encode())
+        except OSError as error:  # the store does not answer; it may again
+            logger.warning("%s is not renewed: %s", lease, error)
+
+
+def _is_dead(holder: str) -> bool:
+    """Whether it was a process of this machine that is no more."""
+    pid, host = holder.removeprefix("process ").split(" on ")
+    if host != socket.gethostname():
+        return False
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return False

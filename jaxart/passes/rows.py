@@ -1,0 +1,59 @@
+"""Rows of arrays in .npy files, more of them than fit into memory."""
+
+import contextlib
+import math
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from jaxart import storage
+from jaxart.storage import AnyPath
+
+_BLOCK_BYTES = 1 << 24
+
+
+@contextlib.contextmanager
+def growing(path: Path) -> Iterator[Callable[[np.ndarray], None]]:
+    """Opens a .npy file that grows by rows, which the memory does not.
+
+    The number of rows is written at the end; until then the file counts none. (A
+    memory map would have to know it first, and a full disk would kill the process.)
+
+    Yields:
+      A function that adds rows [B, ...]; all have one shape and type.
+    """
+    header: dict = {}
+
+    def write_header() -> None:
+        # NumPy pads it, so that it is as long for any number of rows.
+        np.lib.format.write_array_header_1_0(file, header)
+
+    def append(rows: np.ndarray) -> None:
+        if not header:
+            descr = np.lib.format.dtype_to_descr(rows.dtype)
+            header.update(descr=descr, fortran_order=False, shape=(0, *rows.shape[1:]))
+            write_header()
+        count, *rest = header["shape"]
+        header["shape"] = (count + len(rows), *rest)
+        file.write(np.ascontiguousarray(rows).view(np.uint8).data)
+
+    with open(path, "wb") as file:
+        yield append
+        if header:
+            file.seek(0)
+            write_header()
+
+
+def join(paths: Sequence[AnyPath], out: Path) -> None:
+    """Puts the rows of files one after another, a block at a time."""
+    with growing(out) as append:
+        for path in paths:
+            with storage.fetched(path) as local, open(local, "rb") as file:
+                np.lib.format.read_magic(file)
+                shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+                size = max(1, _BLOCK_BYTES // (dtype.itemsize * math.prod(shape[1:])))
+                for start in range(0, shape[0], size):
+                    count = min(size, shape[0] - start)
+                    rows = np.fromfile(file, dtype, count * math.prod(shape[1:]))
+                    append(rows.reshape(count, *shape[1:]))

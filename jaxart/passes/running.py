@@ -1,0 +1,100 @@
+"""Runs a pass: what is done is left, the rest is done, here or on a Ray cluster."""
+
+import logging
+import time
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from tqdm import tqdm
+
+from jaxart.passes import local
+from jaxart.passes.folder import Folder, Part
+from jaxart.passes.work import Work
+
+logger = logging.getLogger(__name__)
+
+
+class Cluster(NamedTuple):
+    """Where a pass runs, if not in this process.
+
+    Attributes:
+      address: of a Ray cluster, or 'auto' for the one that this machine is part of.
+      num_cpus: of an actor, where the cluster has no GPUs.
+    """
+
+    address: str
+    num_cpus: float = 1
+
+
+class Outcome(NamedTuple):
+    """What became of a pass.
+
+    Attributes:
+      names: of all its parts, in the list's order.
+      num_before: items of parts that were done already.
+      num_now: items that were done now.
+      items_per_second: of the latter, but for the first batch, which compiles; None
+        where there was no other.
+    """
+
+    names: list[str]
+    num_before: int
+    num_now: int
+    items_per_second: float | None
+
+
+def run(
+    work: Work,
+    parts: Sequence[Part],
+    folder: Folder,
+    *,
+    title: str,
+    ray: Cluster | None = None,
+    quiet: bool = False,
+) -> Outcome:
+    """Does all parts that are not done.
+
+    Args:
+      work: what to do.
+      parts: of the list, all of them or some.
+      folder: the pass's, begun.
+      title: of the progress bar.
+      ray: where it runs; None is this process.
+      quiet: shows no progress bar.
+    """
+    names = {}
+    num_before = num_now = 0
+    start, num_counted = None, 0  # the first batch compiles: it does not count
+    total = sum(len(part.items) for part in parts)
+    with tqdm(total=total, desc=title, unit="img", disable=quiet) as bar:
+        for progress in _progress(work, parts, folder, ray):
+            if not progress.is_new:
+                num_before += progress.num_items
+                bar.initial += progress.num_items  # speed is of what is done now
+            else:
+                num_now += progress.num_items
+                if start is None:
+                    start = time.perf_counter()
+                else:
+                    num_counted += progress.num_items
+            bar.update(progress.num_items)
+            if progress.is_end:
+                names[progress.part.number] = progress.name
+    if num_before:
+        logger.info("%d of %d were done already", num_before, total)
+    rate = num_counted / (time.perf_counter() - start) if num_counted else None
+    return Outcome([names[part.number] for part in parts], num_before, num_now, rate)
+
+
+def _progress(
+    work: Work, parts: Sequence[Part], folder: Folder, ray: Cluster | None
+) -> Iterator[local.Progress]:
+    if ray is not None:
+        from jaxart.passes import cluster  # noqa: PLC0415  (an extra, and large)
+
+        yield from cluster.run_parts(work, parts, folder, ray)
+        return
+    done = folder.done()
+    yield from local.run_parts(
+        work.open(), parts, folder, work.batch_size, done.__contains__
+    )
