@@ -11,6 +11,7 @@ import numpy as np
 
 from jaxart import storage
 from jaxart.data import images
+from jaxart.remote import StorageError
 from jaxart.storage import AnyPath
 
 # A batch of 128 VGG16 inputs is 77 MB: a few in flight keep the device fed.
@@ -75,6 +76,23 @@ class ImageFiles:
             return loaded, list(map(load, rows))
         with concurrent.futures.ThreadPoolExecutor(_NUM_REQUESTS) as pool:
             return loaded, list(pool.map(load, rows))
+
+
+def versions(paths: Sequence[AnyPath]) -> list[str]:
+    """What each file's content is, as a text that another content does not have."""
+
+    def version(path: AnyPath) -> str:
+        try:
+            return storage.version(path)
+        except StorageError:  # says nothing of the file
+            raise
+        except OSError:
+            return "unreadable"
+
+    if not any(map(storage.is_remote, paths)):
+        return list(map(version, paths))
+    with concurrent.futures.ThreadPoolExecutor(_NUM_REQUESTS) as pool:
+        return list(pool.map(version, paths))
 
 
 def batches(

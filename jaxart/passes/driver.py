@@ -50,6 +50,7 @@ def alone(folder: AnyPath) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _locked(folder: Path) -> Iterator[None]:
+    is_new = not folder.parent.exists()
     lock = _acquire(folder)
     try:
         storage.write_bytes(folder / _HOLDER, _here().encode())
@@ -58,6 +59,9 @@ def _locked(folder: Path) -> Iterator[None]:
         if not (folder / SETTINGS).exists():
             shutil.rmtree(folder, ignore_errors=True)
         lock.release()
+        if is_new:
+            with contextlib.suppress(OSError):  # something was written
+                folder.parent.rmdir()
 
 
 def _acquire(folder: Path) -> FileLock:
