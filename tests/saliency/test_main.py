@@ -71,6 +71,7 @@ REASONS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
 def test_bad_files_are_skipped_and_good_ones_are_explained(
     shell, alexnet_run, mixed, tmp_path, entries
