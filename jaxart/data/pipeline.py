@@ -95,6 +95,35 @@ def versions(paths: Sequence[AnyPath]) -> list[str]:
         return list(pool.map(version, paths))
 
 
+def load_batch(
+    paths: Sequence[AnyPath | None],
+    resize: str,
+    preprocessing: dict[str, Any],
+    batch_size: int,
+) -> tuple[np.ndarray, list[str]]:
+    """Images as a batch of fixed size, whatever is missing of it.
+
+    Args:
+      paths: at most as many as the batch has rows; None leaves a row blank.
+      resize: one of `images.RESIZE_RULES`.
+      preprocessing: the network's own facts: size, channel_order, mean.
+      batch_size: rows of the batch.
+
+    Returns:
+      float32 [batch_size, S, S, 3], zeros in rows without an image, and for each row
+      the reason why its file cannot be read ('' where it can, or there is none).
+    """
+    rows = [row for row, path in enumerate(paths) if path is not None]
+    size = preprocessing["size"]
+    batch = np.zeros((batch_size, size, size, 3), np.float32)
+    files = ImageFiles([paths[row] for row in rows], resize, preprocessing)
+    batch[rows], found = files.load_or_blank(np.arange(len(rows)))
+    reasons = [""] * batch_size
+    for row, reason in zip(rows, found, strict=True):
+        reasons[row] = reason
+    return batch, reasons
+
+
 def batches(
     inputs: Inputs,
     labels: np.ndarray,

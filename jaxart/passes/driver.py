@@ -111,9 +111,8 @@ def _leased(folder: RemotePath) -> Iterator[None]:
         seconds = time.time() - there["time"]
         if seconds < LEASE_SECONDS and not _is_dead(there["holder"]):
             raise BusyError(
-                f"{folder}: {there['holder']} is at work here (it said so {seconds:.0f} "
-                f"seconds ago; {LEASE_SECONDS} seconds after its last word it counts as "
-                "dead)"
+                f"{folder}: {there['holder']} is at work here (it said so "
+                f"{seconds:.0f} seconds ago; after {LEASE_SECONDS} it counts as dead)"
             )
         lease.unlink(missing_ok=True)
         if not _take(lease, said):

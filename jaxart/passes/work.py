@@ -11,7 +11,7 @@ Record = dict[str, Any]  # what a pass leaves of an item, likewise
 
 @runtime_checkable
 class Work(Protocol):
-    """What is done with every item: made of plain settings, it travels to where it runs.
+    """What is done with every item: made of plain settings, it runs wherever it is.
 
     Attributes:
       batch_size: items that run at once. A part is made of whole batches, so that an

@@ -117,17 +117,15 @@ class Explainer:
     def load(self, items: Sequence[Item | None]) -> Loaded:
         """Reads a batch's images."""
         work = self._work
-        facts = work.network.model.preprocessing
+        batch, reasons = pipeline.load_batch(
+            [item and self._path(item[0]) for item in items],
+            work.options.resize,
+            work.network.model.preprocessing,
+            work.batch_size,
+        )
         targets = np.zeros(work.batch_size, np.int32)
-        reasons = [""] * work.batch_size
-        batch = np.zeros((work.batch_size, facts["size"], facts["size"], 3), np.float32)
-        rows = [row for row, item in enumerate(items) if item is not None]
-        paths = [self._path(items[row][0]) for row in rows]
-        files = pipeline.ImageFiles(paths, work.options.resize, facts)
-        batch[rows], found = files.load_or_blank(np.arange(len(rows)))
-        for row, reason in zip(rows, found, strict=True):
-            reasons[row] = reason
-            targets[row] = items[row][1]
+        for row, item in enumerate(items):
+            targets[row] = item[1] if item else 0
         return Loaded(batch, targets, reasons)
 
     def start(self, loaded: Loaded) -> explain.Explained:
