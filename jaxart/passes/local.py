@@ -5,9 +5,11 @@ import concurrent.futures
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple, TypeVar
 
+import jax
+
 from jaxart.overlap import fetch_one_behind
 from jaxart.passes.folder import Folder, Part
-from jaxart.passes.work import Item, Opened
+from jaxart.passes.work import Item, Opened, Results
 
 _NUM_THREADS = 4  # Pillow and hashlib work outside of the interpreter's lock
 _NUM_AHEAD = 4  # batches; one of 128 VGG16 inputs is 77 MB
@@ -85,6 +87,13 @@ def run_parts(
                 yield Progress(part, name, num_items, is_new=True, is_end=False)
                 values, (batch, loaded) = next(computed)
         yield Progress(part, name, num_items, is_new=True, is_end=True)
+
+
+def run_batch(opened: Opened, items: Sequence[Item | None]) -> Results:
+    """Does a single batch; None is a place that is left blank."""
+    loaded = opened.load(items)
+    values = jax.device_get(opened.start(loaded))
+    return opened.finish(items, loaded, values)
 
 
 def map_ahead(

@@ -7,23 +7,12 @@ from typing import NamedTuple
 
 from tqdm import tqdm
 
-from jaxart.passes import local
+from jaxart.passes import cluster, local
+from jaxart.passes.cluster import Cluster
 from jaxart.passes.folder import Folder, Part
 from jaxart.passes.work import Work
 
 logger = logging.getLogger(__name__)
-
-
-class Cluster(NamedTuple):
-    """Where a pass runs, if not in this process.
-
-    Attributes:
-      address: of a Ray cluster, or 'auto' for the one that this machine is part of.
-      num_cpus: of an actor, where the cluster has no GPUs.
-    """
-
-    address: str
-    num_cpus: float = 1
 
 
 class Outcome(NamedTuple):
@@ -89,8 +78,6 @@ def _progress(
     work: Work, parts: Sequence[Part], folder: Folder, ray: Cluster | None
 ) -> Iterator[local.Progress]:
     if ray is not None:
-        from jaxart.passes import cluster  # noqa: PLC0415  (an extra, and large)
-
         yield from cluster.run_parts(work, parts, folder, ray)
         return
     done = folder.done()

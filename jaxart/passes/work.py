@@ -24,12 +24,16 @@ class Work(Protocol):
         """Gets ready, once in a process: loads the network, compiles."""
         ...
 
+    def skip(self, item: Item, reason: str) -> Record:
+        """What stands for an item that could not be done."""
+        ...
+
 
 class Results(NamedTuple):
     """What a batch leaves.
 
     Attributes:
-      records: one of each item; {'reason': ...} among its keys where it was skipped.
+      records: one of each item; with a 'reason' where it was skipped.
       rows: arrays to keep, stacked: [M, ...]; of any number of the items.
     """
 
