@@ -44,7 +44,8 @@ class Classifier(NamedTuple):
         """Travels to another process as where it is from, and is loaded there."""
         if self.source is None:
             raise ClassifierError(
-                "this network is from no file and no run: another process cannot load it"
+                "this network is from no file and no run, so that no other process can "
+                "load it"
             )
         return load, self.source
 

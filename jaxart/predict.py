@@ -8,26 +8,18 @@ r"""Says what images show: the best classes of each, in one table.
 The suffix of --out is the format: .csv, .jsonl or .parquet. Images that cannot be
 read are listed beside it, in predictions.skipped.csv. Where images have labels (in a
 list, or class folders), predictions.metrics.json says how right the network is.
-`srun -N16 python -m jaxart.predict ...` shares the images among 16 processes.
+A stopped run goes on with the same command. `--ray=auto` runs on a Ray cluster.
 """
 
-import os
 import sys
 from typing import Any
 
 from absl import app, flags
 from tqdm.contrib.logging import logging_redirect_tqdm
 
-from jaxart import (
-    classifier,
-    commands,
-    evaluation,
-    prediction,
-    prediction_files,
-    storage,
-)
-from jaxart.data import listing, shares
+from jaxart import commands, prediction_files, storage
 from jaxart.data.images import RESIZE_RULES
+from jaxart.passes import driver
 
 
 def define_flags(values: flags.FlagValues) -> None:
@@ -68,20 +60,23 @@ def define_flags(values: flags.FlagValues) -> None:
         **everywhere,
     )
     number("limit", None, "Only the first images, this many.", **at_least_1)
+    text("features", None, "Also write this layer's activations.", **everywhere)
     number(
-        "num_workers",
-        0,
-        "Processes that load images; 0 uses threads.",
-        lower_bound=0,
+        "part_size",
+        None,
+        "Images of a part, which is what a killed run may lose; by default about ten "
+        "seconds' work, or more of a long list.",
+        **at_least_1,
+    )
+    text(
+        "ray",
+        None,
+        "Run on a Ray cluster: `auto` for the one that this machine is part of, or its "
+        "address. One actor for each GPU, or for --ray_cpus where there are none.",
         **everywhere,
     )
-    text("features", None, "Also write this layer's activations.", **everywhere)
-    text(
-        "share",
-        None,
-        "Predict a part of the images, such as 2/4, the second quarter, into a folder "
-        f"beside the table. {shares.HELP}",
-        **everywhere,
+    flags.DEFINE_float(
+        "ray_cpus", 1, "CPUs of an actor.", lower_bound=0.1, **everywhere
     )
     flags.DEFINE_bool(
         "strict", False, "Exit with status 1 if an image was skipped.", **everywhere
@@ -95,36 +90,45 @@ def main(argv: list[str], values: flags.FlagValues = flags.FLAGS) -> int:
     for name in ("images", "out"):
         if not values[name].value:
             raise app.UsageError(f"--{name} is missing")
-    with logging_redirect_tqdm([commands.set_up()]):
-        try:
-            out = storage.path(values.out)
-            share = shares.choose(values.share, os.environ)
-            prediction_files.find_format(out)  # a mistake shows before all else
-            found = listing.read(values.images, values.image_root)
-            network = classifier.load(values.weights, values.workdir)
-            prediction.check_outputs(out, storage.path(values.images), values.features)
-            outcome = prediction.predict_images(
-                network,
-                found.first(values.limit),
-                out,
-                top_k=values.top_k,
-                batch_size=values.batch_size,
-                resize=values.resize or network.resize or "antialias",
-                num_workers=values.num_workers,
-                features=values.features,
-                share=share,
-            )
-        except (ValueError, OSError) as error:
-            sys.exit(f"jaxart: {error}")
-        except KeyboardInterrupt:
-            print("\njaxart: stopped; no table is written", file=sys.stderr)
-            return 130
-    place, skipped = out, prediction.sibling(out, "skipped.csv")
-    if not outcome.is_whole:
-        print("Other shares are not finished: the last one writes the table")
-        place = skipped = "this share"
-    print(f"{outcome.num_images} images: {place}")
+    try:
+        out = storage.path(values.out)
+        prediction_files.find_format(out)  # a mistake shows before all else
+        with (
+            driver.alone(out.with_name(f"{out.stem}.parts")),
+            logging_redirect_tqdm([commands.set_up()]),
+        ):
+            return predict(out, values)
+    except (ValueError, OSError) as error:
+        sys.exit(f"jaxart: {error}")
+    except KeyboardInterrupt:
+        print("\njaxart: stopped; the same command goes on", file=sys.stderr)
+        return 130
+
+
+def predict(out: storage.AnyPath, values: flags.FlagValues) -> int:
+    """Unpacks the flags and predicts; returns the exit status."""
+    # Late: JAX takes seconds, and neither --help nor a refusal waits for it.
+    from jaxart import classifier, evaluation, prediction  # noqa: PLC0415
+    from jaxart.data import listing  # noqa: PLC0415
+    from jaxart.passes.running import Cluster  # noqa: PLC0415
+
+    found = listing.read(values.images, values.image_root)
+    network = classifier.load(values.weights, values.workdir)
+    prediction.check_outputs(out, storage.path(values.images), values.features)
+    outcome = prediction.predict_images(
+        network,
+        found.first(values.limit),
+        out,
+        top_k=values.top_k,
+        batch_size=values.batch_size,
+        part_size=values.part_size,
+        resize=values.resize or network.resize or "antialias",
+        features=values.features,
+        ray=Cluster(values.ray, values.ray_cpus) if values.ray else None,
+    )
+    print(f"{outcome.num_images} images: {out}")
     if outcome.num_skipped:
+        skipped = prediction.sibling(out, "skipped.csv")
         print(f"{outcome.num_skipped} skipped: see {skipped}")
     if outcome.metrics:
         print(evaluation.table(outcome.metrics))

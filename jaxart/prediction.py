@@ -1,40 +1,28 @@
 """One pass over many images: the best classes of each, and a layer's activations."""
 
-import contextlib
-import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
+import dataclasses
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Int32
-from tqdm import tqdm
+from jaxtyping import Array
 
-from jaxart import (
-    compiling,
-    evaluation,
-    parts,
-    prediction_files,
-    prediction_parts,
-    remote_parts,
-    results,
-    storage,
-)
+from jaxart import compiling, evaluation, outputs, prediction_files, results, storage
 from jaxart.classifier import Classifier
-from jaxart.data import listing, pipeline
-from jaxart.data.features import digest_params
-from jaxart.data.shares import Share
+from jaxart.data import features as feature_store
+from jaxart.data import images, listing, pipeline
 from jaxart.models import CaffeNet
 from jaxart.models.layers import HEAD, select
-from jaxart.overlap import fetch_one_behind
-from jaxart.parts import Note, Parts
+from jaxart.passes import folder, rows, running
+from jaxart.passes.work import Record, Results
 from jaxart.prediction_files import Predictions
-from jaxart.prediction_parts import Part
-from jaxart.remote import RemotePath
-from jaxart.remote_parts import RemoteParts
 from jaxart.storage import AnyPath
+
+PARTS = "parts"  # what the folder of the pass ends in
+
+_NUM_BATCHES = 4  # of a part: about ten seconds' work on a CPU
 
 
 class Outcome(NamedTuple):
@@ -44,13 +32,11 @@ class Outcome(NamedTuple):
       num_images: how many could be read.
       num_skipped: how many could not.
       metrics: of those whose label is known, if any.
-      is_whole: the table is there; else these are of shares, and some are missing.
     """
 
     num_images: int
     num_skipped: int
     metrics: dict[str, Any] | None
-    is_whole: bool
 
 
 class Scores(NamedTuple):
@@ -69,16 +55,113 @@ class Scores(NamedTuple):
 Step = Callable[[Any, Any, Any], Scores]
 
 
+class Item(NamedTuple):
+    """An image: its path, as the list gives it, and its class, or `UNKNOWN`."""
+
+    name: str
+    label: int
+
+
+class Loaded(NamedTuple):
+    """A batch: images [B, S, S, 3], labels [B], and why a row holds no image, or ''."""
+
+    images: np.ndarray
+    labels: np.ndarray
+    reasons: list[str]
+
+
+@dataclasses.dataclass(frozen=True)
+class Predicting:
+    """The work of a run.
+
+    Attributes:
+      network: says what images show.
+      root: where relative names start.
+      resize: one of `images.RESIZE_RULES`.
+      num_kept: best classes of each image, this many.
+      features: a layer whose activations are kept, too.
+      batch_size: images that run at once.
+    """
+
+    network: Classifier
+    root: AnyPath
+    resize: str
+    num_kept: int
+    features: str | None
+    batch_size: int
+
+    def open(self) -> "Predictor":
+        """Makes the step, which compiles with the first batch."""
+        step = make_step(self.network.model, self.num_kept, self.features)
+        return Predictor(self, step)
+
+    def skip(self, item: Item, reason: str) -> Record:
+        """What stands for an image that cannot be read."""
+        return {"reason": reason}
+
+
+class Predictor:
+    """The work in a process: `passes.work.Opened`."""
+
+    def __init__(self, work: Predicting, step: Step):
+        self._work = work
+        self._step = step
+
+    def identify(self, items: Sequence[Item]) -> list[str]:
+        """What each image's content is."""
+        root = self._work.root
+        return pipeline.versions([storage.join(root, name) for name, _ in items])
+
+    def load(self, items: Sequence[Item | None]) -> Loaded:
+        """Reads a batch's images."""
+        work = self._work
+        names = [item and item[0] for item in items]
+        batch, reasons = pipeline.load_batch(
+            [name and storage.join(work.root, name) for name in names],
+            work.resize,
+            work.network.model.preprocessing,
+            work.batch_size,
+        )
+        labels = np.zeros(work.batch_size, np.int32)
+        for row, item in enumerate(items):
+            labels[row] = item[1] if item else 0
+        return Loaded(batch, labels, reasons)
+
+    def start(self, loaded: Loaded) -> Scores:
+        """Runs the step."""
+        arrays = jax.device_put((loaded.images, loaded.labels))
+        return self._step(self._work.network.params, *arrays)
+
+    def finish(
+        self, items: Sequence[Item | None], loaded: Loaded, values: Scores
+    ) -> Results:
+        """Gives the records, and the activations of the images that can be read."""
+        *columns, activation = values
+        records, is_read = [], np.zeros(len(loaded.reasons), bool)
+        for row, item in enumerate(items):
+            if item is None:
+                continue
+            if loaded.reasons[row]:
+                records.append(self._work.skip(item, loaded.reasons[row]))
+                continue
+            is_read[row] = True
+            says = [column[row].tolist() for column in columns]
+            records.append(dict(zip(Scores._fields[:-1], says, strict=True)))
+        if activation is None:
+            return Results(records)
+        return Results(records, activation[is_read].astype(np.float32))
+
+
 def sibling(out: AnyPath, ending: str) -> AnyPath:
     """A file beside the table, named after it."""
     return out.with_name(f"{out.stem}.{ending}")
 
 
 def check_outputs(out: AnyPath, source: AnyPath, features: str | None = None) -> None:
-    """Makes sure that what is read is not overwritten.
+    """Makes sure that neither what is read nor another's results are overwritten.
 
     Raises:
-      ValueError: it would be; or a folder is where the table would go.
+      ValueError: they would be; or a folder is where the table would go.
     """
     endings = ("skipped.csv", "metrics.json", f"{features}.npy", f"{features}.csv")
     written = [out, *(sibling(out, ending) for ending in endings)]
@@ -86,6 +169,8 @@ def check_outputs(out: AnyPath, source: AnyPath, features: str | None = None) ->
         raise ValueError(f"out={out} would overwrite {source}: choose another name")
     if out.is_dir():
         raise ValueError(f"out={out} is a folder")
+    outputs.check_not_a_run(out.parent)
+    outputs.check_not_of_maps(out)
 
 
 def predict_images(
@@ -95,16 +180,15 @@ def predict_images(
     *,
     top_k: int | None = None,
     batch_size: int,
+    part_size: int | None = None,
     resize: str,
-    num_workers: int = 0,
     features: str | None = None,
-    share: Share | None = None,
+    ray: running.Cluster | None = None,
 ) -> Outcome:
     """Writes the best classes of images, and what belongs to them beside the table.
 
-    All files appear at the end, or, where anything fails, none. A share leaves its part
-    in a folder beside the table; the last one to finish puts the parts together. So
-    does a run of the whole, which makes the missing ones first.
+    All files appear at the end, or, where anything fails, none; then the same call goes
+    on. The caller holds the parts: `passes.driver.alone(sibling(out, PARTS))`.
 
     Args:
       classifier: says what images show.
@@ -112,15 +196,15 @@ def predict_images(
       out: the table; its suffix is the format.
       top_k: how many classes of each image; None is the format's choice.
       batch_size: images that run at once.
+      part_size: images of a part, which is what a killed run may lose; None takes
+        about ten seconds' work, or more of a long list.
       resize: one of `images.RESIZE_RULES`.
-      num_workers: processes that load images; 0 uses threads.
       features: a layer whose activations are written, too.
-      share: which of the images are this process's; None takes all.
+      ray: the cluster that does it; None does it here.
 
     Raises:
       FormatError: the format is unknown, or its package is missing.
-      BusyError: another process is working on a share that this one would.
-      OtherPartsError: the parts beside the table are of other images, another network
+      OtherPassError: the parts beside the table are of other images, another network
         or other options.
       ValueError: there is no such layer, or no image can be read.
     """
@@ -130,120 +214,67 @@ def predict_images(
         select(model.layers(), None, features)  # names the layers, where it is none
     num_kept = prediction_files.num_kept(out, top_k, len(class_names))
     labels = evaluation.find_labels(found, classifier)
-    step = make_step(model, num_kept, features)
+    root = storage.resolve(found.root)
+    work = Predicting(classifier, root, resize, num_kept, features, batch_size)
+    items = [Item(*row) for row in zip(found.names, labels.tolist(), strict=True)]
+    if part_size is None:
+        num_batches = 1 if features else _NUM_BATCHES  # activations may be large
+        part_size = folder.part_size(len(items), batch_size, num_batches)
+    settings = {
+        "images": folder.digest([str(root), *found.names]),
+        "labels": folder.digest(map(str, labels)),
+        "class_names": folder.digest(class_names),
+        "network": feature_store.digest_params(jax.device_get(classifier.params)),
+        "resize": resize,
+        "batch_size": batch_size,
+        "classes_kept": num_kept,
+        "features": features,
+        "image_reader": images.READER_VERSION,
+        "part_size": part_size,
+    }
+    passed = folder.Folder(sibling(out, PARTS), settings)
+    passed.begin()
+    parts = folder.cut(items, part_size)
+    outcome = running.run(work, parts, passed, title="predicting", ray=ray)
 
-    def predict(one: Share, feature_path: Path) -> Part:
-        chosen = np.flatnonzero(one.mask(len(found.names), batch_size))
-        paths = [storage.join(found.root, found.names[index]) for index in chosen]
-        return run(
-            step,
-            classifier.params,
-            pipeline.ImageFiles(paths, resize, model.preprocessing),
-            labels[chosen],
-            batch_size=batch_size,
-            num_workers=num_workers,
-            feature_path=feature_path if features else None,
-            title="predicting" if one.count == 1 else f"predicting {one}",
+    names, skipped, is_read = [], [], []
+    columns: list[list] = [[] for _ in Scores._fields[:-1]]
+    for name, record in zip(found.names, passed.records(outcome.names), strict=True):
+        is_read.append("reason" not in record)
+        if "reason" in record:
+            skipped.append((name, record["reason"]))
+            continue
+        names.append(name)
+        for column, key in zip(columns, Scores._fields, strict=False):
+            column.append(record[key])
+    if not names:
+        passed.remove()
+        raise ValueError(
+            f"none of the {len(items)} images can be read; "
+            f"the first is {found.paths[0]}: {skipped[0][1]}"
         )
-
-    def conclude(table: Path, whole: Part) -> Outcome:
-        outcomes = list(zip(found.names, whole.reasons, strict=True))
-        names = [name for name, reason in outcomes if not reason]
-        skipped = [(name, reason) for name, reason in outcomes if reason]
-        if not names:
-            raise ValueError(
-                f"none of the {len(outcomes)} images can be read; "
-                f"the first is {found.paths[0]}: {whole.reasons[0]}"
-            )
-        is_read = np.array([not reason for reason in whole.reasons])
-        predictions = Predictions(names, labels[is_read], *whole.columns)
+    arrays = [
+        np.array(column, np.int32 if key == "indices" else np.float32)
+        for column, key in zip(columns, Scores._fields, strict=False)
+    ]
+    predictions = Predictions(names, labels[np.array(is_read)], *arrays)
+    metrics = evaluation.evaluate(predictions, class_names)
+    with storage.written_together(out, passed.path) as table:
         write(table, predictions, class_names, top_k)
         results.write_csv(sibling(table, "skipped.csv"), ("path", "reason"), skipped)
         if features:
             index = sibling(table, f"{features}.csv")
             results.write_csv(index, ("row", "path"), enumerate(names))
-        metrics = evaluation.evaluate(predictions, class_names)
+            kept = [
+                path for name in outcome.names if (path := passed.rows(name)).is_file()
+            ]
+            rows.join(kept, sibling(table, f"{features}.npy"))
         if metrics:
             results.write_json(sibling(table, "metrics.json"), metrics)
-        return Outcome(len(names), len(skipped), metrics, is_whole=True)
-
-    folder = sibling(out, "parts")
-    has_parts = (remote_parts if storage.is_remote(folder) else parts).are_in(folder)
-    if share is None and not has_parts:
-        with _beside(out) as table:
-            part = predict(Share(1, 1), sibling(table, f"{features}.npy"))
-            return conclude(table, part)
-
-    settings = {
-        "images": parts.digest([storage.resolve(found.root), *found.names]),
-        "labels": parts.digest(map(str, labels)),
-        "class_names": parts.digest(class_names),
-        "network": digest_params(jax.device_get(classifier.params)),
-        "resize": resize,
-        "batch_size": batch_size,
-        "classes_kept": num_kept,
-        "features": features,
-    }
-    num_images = num_skipped = 0
-    with _parts(folder, settings) as left:
-        for one in [share] if share else left.every_share():
-            with left.working(one) as note:
-                if note is None:
-                    part = predict(one, left.path(one, ".npy"))
-                    note = prediction_parts.save(left.path(one, ".npz"), part)
-                with left.finished(one, note) as notes:
-                    if notes:
-                        with _beside(out) as table:
-                            whole = _join(left, notes, batch_size, features, table)
-                            return conclude(table, whole)
-                num_images += note["num_images"] - len(note["skipped"])
-                num_skipped += len(note["skipped"])
-    return Outcome(num_images, num_skipped, None, is_whole=False)
-
-
-@contextlib.contextmanager
-def _parts(
-    folder: AnyPath, settings: Mapping[str, Any]
-) -> Iterator[Parts | RemoteParts]:
-    """A folder of parts, here or in an object store."""
-    if not isinstance(folder, RemotePath):
-        yield Parts(folder, settings)
-        return
-    with tempfile.TemporaryDirectory(prefix="jaxart.") as local:
-        yield RemoteParts(folder, settings, Path(local))
-
-
-@contextlib.contextmanager
-def _beside(out: AnyPath) -> Iterator[Path]:
-    """Yields where to write the table for now, with all that belongs to it.
-
-    What is there at the end is put in its place; where anything fails, it goes away.
-    """
-    with storage.written_together(out) as table:
-        yield table
-        if not sibling(table, "metrics.json").exists():
-            # An earlier table's would be taken for this one's.
-            sibling(out, "metrics.json").unlink(missing_ok=True)
-
-
-def _join(
-    left: Parts | RemoteParts,
-    notes: Sequence[Note],
-    batch_size: int,
-    features: str | None,
-    table: Path,
-) -> Part:
-    """Puts all shares' parts together; activations are written beside the table."""
-    shares = left.every_share()
-    pieces = [
-        prediction_parts.load(left.path(one, ".npz"), note)
-        for one, note in zip(shares, notes, strict=True)
-    ]
-    if features:
-        paths = [left.path(one, ".npy") for one in shares]
-        whole = sibling(table, f"{features}.npy")
-        prediction_parts.join_features(pieces, paths, batch_size, whole)
-    return prediction_parts.join(pieces, batch_size)
+    if not metrics:  # an earlier table's would be taken for this one's
+        sibling(out, "metrics.json").unlink(missing_ok=True)
+    passed.remove()
+    return Outcome(len(names), len(skipped), metrics)
 
 
 def make_step(model: CaffeNet, num_kept: int, features: str | None) -> Step:
@@ -267,76 +298,3 @@ def make_step(model: CaffeNet, num_kept: int, features: str | None) -> Step:
         return Scores(indices, best, chosen, losses, activation if features else None)
 
     return step
-
-
-def run(
-    step: Step,
-    params: Any,
-    files: pipeline.ImageFiles,
-    labels: Int32[np.ndarray, " n"],
-    *,
-    batch_size: int,
-    num_workers: int,
-    feature_path: Path | None,
-    title: str = "predicting",
-) -> Part:
-    """Runs all images through the network, once.
-
-    Args:
-      step: from `make_step`.
-      params: the network's.
-      files: the images, N of them.
-      labels: the class of each, or `UNKNOWN`.
-      batch_size: images that run at once.
-      num_workers: processes that load images; 0 uses threads.
-      feature_path: gets the activations [M, ...] of the layer.
-      title: of the progress bar.
-    """
-    pieces, reasons = [], []
-    features = prediction_files.growing_npy(feature_path) if feature_path else None
-    with (
-        features or contextlib.nullcontext() as append,
-        tqdm(total=len(files.paths), desc=title, unit="img") as bar,
-    ):
-        for scores, batch_reasons in run_batches(
-            step, params, files, labels, batch_size, num_workers
-        ):
-            is_read = [not reason for reason in batch_reasons]
-            is_read += [False] * (batch_size - len(batch_reasons))  # the padding
-            *columns, activation = scores
-            pieces.append([values[is_read] for values in columns])
-            if append:
-                append(activation[is_read])
-            reasons += batch_reasons
-            bar.update(len(batch_reasons))
-    return Part(list(map(np.concatenate, zip(*pieces, strict=True))), reasons)
-
-
-def run_batches(
-    step: Step,
-    params: Any,
-    files: pipeline.ImageFiles,
-    labels: Int32[np.ndarray, " n"],
-    batch_size: int,
-    num_workers: int,
-) -> Iterator[tuple[Scores, list[str]]]:
-    """Yields each batch's scores, in NumPy arrays, and what could not be read of it.
-
-    The next batch is running by then. All have one shape: the last is padded.
-    """
-
-    def started():
-        start = 0
-        for images, reasons in pipeline.read_all(
-            files, batch_size=batch_size, num_workers=num_workers
-        ):
-            chosen = labels[start : start + len(reasons)]
-            start += len(reasons)
-            missing = batch_size - len(reasons)
-            arrays = (
-                np.pad(images, [(0, missing)] + [(0, 0)] * 3),
-                np.pad(chosen, (0, missing)),
-            )
-            yield step(params, *jax.device_put(arrays)), reasons
-
-    yield from fetch_one_behind(started())

@@ -1,10 +1,9 @@
-"""The files that predictions are written to: CSV, JSON lines, Parquet, and .npy."""
+"""The files that predictions are written to: CSV, JSON lines, Parquet."""
 
-import contextlib
 import importlib
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple
@@ -177,34 +176,3 @@ def _import_pyarrow(module: str) -> ModuleType:
         raise FormatError(
             "a .parquet file needs a package more: pip install pyarrow"
         ) from None
-
-
-@contextlib.contextmanager
-def growing_npy(path: Path) -> Iterator[Callable[[np.ndarray], None]]:
-    """Opens a float32 .npy file that grows by rows, which the memory does not.
-
-    The number of rows is written at the end; until then the file counts none. (A
-    memory map would have to know it first, and a full disk would kill the process.)
-
-    Yields:
-      A function that adds rows [B, ...]; all have one shape.
-    """
-    shape: tuple[int, ...] = ()
-
-    def write_header() -> None:
-        # NumPy pads it, so that it is as long for any number of rows.
-        header = {"descr": "<f4", "fortran_order": False, "shape": shape}
-        np.lib.format.write_array_header_1_0(file, header)
-
-    def append(rows: np.ndarray) -> None:
-        nonlocal shape
-        if not shape:
-            shape = (0, *rows.shape[1:])
-            write_header()
-        file.write(np.ascontiguousarray(rows, "<f4").data)
-        shape = (shape[0] + len(rows), *shape[1:])
-
-    with open(path, "wb") as file:
-        yield append
-        file.seek(0)
-        write_header()

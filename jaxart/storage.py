@@ -143,19 +143,18 @@ def local_file(path: AnyPath) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def written_together(out: AnyPath) -> Iterator[Path]:
-    """A file to write, in a folder for what belongs beside it.
+def written_together(out: AnyPath, folder: AnyPath) -> Iterator[Path]:
+    """A file to write, in a new folder for what belongs beside it.
 
     All of them appear at the end, `out` last: where it is, all is. None does where
-    the block fails.
+    the block fails. The new folder is in `folder`, of the same file system as `out`.
     """
     out.parent.mkdir(parents=True, exist_ok=True)
-    # Beside the file, to be renamed; it goes away with all it holds.
-    beside = None if isinstance(out, RemotePath) else out.parent
-    with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=beside) as folder:
-        part = Path(folder) / out.name
+    beside = None if isinstance(out, RemotePath) else folder
+    with tempfile.TemporaryDirectory(prefix="whole.", dir=beside) as new:
+        part = Path(new) / out.name
         yield part
-        for file in sorted(Path(folder).iterdir(), key=part.__eq__):
+        for file in sorted(Path(new).iterdir(), key=part.__eq__):
             if isinstance(out, RemotePath):
                 out.with_name(file.name).upload(file)
             else:

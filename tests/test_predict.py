@@ -21,15 +21,14 @@ from jaxart import (
     predict,
     prediction,
     prediction_files,
-    prediction_parts,
     results,
     steps,
     storage,
 )
 from jaxart.classifier import Classifier
 from jaxart.data import examples, listing, pipeline
-from jaxart.data.shares import Share
-from jaxart.parts import OtherPartsError
+from jaxart.passes import driver
+from jaxart.passes.folder import OtherPassError
 from jaxart.prediction_files import Predictions
 from jaxart.remote import RemotePath, StorageError
 from tests import runs
@@ -98,7 +97,8 @@ def direct(network, folder, names, **layers):
 
 def predict_all(network, source, out, **settings):
     settings = {"batch_size": 4, "resize": "antialias"} | settings
-    return prediction.predict_images(network, listing.read(source), out, **settings)
+    with driver.alone(prediction.sibling(out, "parts")):
+        return prediction.predict_images(network, listing.read(source), out, **settings)
 
 
 def read_csv(path):
@@ -228,23 +228,10 @@ def test_batch_sizes_change_nothing(tiny, folder, listed, tmp_path):
                 assert float(row[name]) == pytest.approx(float(first[name]), rel=2e-5)
 
 
-def test_the_network_is_traced_once(tiny, listed):
-    found = listing.read(listed)
-    paths = [found.root / name for name in found.names]
-    files = pipeline.ImageFiles(paths, "antialias", tiny.model.preprocessing)
-    step = prediction.make_step(tiny.model, 2, None)
-    scores, reasons = prediction.run(  # 11 images: three batches, the last is ragged
-        step,
-        tiny.params,
-        files,
-        evaluation.find_labels(found, tiny),
-        batch_size=4,
-        num_workers=0,
-        feature_path=None,
-    )
-    assert step._cache_size() == 1
-    assert [values.shape for values in scores] == [(10, 2), (10, 2), (10, 2), (10,)]
-    assert [i for i, reason in enumerate(reasons) if reason] == [5]
+def test_the_network_is_traced_once(tiny, listed, tmp_path):
+    prediction.make_step.cache_clear()
+    predict_all(tiny, listed, tmp_path / "table.csv")
+    assert prediction.make_step(tiny.model, 4, None)._cache_size() == 1
 
 
 @pytest.mark.parametrize("layer", ["conv1", "pool5", "relu6", "fc8"])
@@ -266,17 +253,6 @@ def test_features_are_the_layers_activations(tiny, folder, listed, tmp_path, lay
         for name in CLASSES:
             assert float(row[name]) == pytest.approx(float(plain[name]), rel=2e-5)
     assert outcome.num_skipped == 1
-
-
-@pytest.mark.parametrize("num_rows", [1, 9, 10, 12345])
-def test_a_growing_npy_is_numpys(tmp_path, num_rows):
-    values = np.arange(num_rows * 6, dtype=np.float32).reshape(num_rows, 2, 3)
-    with prediction_files.growing_npy(tmp_path / "grown.npy") as append:
-        for start in range(0, num_rows, 1000):
-            append(values[start : start + 1000])
-    np.save(tmp_path / "saved.npy", values)
-    saved = (tmp_path / "saved.npy").read_bytes()
-    assert (tmp_path / "grown.npy").read_bytes() == saved
 
 
 def test_a_runs_own_validation_is_reproduced(folder, tmp_path):
@@ -423,117 +399,105 @@ def test_a_failed_run_leaves_what_was_there(tiny, listed, tmp_path, monkeypatch)
     def fail(*arguments):
         raise OSError("the disk is full")
 
-    monkeypatch.setattr(results, "write_json", fail)  # the last of the files
+    monkeypatch.setattr(prediction.rows, "join", fail)
     with pytest.raises(OSError, match="the disk is full"):
         predict_all(tiny, listed, tmp_path / "table.csv", features="pool5")
-    assert [path.name for path in tmp_path.iterdir()] == ["table.csv"]
     assert (tmp_path / "table.csv").read_text() == "earlier"
+    assert {path.name for path in tmp_path.iterdir()} == {"table.csv", "table.parts"}
+    monkeypatch.undo()
+    predict_all(tiny, listed, tmp_path / "table.csv", features="pool5")
+    assert not list(tmp_path.glob("*.parts")) and len(list(tmp_path.iterdir())) == 5
 
 
-# Shares.
+# Stopped.
 
 
 def contents(folder):
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-@pytest.mark.parametrize("suffix", ["csv", "jsonl"])
-@pytest.mark.parametrize("count", [2, 4])  # three batches: the last of 4 has none
-def test_the_last_share_writes_what_one_process_does(
-    tiny, listed, tmp_path, suffix, count
-):
-    settings = {"features": "pool5", "top_k": None if suffix == "csv" else 2}
-    one, shared = tmp_path / "one", tmp_path / "shared"
-    alone = predict_all(tiny, listed, one / f"table.{suffix}", **settings)
-    out, found = shared / f"table.{suffix}", []
-    for number in (*range(2, count + 1), 1):
-        share = Share(number, count)
-        assert list(shared.glob("*")) == [shared / "table.parts"] * (number != 2)
-        found.append(predict_all(tiny, listed, out, share=share, **settings))
-    assert contents(shared) == contents(one) and len(contents(one)) == 5
-    assert found[-1] == alone and alone.is_whole
-    images = [outcome.num_images for outcome in found[:-1]]
-    assert images == ([3] if count == 2 else [3, 3, 0])
-    assert all(outcome[2:] == (None, False) for outcome in found[:-1])
+class Stopped(BaseException):
+    """Ends a run at once, as a kill would."""
 
 
 @pytest.fixture
-def passes(monkeypatch):
-    """How many images each pass over images has."""
-    passes, real = [], prediction.run
+def batches(monkeypatch):
+    """Counts batches, and ends runs at the one that `stop_at` says."""
 
-    def run(step, params, files, *args, **settings):
-        passes.append(len(files.paths))
-        return real(step, params, files, *args, **settings)
+    class Batches:
+        count, stop_at = 0, None
 
-    monkeypatch.setattr(prediction, "run", run)
-    return passes
+    def finish(self, *args):
+        Batches.count += 1
+        if Batches.count == Batches.stop_at:
+            raise Stopped
+        return real(self, *args)
+
+    real = prediction.Predictor.finish
+    monkeypatch.setattr(prediction.Predictor, "finish", finish)
+    return Batches
 
 
-def test_finished_parts_are_not_done_again_and_the_whole_does_the_rest(
-    tiny, listed, tmp_path, passes, monkeypatch
+@pytest.mark.parametrize("suffix", ["csv", "jsonl"])
+def test_a_stopped_run_goes_on_and_leaves_what_another_does(
+    tiny, listed, tmp_path, batches, suffix
 ):
-    predict_all(tiny, listed, tmp_path / "one/table.csv", features="pool5")
-    out = tmp_path / "shared/table.csv"
-    shared = functools.partial(predict_all, tiny, listed, out, features="pool5")
-    assert passes == [11]
-    first = shared(share=Share(1, 3))
-    assert shared(share=Share(1, 3)) == first and passes[1:] == [4]
-
-    def stop(*args):
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(prediction_parts, "save", stop)
-        with pytest.raises(KeyboardInterrupt):
-            shared(share=Share(3, 3))
-    assert passes[2:] == [3]
-    with monkeypatch.context() as patch:  # all parts are there, but not the table
-        patch.setattr(prediction_parts, "join", stop)
-        with pytest.raises(KeyboardInterrupt):
-            shared()
-    assert passes[3:] == [4, 3]
+    settings = {"features": "pool5", "top_k": None if suffix == "csv" else 2}
+    one, out = tmp_path / "one", tmp_path / "two" / f"table.{suffix}"
+    alone = predict_all(tiny, listed, one / f"table.{suffix}", part_size=99, **settings)
+    assert len(contents(one)) == 5
+    batches.count, batches.stop_at = 0, 2
+    with pytest.raises(Stopped):
+        predict_all(tiny, listed, out, **settings)
     assert [path.name for path in out.parent.iterdir()] == ["table.parts"]
-    assert shared().is_whole and passes[5:] == []
-    assert contents(out.parent) == contents(tmp_path / "one")
+    batches.count = 0
+    with pytest.raises(Stopped):
+        predict_all(tiny, listed, out, **settings)
+    batches.count, batches.stop_at = 0, None
+    assert predict_all(tiny, listed, out, **settings) == alone
+    assert batches.count == 1  # of three
+    assert contents(out.parent) == contents(one)
 
 
-@pytest.mark.parametrize(
-    ("changed", "said"),
-    [
-        ({"share": Share(2, 3)}, "count=2; this run has count=3"),
-        ({"batch_size": 3}, "batch_size=4; this run has batch_size=3"),
-        ({"features": "conv1"}, "features=None; this run has features='conv1'"),
-        ({"resize": "crop"}, "resize='antialias'; this run has resize='crop'"),
-        ({"share": None, "batch_size": 3}, "batch_size=4; this run has batch_size=3"),
-    ],
-)
-def test_parts_of_other_options_are_refused(tiny, listed, tmp_path, changed, said):
-    out = tmp_path / "table.csv"
-    predict_all(tiny, listed, out, share=Share(1, 2))
-    with pytest.raises(
-        OtherPartsError, match=f"table.parts holds parts made with {said}"
-    ):
-        predict_all(tiny, listed, out, **{"share": Share(2, 2)} | changed)
+def test_a_picture_that_was_replaced_meanwhile_is_predicted_anew(
+    tiny, folder, listed, tmp_path, batches
+):
+    root = tmp_path / "in"
+    for path in folder.rglob("*.*"):
+        (root / path.relative_to(folder)).parent.mkdir(parents=True, exist_ok=True)
+        (root / path.relative_to(folder)).write_bytes(path.read_bytes())
+    listed = root / "list.txt"
+    batches.stop_at = 3
+    with pytest.raises(Stopped):
+        predict_all(tiny, listed, tmp_path / "out/table.csv", part_size=4)
+    batches.stop_at = None
+    (root / "b/1.png").write_bytes((root / "a/2.png").read_bytes())
+    predict_all(tiny, listed, tmp_path / "out/table.csv", part_size=4)
+    predict_all(tiny, listed, tmp_path / "fresh/table.csv")
+    assert contents(tmp_path / "out") == contents(tmp_path / "fresh")
 
 
-def test_parts_of_another_network_or_list_are_refused(
-    tiny, wide, folder, listed, tmp_path
+def test_parts_of_another_run_are_refused(
+    tiny, wide, folder, listed, tmp_path, batches
 ):
     out = tmp_path / "table.csv"
-    predict_all(tiny, listed, out, share=Share(1, 2))
-    other = tiny._replace(params=runs.random_params(tiny.model, seed=1))
-    for network, source, name in (
-        (other, listed, "network"),
-        (wide, listed, "labels"),
-        (tiny, folder, "images"),
-    ):
-        with pytest.raises(OtherPartsError, match=f"made with {name}='.*Finish them"):
-            predict_all(network, source, out, share=Share(2, 2))
+    batches.stop_at = 2
+    with pytest.raises(Stopped):
+        predict_all(tiny, listed, out)
     relabelled = listed.with_name("relabelled.txt")
     relabelled.write_text(listed.read_text().replace("Teddy", "owl"))
-    with pytest.raises(OtherPartsError, match="made with labels='"):
-        predict_all(tiny, relabelled, out, share=Share(2, 2))
+    other = tiny._replace(params=runs.random_params(tiny.model, seed=1))
+    for network, source, changed, said in (
+        (tiny, listed, {"batch_size": 3}, "batch_size=4; this run has batch_size=3"),
+        (tiny, listed, {"features": "conv1"}, "features=None; this run has features="),
+        (tiny, listed, {"resize": "crop"}, "resize='antialias'; this run has resize="),
+        (other, listed, {}, "network='"),
+        (wide, listed, {}, "labels='"),
+        (tiny, folder, {}, "images='"),
+        (tiny, relabelled, {}, "labels='"),
+    ):
+        with pytest.raises(OtherPassError, match=f"table.parts was made with {said}"):
+            predict_all(network, source, out, **changed)
 
 
 # The command line.
@@ -588,35 +552,41 @@ def test_the_command_stops_at_limit(command, tiny_run, folder, tmp_path):
     assert (status, stdout) == (0, f"2 images: {tmp_path / 'table.jsonl'}\n")
 
 
-def test_the_commands_of_a_launcher_end_in_one_table(
-    command, tiny_run, listed, tmp_path, monkeypatch
-):
+def test_other_results_are_not_overwritten(command, tiny_run, listed, tmp_path):
+    given = [f"--workdir={tiny_run}", f"--images={listed}"]
+    before = contents(tmp_path)
+    status, _, stderr = command(*given, f"--out={tiny_run / 'table.csv'}")
+    assert status == 1
+    assert f"{tiny_run} is a run of jaxart.main, whose files would be" in stderr
+    (tmp_path / "manifest.jsonl").write_text("")
+    for name in ("manifest.jsonl", "skipped.csv"):
+        status, _, stderr = command(*given, f"--out={tmp_path / name}")
+        assert status == 1 and f"{name} belongs to the maps in its folder" in stderr
+    assert contents(tmp_path).keys() - before.keys() == {"manifest.jsonl"}
+
+
+def test_a_second_one_is_refused_before_jax_is_imported(tmp_path):
     out = tmp_path / "table.csv"
-    arguments = [f"--workdir={tiny_run}", f"--images={listed}", "--batch_size=2"]
-    command(*arguments, f"--out={tmp_path}/one.csv")
-    monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "2")
-    for rank, said in (
-        (
-            "0",
-            "Other shares are not finished: the last one writes the table\n"
-            "5 images: this share\n1 skipped: see this share\n",
-        ),
-        ("1", f"10 images: {out}\n1 skipped: see {tmp_path / 'table.skipped.csv'}\n"),
-    ):
-        monkeypatch.setenv("SLURM_PROCID", rank)
-        status, stdout, stderr = command(*arguments, f"--out={out}")
-        assert (status, stdout[: len(said)]) == (0, said), stderr
-    for ending in ("csv", "skipped.csv", "metrics.json"):
-        found = (tmp_path / f"table.{ending}").read_bytes()
-        assert found == (tmp_path / f"one.{ending}").read_bytes()
-    status, stdout, _ = command(*arguments, f"--out={out}", "--share=1/1")
-    assert (status, stdout[: len(said)]) == (0, said)
+    with driver.alone(tmp_path / "table.parts"):
+        code = (
+            "import sys; from absl import app, flags; from jaxart import predict; "
+            "predict.define_flags(flags.FLAGS)\n"
+            f"flags.FLAGS(['', '--images=x', '--out={out}'])\n"
+            "try: predict.main([''])\n"
+            "except SystemExit as stop: print(stop.code)\n"
+            "print({'jax', 'flax', 'orbax', 'grain'} & set(sys.modules))"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True
+        )
+    said = f"jaxart: {tmp_path / 'table.parts'}: process {os.getpid()} on "
+    assert done.stdout.startswith(said), done.stderr
+    assert done.stdout.endswith(" is at work here\nset()\n")
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"share": "3/2"}, "share='3/2': one of 1/N to N/N"),
         ({"out": None}, "--out is missing"),
         ({"images": None}, "--images is missing"),
         ({"out": "table.xlsx"}, "a file that ends in .csv, .jsonl, .parquet"),
@@ -730,23 +700,17 @@ def test_what_is_read_there_is_not_overwritten(there):
         prediction.check_outputs(source.parent, source.with_name("x"))
 
 
-def test_shares_there_make_the_table_that_one_process_makes_here(
-    tiny, listed, there, tmp_path, passes
-):
+def test_a_stopped_run_there_goes_on(tiny, listed, there, tmp_path, batches):
     alone = predict_all(tiny, listed, tmp_path / "table.csv", features="pool5")
     source = f"{there.url}/pictures/list.txt"
     out = storage.path(f"{there.url}/table.csv")
-    for number in (2, 3):
-        part = predict_all(tiny, source, out, features="pool5", share=Share(number, 3))
-        assert part.metrics is None and not part.is_whole
+    batches.count, batches.stop_at = 0, 3
+    with pytest.raises(Stopped):
+        predict_all(tiny, source, out, features="pool5")
     assert all(key.startswith("table.parts/") for key in there.keys("table"))
-    with pytest.raises(OtherPartsError, match=r"s3://.*/table.parts holds parts made "):
-        predict_all(tiny, source, out, features="pool5", share=Share(1, 2))
-
-    # The whole makes what is missing, and no more.
-    passes.clear()
+    batches.count, batches.stop_at = 0, None
     assert predict_all(tiny, source, out, features="pool5") == alone
-    assert passes == [4]
+    assert batches.count == 1
     wanted = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     assert {key: there.get(key) for key in there.keys("table")} == wanted
     assert len(wanted) == 5

@@ -11,6 +11,7 @@ import numpy as np
 
 from jaxart import storage
 from jaxart.data import images
+from jaxart.remote import StorageError
 from jaxart.storage import AnyPath
 
 # A batch of 128 VGG16 inputs is 77 MB: a few in flight keep the device fed.
@@ -75,6 +76,52 @@ class ImageFiles:
             return loaded, list(map(load, rows))
         with concurrent.futures.ThreadPoolExecutor(_NUM_REQUESTS) as pool:
             return loaded, list(pool.map(load, rows))
+
+
+def versions(paths: Sequence[AnyPath]) -> list[str]:
+    """What each file's content is, as a text that another content does not have."""
+
+    def version(path: AnyPath) -> str:
+        try:
+            return storage.version(path)
+        except StorageError:  # says nothing of the file
+            raise
+        except OSError:
+            return "unreadable"
+
+    if not any(map(storage.is_remote, paths)):
+        return list(map(version, paths))
+    with concurrent.futures.ThreadPoolExecutor(_NUM_REQUESTS) as pool:
+        return list(pool.map(version, paths))
+
+
+def load_batch(
+    paths: Sequence[AnyPath | None],
+    resize: str,
+    preprocessing: dict[str, Any],
+    batch_size: int,
+) -> tuple[np.ndarray, list[str]]:
+    """Images as a batch of fixed size, whatever is missing of it.
+
+    Args:
+      paths: at most as many as the batch has rows; None leaves a row blank.
+      resize: one of `images.RESIZE_RULES`.
+      preprocessing: the network's own facts: size, channel_order, mean.
+      batch_size: rows of the batch.
+
+    Returns:
+      float32 [batch_size, S, S, 3], zeros in rows without an image, and for each row
+      the reason why its file cannot be read ('' where it can, or there is none).
+    """
+    rows = [row for row, path in enumerate(paths) if path is not None]
+    size = preprocessing["size"]
+    batch = np.zeros((batch_size, size, size, 3), np.float32)
+    files = ImageFiles([paths[row] for row in rows], resize, preprocessing)
+    batch[rows], found = files.load_or_blank(np.arange(len(rows)))
+    reasons = [""] * batch_size
+    for row, reason in zip(rows, found, strict=True):
+        reasons[row] = reason
+    return batch, reasons
 
 
 def batches(

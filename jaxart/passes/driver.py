@@ -50,6 +50,7 @@ def alone(folder: AnyPath) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _locked(folder: Path) -> Iterator[None]:
+    is_new = not folder.parent.exists()
     lock = _acquire(folder)
     try:
         storage.write_bytes(folder / _HOLDER, _here().encode())
@@ -58,6 +59,9 @@ def _locked(folder: Path) -> Iterator[None]:
         if not (folder / SETTINGS).exists():
             shutil.rmtree(folder, ignore_errors=True)
         lock.release()
+        if is_new:
+            with contextlib.suppress(OSError):  # something was written
+                folder.parent.rmdir()
 
 
 def _acquire(folder: Path) -> FileLock:
@@ -107,9 +111,8 @@ def _leased(folder: RemotePath) -> Iterator[None]:
         seconds = time.time() - there["time"]
         if seconds < LEASE_SECONDS and not _is_dead(there["holder"]):
             raise BusyError(
-                f"{folder}: {there['holder']} is at work here (it said so {seconds:.0f} "
-                f"seconds ago; {LEASE_SECONDS} seconds after its last word it counts as "
-                "dead)"
+                f"{folder}: {there['holder']} is at work here (it said so "
+                f"{seconds:.0f} seconds ago; after {LEASE_SECONDS} it counts as dead)"
             )
         lease.unlink(missing_ok=True)
         if not _take(lease, said):

@@ -7,10 +7,8 @@ their contents; it is there whole or not at all, and after the files that it nam
 import contextlib
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
-
-import numpy as np
 
 from jaxart import results, storage
 from jaxart.passes import rows
@@ -163,7 +161,7 @@ def check_same(
             )
 
 
-def digest(texts: Sequence[str]) -> str:
+def digest(texts: Iterable[str]) -> str:
     """A hash of a list, such as that of the images: for a pass's settings."""
     whole = hashlib.blake2b(digest_size=16)
     for text in texts:

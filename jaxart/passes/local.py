@@ -1,4 +1,4 @@
-"""Parts on one device: reading, network and writing side by side, across their borders."""
+"""Parts on one device: reading, network and writing side by side, without a pause."""
 
 import collections
 import concurrent.futures

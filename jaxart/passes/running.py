@@ -31,15 +31,13 @@ class Outcome(NamedTuple):
 
     Attributes:
       names: of all its parts, in the list's order.
-      num_before: items of parts that were done already.
-      num_now: items that were done now.
-      items_per_second: of the latter, but for the first batch, which compiles; None
-        where there was no other.
+      is_new: whether each was done now.
+      items_per_second: of what was done now, but for the first batch, which compiles;
+        None where there was no other.
     """
 
     names: list[str]
-    num_before: int
-    num_now: int
+    is_new: list[bool]
     items_per_second: float | None
 
 
@@ -62,8 +60,8 @@ def run(
       ray: where it runs; None is this process.
       quiet: shows no progress bar.
     """
-    names = {}
-    num_before = num_now = 0
+    ends = {}
+    num_before = 0
     start, num_counted = None, 0  # the first batch compiles: it does not count
     total = sum(len(part.items) for part in parts)
     with tqdm(total=total, desc=title, unit="img", disable=quiet) as bar:
@@ -72,18 +70,19 @@ def run(
                 num_before += progress.num_items
                 bar.initial += progress.num_items  # speed is of what is done now
             else:
-                num_now += progress.num_items
                 if start is None:
                     start = time.perf_counter()
                 else:
                     num_counted += progress.num_items
             bar.update(progress.num_items)
             if progress.is_end:
-                names[progress.part.number] = progress.name
+                ends[progress.part.number] = progress
     if num_before:
         logger.info("%d of %d were done already", num_before, total)
     rate = num_counted / (time.perf_counter() - start) if num_counted else None
-    return Outcome([names[part.number] for part in parts], num_before, num_now, rate)
+    in_order = [ends[part.number] for part in parts]
+    names = [end.name for end in in_order]
+    return Outcome(names, [end.is_new for end in in_order], rate)
 
 
 def _progress(

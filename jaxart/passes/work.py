@@ -1,7 +1,7 @@
 """What a pass does: the protocol between the engine and the four that use it."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -9,8 +9,9 @@ Item = Any  # of a list: plain data, as JSON knows it
 Record = dict[str, Any]  # what a pass leaves of an item, likewise
 
 
+@runtime_checkable
 class Work(Protocol):
-    """What is done with every item: made of plain settings, it travels to where it runs.
+    """What is done with every item: made of plain settings, it runs wherever it is.
 
     Attributes:
       batch_size: items that run at once. A part is made of whole batches, so that an
@@ -36,6 +37,7 @@ class Results(NamedTuple):
     rows: np.ndarray | None = None
 
 
+@runtime_checkable
 class Opened(Protocol):
     """A work that is ready."""
 

@@ -6,10 +6,9 @@ r"""Explains what a network sees, for whole folders of images.
 
 Open out/index.html to look at the maps. The same command again goes on where the
 last one stopped. `--list_methods` says which methods there are.
-`srun -N16 python -m jaxart.saliency ...` shares the images among 16 processes.
+`--ray=auto` does it on all machines of a Ray cluster.
 """
 
-import os
 import sys
 from typing import Any
 
@@ -17,8 +16,8 @@ from absl import app, flags
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from jaxart import commands, storage
-from jaxart.data import shares
 from jaxart.data.images import RESIZE_RULES
+from jaxart.passes import driver
 from jaxart.saliency.choices import (
     BASELINES,
     CHANNEL_RULES,
@@ -66,15 +65,20 @@ RESIZE = flags.DEFINE_enum(
 BATCH_SIZE = flags.DEFINE_integer(
     "batch_size", 8, "Network inputs at once; bounds the memory.", lower_bound=1
 )
-NUM_WORKERS = flags.DEFINE_integer(
-    "num_workers", 0, "Processes that load images; 0 uses threads.", lower_bound=0
-)
-SHARE = flags.DEFINE_string(
-    "share",
+PART_SIZE = flags.DEFINE_integer(
+    "part_size",
     None,
-    "Explain a part of the images, such as 2/4, the second quarter: so several "
-    f"processes or machines can share the work. {shares.HELP}",
+    "Images of a part, which is what a killed run may lose; by default about ten "
+    "seconds' work, or more of a long list.",
+    lower_bound=1,
 )
+RAY = flags.DEFINE_string(
+    "ray",
+    None,
+    "Run on a Ray cluster: `auto` for the one that this machine is part of, or its "
+    "address. One actor for each GPU, or for --ray_cpus where there are none.",
+)
+RAY_CPUS = flags.DEFINE_float("ray_cpus", 1, "CPUs of an actor.", lower_bound=0.1)
 SAVE = flags.DEFINE_list(
     "save",
     ["overlay", "heatmap", "sheet"],
@@ -127,32 +131,30 @@ def main(argv: list[str]) -> int:
     """Runs what the flags describe; returns the exit status."""
     if len(argv) > 1:
         raise app.UsageError(f"unknown arguments: {' '.join(argv[1:])}")
-    # Late: JAX takes seconds, and --help waits for none of it.
-    from jaxart.saliency import catalogue  # noqa: PLC0415
-
+    # Late: JAX takes seconds, and neither --help nor a refusal waits for it.
     if LIST_METHODS.value:
+        from jaxart.saliency import catalogue  # noqa: PLC0415
+
         print(catalogue.table())
         return 0
     for flag in (IMAGES, OUT):
         if not flag.value:
             raise app.UsageError(f"--{flag.name} is missing")
-    with logging_redirect_tqdm([commands.set_up()]):
-        try:
-            out = storage.path(OUT.value)
-            report = explain(out)
-        except (ValueError, OSError) as error:
-            sys.exit(f"jaxart: {error}")
-        except KeyboardInterrupt:
-            print("\njaxart: stopped; the same command goes on", file=sys.stderr)
-            return 130
-    counts = report["counts"]
-    page, skipped = out / "index.html", out / "skipped.csv"
-    if not report["finished"]:
-        print("Other shares are not finished: the last one writes page and lists")
-        page = skipped = "this share"
-    print(f"{counts['done_before'] + counts['done_now']} images: {page}")
+    try:
+        out = storage.path(OUT.value)
+        with (
+            driver.alone(out / "parts"),
+            logging_redirect_tqdm([commands.set_up()]),
+        ):
+            counts = explain(out)["counts"]
+    except (ValueError, OSError) as error:
+        sys.exit(f"jaxart: {error}")
+    except KeyboardInterrupt:
+        print("\njaxart: stopped; the same command goes on", file=sys.stderr)
+        return 130
+    print(f"{counts['done_before'] + counts['done_now']} images: {out / 'index.html'}")
     if counts["skipped"]:
-        print(f"{counts['skipped']} skipped: see {skipped}")
+        print(f"{counts['skipped']} skipped: see {out / 'skipped.csv'}")
     return int(STRICT.value and counts["skipped"] > 0)
 
 
@@ -160,10 +162,10 @@ def explain(out: storage.AnyPath) -> dict[str, Any]:
     """Unpacks the flags and explains the images; returns what run.json holds."""
     from jaxart import classifier  # noqa: PLC0415
     from jaxart.data import listing  # noqa: PLC0415
+    from jaxart.passes.running import Cluster  # noqa: PLC0415
     from jaxart.saliency import catalogue, run  # noqa: PLC0415
     from jaxart.saliency.options import Options  # noqa: PLC0415
 
-    share = shares.choose(SHARE.value, os.environ)
     method = catalogue.find(METHOD.value)
     if CHANNEL_RULE.value and not method.channel_rule:
         raise ValueError(f"{METHOD.value} gives maps: no channel_rule applies")
@@ -188,8 +190,8 @@ def explain(out: storage.AnyPath) -> dict[str, Any]:
         out,
         options,
         batch_size=BATCH_SIZE.value,
-        num_workers=NUM_WORKERS.value,
-        share=share,
+        part_size=PART_SIZE.value,
+        ray=Cluster(RAY.value, RAY_CPUS.value) if RAY.value else None,
         arguments=sys.argv[1:],
     )
 

@@ -7,38 +7,33 @@ import platform
 import resource
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import jax
 import numpy as np
 from jaxtyping import Int32
-from tqdm import tqdm
 
 import jaxart
-from jaxart import evaluation, results, storage
+from jaxart import evaluation, outputs, results, storage
 from jaxart.classifier import Classifier, ClassifierError
-from jaxart.data import features, listing, pipeline
-from jaxart.data.shares import Share
-from jaxart.parts import Note
+from jaxart.data import features, images, listing
+from jaxart.passes import folder, local, running
+from jaxart.passes.folder import Folder
 from jaxart.prediction_files import UNKNOWN
-from jaxart.saliency import catalogue, explain, gallery, parts, pictures
-from jaxart.saliency.manifest import Manifest, read_entries
+from jaxart.saliency import explain, whole
+from jaxart.saliency.manifest import write_entries
 from jaxart.saliency.options import Options
-from jaxart.saliency.remote_parts import RemoteRecords
-from jaxart.saliency.writing import (
-    Outcome,
-    Writer,
-    draw_on_common_scale,
-    write_images,
-)
+from jaxart.saliency.work import Explaining, Item
 from jaxart.storage import AnyPath
+
+MANIFEST, REPORT, SKIPPED = "manifest.jsonl", "run.json", "skipped.csv"
+PARTS = "parts"  # the folder of the pass, in that of the run
 
 logger = logging.getLogger(__name__)
 
-
-class RunError(ValueError):
-    """The output folder holds maps of another kind; the message says what differs."""
+_SAMPLES = {"num_samples", "num_steps", "num_masks", "window"}  # many passes an image
+_NUM_BATCHES = 4  # of a part, if an image takes one pass: about ten seconds on a CPU
 
 
 def explain_images(
@@ -48,15 +43,13 @@ def explain_images(
     options: Options,
     *,
     batch_size: int,
-    num_workers: int = 0,
-    share: Share | None = None,
+    part_size: int | None = None,
+    ray: running.Cluster | None = None,
     arguments: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """Explains images; one with its line in `out/manifest.jsonl` is done already.
+    """Explains images, and goes on where an earlier run was stopped.
 
-    A share makes its images' files; the last one to finish also writes what takes all
-    maps together. So does a run of the whole, which takes in what shares have done, and
-    makes what is missing.
+    The caller holds the run's parts: `passes.driver.alone(out / PARTS)`.
 
     Args:
       classifier: what to explain.
@@ -64,157 +57,126 @@ def explain_images(
       out: the folder for everything.
       options: what to explain, and how to show it.
       batch_size: network inputs that run at once.
-      num_workers: processes that load images; 0 uses threads.
-      share: which of the images are this process's; None takes all.
+      part_size: images of a part, which is what a killed run may lose; None takes
+        about ten seconds' work, or more of a long list.
+      ray: the cluster that does it; None does it here.
       arguments: of the command, for run.json.
 
     Returns:
-      What run.json holds. 'finished' is False where shares have not finished: it is of
-      this share then.
+      What run.json holds.
 
     Raises:
-      RunError: `out` holds maps of another kind.
-      BusyError: another process is working on this share, or on any.
+      OtherPassError: `out` holds maps of other images, of another network or with
+        other options.
       ClassifierError: the target or a label is none of the classifier's classes.
-      ValueError: a setting is out of range.
+      ValueError: a setting is out of range, or `out` is no place for maps.
     """
     start = time.perf_counter()
+    outputs.check_not_a_run(out)
     labels = evaluation.find_labels(found, classifier)
     targets = choose_targets(options.target, found, labels, classifier)
-    attribute = catalogue.bind(
-        options.method,
-        classifier.model,
-        options.settings,
-        channel_rule=options.channel_rule,
-        batch_size=batch_size,
-        key=jax.random.key(options.seed),
-    )
-    step = explain.make_step(classifier.model, attribute)
-    explain.check(step, classifier, batch_size)  # before anything is written
-    report = begin(classifier, out, options)
-    preprocessing = classifier.model.preprocessing
-    files = pipeline.ImageFiles(found.paths, options.resize, preprocessing)
-    writer = Writer(found, labels, classifier.class_names, options, out)
+    root = storage.resolve(found.root)
+    work = Explaining(classifier, root, storage.resolve(out), options, batch_size)
+    work.make_step()  # a mistake shows before anything is written
+    items = [
+        Item(name, int(target), None if label == UNKNOWN else int(label))
+        for name, target, label in zip(found.names, targets, labels, strict=True)
+    ]
+    if part_size is None:
+        num_batches = 1 if _SAMPLES & options.settings.keys() else _NUM_BATCHES
+        part_size = folder.part_size(len(items), batch_size, num_batches)
+    about = describe(work, found)
+    about["list"]["part_size"] = part_size
+    parts = folder.cut(items, part_size)
+    passed = Folder(out / PARTS, flatten(about))
 
-    kind = RemoteRecords if storage.is_remote(out) else parts.Records
-    records = kind(out, found.names, batch_size, share)
-    with records.opened() as manifest:
-        is_mine = np.full(len(found.names), True)
-        if share is not None:
-            is_mine = share.mask(len(found.names), batch_size)
-        is_done = np.array([name in manifest.done for name in found.names])
-        loader = explain.Loader(files, targets, is_done | ~is_mine, batch_size)
-        explained = explain.explain_batches(
-            step, classifier.params, explain.load_batches(loader, num_workers)
-        )
-        note = keep_record(
-            write_images(explained, writer),
-            manifest,
-            num_found=int(is_mine.sum()),
-            num_done=int((is_done & is_mine).sum()),
-            batch_size=batch_size,
-            title="saliency" if share is None else f"saliency {share}",
-        )
-        note["seconds"] = time.perf_counter() - start
-        report |= {"arguments": list(arguments), "batch_size": batch_size}
-        with records.concluded(note) as notes:
-            report |= combine(notes or [note])
-            if notes:
-                finish(found, out, options, report)
-                skipped = [tuple(row) for note in notes for row in note["skipped"]]
-                place = {name: i for i, name in enumerate(found.names)}
-                skipped.sort(key=lambda row: place[row[0]])
-                results.write_csv(out / "skipped.csv", ("path", "reason"), skipped)
-                seconds = max(report["seconds"], time.perf_counter() - start)
-                report |= {"seconds": seconds, "finished": True}
-                results.write_json(out / "run.json", report)
+    earlier = folder.read_settings(out / REPORT)
+    if earlier is not None:
+        folder.check_same(flatten(earlier), passed.settings, out)
+        if earlier.get("contents") == folder.digest(find_names(work, parts, passed)):
+            passed.remove()
+            logger.info("All %d images are done already", len(items))
+            done = earlier["counts"]["found"] - earlier["counts"]["skipped"]
+            return earlier | {
+                "counts": earlier["counts"] | {"done_before": done, "done_now": 0}
+            }
+    passed.begin()
+    outcome = running.run(work, parts, passed, title="saliency", ray=ray)
+
+    skipped = []
+    counts = {"found": len(items), "done_before": 0, "done_now": 0}
+
+    def entries():
+        for name, is_new in zip(outcome.names, outcome.is_new, strict=True):
+            for record in passed.records([name]):
+                if "reason" in record:
+                    skipped.append((record["path"], record["reason"]))
+                else:
+                    counts["done_now" if is_new else "done_before"] += 1
+                    yield record
+
+    write_entries(out / MANIFEST, entries())
+    report = about | whole.write(work, out / MANIFEST, [name for name, _ in skipped])
+    results.write_csv(out / SKIPPED, ("path", "reason"), skipped)
+    report |= {
+        "arguments": list(arguments),
+        "counts": counts | {"skipped": len(skipped)},
+        "seconds": time.perf_counter() - start,
+        "images_per_second": outcome.items_per_second,
+        "peak_memory_bytes": _peak_memory(),
+        "contents": folder.digest(outcome.names),
+    }
+    results.write_json(out / REPORT, report)  # says that all else is there
+    passed.remove()
     return report
 
 
-def keep_record(
-    outcomes: Iterator[Outcome],
-    manifest: Manifest,
-    *,
-    num_found: int,
-    num_done: int,
-    batch_size: int,
-    title: str,
-) -> dict[str, Any]:
-    """Writes the line of every image as it is done.
+def find_names(
+    work: Explaining, parts: Sequence[folder.Part], passed: Folder
+) -> list[str]:
+    """What all parts would be called, as the images are now."""
+    opened = work.open()
 
-    Args:
-      outcomes: what becomes of each image.
-      manifest: the record.
-      num_found: images that are this process's.
-      num_done: those of them that are in the record already.
-      batch_size: images in a batch.
-      title: of the progress bar.
+    def name(part: folder.Part) -> str:
+        return passed.name(part, opened.identify(part.items))
 
-    Returns:
-      What there is to note: {'counts', 'skipped', 'images_per_second',
-      'peak_memory_bytes'}.
-    """
-    skipped, num_finished = [], 0
-    start = None  # the first batch compiles: it does not count
-    if num_done:
-        logger.info("%d of %d images are done already", num_done, num_found)
-    with tqdm(total=num_found, initial=num_done, desc=title, unit="img") as bar:
-        for outcome in outcomes:
-            if outcome.entry is None:
-                skipped.append((outcome.name, outcome.reason))
-            else:
-                manifest.append(outcome.entry)
-            bar.update()
-            num_finished += 1
-            if num_finished == batch_size:
-                start = time.perf_counter()
-    end = time.perf_counter()
-    return {
-        "counts": {
-            "found": num_found,
-            "done_before": num_done,
-            "done_now": num_finished - len(skipped),
-            "skipped": len(skipped),
+    return list(local.map_ahead(name, parts, num_threads=4, num_ahead=8))
+
+
+def describe(work: Explaining, found: listing.Listing) -> dict[str, Any]:
+    """What run.json says of a run before it begins: what it is of, and runs on."""
+    classifier = work.network
+    report = {
+        "options": dataclasses.asdict(work.options),
+        "network": {
+            "model": type(classifier.model).__name__.lower(),
+            "num_classes": len(classifier.class_names),
+            "class_names": folder.digest(classifier.class_names),
+            "params_blake2b": features.digest_params(jax.device_get(classifier.params)),
         },
-        "skipped": skipped,
-        "images_per_second": (num_finished - batch_size) / (end - start)
-        if num_finished > batch_size
-        else None,
-        "peak_memory_bytes": _peak_memory(),
-    }
-
-
-def combine(notes: Sequence[Note]) -> dict[str, Any]:
-    """What run.json says of processes that did a share each, side by side."""
-    rates = [note["images_per_second"] for note in notes]
-    return {
-        "counts": {
-            kind: sum(note["counts"][kind] for note in notes)
-            for kind in notes[0]["counts"]
+        "list": {
+            "images": folder.digest(found.names),
+            "labels": folder.digest(found.labels),
+            "batch_size": work.batch_size,
+            "image_reader": images.READER_VERSION,
         },
-        "seconds": max(note["seconds"] for note in notes),
-        "images_per_second": None if None in rates else sum(rates),
-        "peak_memory_bytes": max(note["peak_memory_bytes"] for note in notes),
+        "versions": {
+            "jaxart": jaxart.__version__,
+            "jax": jax.__version__,
+            "python": platform.python_version(),
+        },
+        "device": jax.devices()[0].device_kind,
     }
+    return json.loads(json.dumps(report))
 
 
-def finish(
-    found: listing.Listing, out: AnyPath, options: Options, report: dict[str, Any]
-) -> None:
-    """Writes what takes all maps together: the common scale, sheets, and the page."""
-    record = out / parts.MANIFEST
-    if options.scale == "common":
-        report["common_limit"] = draw_on_common_scale(record, found, out, options)
-    if "sheet" in options.save:
-        pictures.write_sheets(out, read_entries(record))
-    gallery.write(
-        out,
-        f"{options.method} of {report['network']['model']}",
-        f"Explained: the {options.target} class"
-        if options.target in ("predicted", "label")
-        else f"Explained: {options.target}",
-        read_entries(record),
-    )
+def flatten(report: dict[str, Any]) -> dict[str, Any]:
+    """What a run is of, in one mapping."""
+    return {
+        name: value
+        for part in ("options", "network", "list")
+        for name, value in report.get(part, {}).items()
+    }
 
 
 def choose_targets(
@@ -244,54 +206,6 @@ def choose_targets(
         except ClassifierError as error:
             raise ClassifierError(f"{where}: {error}") from None
     return labels
-
-
-def begin(classifier: Classifier, out: AnyPath, options: Options) -> dict[str, Any]:
-    """Writes down what this run is; makes sure that an earlier one was the same.
-
-    Returns:
-      The start of run.json.
-
-    Raises:
-      RunError: names what differs from the earlier run.
-    """
-    model = type(classifier.model).__name__
-    report = {
-        "options": dataclasses.asdict(options),
-        "network": {
-            "model": model.lower(),
-            "num_classes": len(classifier.class_names),
-            "params_blake2b": features.digest_params(jax.device_get(classifier.params)),
-        },
-        "versions": {
-            "jaxart": jaxart.__version__,
-            "jax": jax.__version__,
-            "python": platform.python_version(),
-        },
-        "device": jax.devices()[0].device_kind,
-        "finished": False,
-    }
-    report = json.loads(json.dumps(report))
-    path = out / "run.json"
-    out.mkdir(parents=True, exist_ok=True)
-    with storage.locked(out / ".lock"):  # shares begin together
-        earlier = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-        if earlier:
-            check_same(earlier, report, out)
-        results.write_json(path, report)
-    return report
-
-
-def check_same(earlier: dict[str, Any], report: dict[str, Any], out: AnyPath) -> None:
-    """Raises `RunError` where two runs differ in their network or an option."""
-    for part in ("network", "options"):
-        for name, value in report[part].items():
-            old = earlier.get(part, {}).get(name)
-            if old != value:
-                raise RunError(
-                    f"{out} holds maps with {name}={old!r}; this run has "
-                    f"{name}={value!r}. Choose another --out."
-                )
 
 
 def _peak_memory() -> int:

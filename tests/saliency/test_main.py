@@ -3,6 +3,7 @@
 import csv
 import json
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -70,6 +71,7 @@ REASONS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
 def test_bad_files_are_skipped_and_good_ones_are_explained(
     shell, alexnet_run, mixed, tmp_path, entries
@@ -110,7 +112,7 @@ def test_bad_files_are_skipped_and_good_ones_are_explained(
         **{"found": 10, "done_before": 0, "done_now": 7, "skipped": 3}
     }
 
-    # Again: nothing is done, what is bad is found once more, and --strict minds it.
+    # Again: nothing is done, nothing is written, and --strict minds what was skipped.
     manifest = (out / "manifest.jsonl").read_bytes()
     again = shell(*arguments, "--strict")
     assert again.status == 1
@@ -118,7 +120,7 @@ def test_bad_files_are_skipped_and_good_ones_are_explained(
     assert "Traceback" not in again.stderr
     assert (out / "manifest.jsonl").read_bytes() == manifest
     assert report_of(out)["counts"] == {
-        **{"found": 10, "done_before": 7, "done_now": 0, "skipped": 3}
+        **{"found": 10, "done_before": 0, "done_now": 7, "skipped": 3}
     }
     with open(out / "skipped.csv", newline="") as file:
         check({row["path"]: row["reason"] for row in csv.DictReader(file)})
@@ -136,76 +138,10 @@ def many(tmp_path_factory, paint):
     names = [f"{'ab'[i % 2]}/{i * 37 % NUM_IMAGES:02}.png" for i in range(NUM_IMAGES)]
     for i, name in enumerate(names):
         (root / name).parent.mkdir(exist_ok=True)
-        paint(i, 48, 32).save(root / name)
+        paint(i, 640, 480).save(root / name)
+    (root / "a" / "00.png").write_text("no picture")
     (root / "list.txt").write_text("\n".join(names))
     return root / "list.txt"
-
-
-def count_lines(path):
-    return path.read_bytes().count(b"\n") if path.exists() else 0
-
-
-def test_a_run_that_is_killed_again_and_again_ends_as_if_it_had_not_been(
-    start, shell, alexnet_run, many, tmp_path, entries
-):
-    def arguments(name):
-        return [
-            *(f"--workdir={alexnet_run}", f"--images={many}"),
-            *(f"--out={tmp_path / name}", "--method=grad_cam"),
-            *("--save=npy", "--batch_size=4"),
-        ]
-
-    whole = shell(*arguments("whole"))
-    assert whole.status == 0, whole.stderr
-
-    # A shell that runs the tests in the background has it ignored, also for children.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    manifest = tmp_path / "killed" / "manifest.jsonl"
-    counts = [0]
-    signals = [signal.SIGKILL] * 3 + [signal.SIGINT]
-    for number in signals:
-        process = start(*arguments("killed"))
-        while count_lines(manifest) <= counts[-1] and process.poll() is None:
-            time.sleep(0.002)
-        process.send_signal(number)
-        stdout, stderr = process.communicate()
-        is_killed = number == signal.SIGKILL
-        assert process.returncode == (-signal.SIGKILL if is_killed else 130), stderr
-        assert stdout == ""
-        if not is_killed:
-            assert stderr.endswith("\njaxart: stopped; the same command goes on\n")
-            assert "Traceback" not in stderr
-        assert not report_of(tmp_path / "killed")["finished"]
-        # Every line but perhaps the last is whole, and has its files.
-        lines = manifest.read_bytes().splitlines(keepends=True)
-        found = [json.loads(line) for line in lines if line.endswith(b"\n")]
-        assert len(lines) - len(found) <= is_killed
-        for entry in found:
-            for file in entry["files"].values():
-                assert (tmp_path / "killed" / file).is_file()
-        counts.append(len(found))
-    assert sorted(set(counts)) == counts  # every one of them came further
-    assert counts[-1] < NUM_IMAGES
-
-    finished = shell(*arguments("killed"))
-    assert finished.status == 0, finished.stderr
-    report = report_of(tmp_path / "killed")["counts"]
-    assert report["done_before"] == counts[-1]
-    assert report["done_now"] == NUM_IMAGES - counts[-1]
-    found = entries(tmp_path / "killed")
-    assert [entry["path"] for entry in found] == many.read_text().splitlines()
-    assert found == entries(tmp_path / "whole")
-    for entry in found:
-        one, other = (
-            tmp_path / name / entry["files"]["npy"] for name in ("whole", "killed")
-        )
-        assert one.read_bytes() == other.read_bytes()
-    distinct = {(tmp_path / "whole" / e["files"]["npy"]).read_bytes() for e in found}
-    assert len(distinct) == NUM_IMAGES
-    assert not list((tmp_path / "killed" / "npy").rglob("*.tmp"))
-
-
-# --- Shares ---------------------------------------------------------------------------
 
 
 def everything(out):
@@ -217,60 +153,57 @@ def everything(out):
     }
 
 
-def test_srun_makes_what_one_process_does_though_a_task_is_killed(
-    start, command, tiny_run, paint, tmp_path
+def count_parts(out):
+    return len(list((out / "parts").glob("0*.json")))
+
+
+@pytest.mark.slow
+def test_a_run_that_is_killed_again_and_again_ends_as_if_it_had_not_been(
+    start, shell, tiny_run, many, tmp_path
 ):
-    num_images, num_tasks, victim = 240, 4, 2
-    for i in range(num_images):
-        path = tmp_path / f"in/{i % 3}/{i:03}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        paint(i, 16, 16).save(path)
-    (tmp_path / "in/1/049.png").write_text("no picture")  # of the first task
-    one, out = tmp_path / "one", tmp_path / "shared"
-    arguments = [f"--workdir={tiny_run}", f"--images={tmp_path / 'in'}"]
-    arguments += ["--method=gradient", "--save=npy", "--batch_size=8"]
-    done = command(*arguments, f"--out={one}")
-    assert done.status == 0, done.stderr
+    def arguments(name):
+        return [
+            *(f"--workdir={tiny_run}", f"--images={many}", f"--out={tmp_path / name}"),
+            *("--method=grad_cam", "--save=npy,heatmap", "--batch_size=4"),
+            "--part_size=8",
+        ]
 
-    def srun(rank):
-        return start(
-            *(*arguments, f"--out={out}"),
-            module="tests.saliency.tiny_command",
-            SLURM_PROCID=str(rank),
-            SLURM_STEP_NUM_TASKS=str(num_tasks),
+    tiny_command = {"module": "tests.saliency.tiny_command"}
+    whole = shell(*arguments("whole"), **tiny_command, PYTHONHASHSEED="1")
+    assert whole.status == 0, whole.stderr
+
+    # A shell that runs the tests in the background has it ignored, also for children.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    out = tmp_path / "killed"
+    counts = [0]
+    for number in [signal.SIGKILL] * 2 + [signal.SIGINT]:
+        process = start(*arguments("killed"), **tiny_command)
+        while count_parts(out) <= counts[-1] and process.poll() is None:
+            time.sleep(0.001)
+        process.send_signal(signal.SIGSTOP)
+        start_time = time.monotonic()
+        second = shell(*arguments("killed"), **tiny_command)  # is refused meanwhile
+        assert second.status == 1 and time.monotonic() - start_time < 10
+        assert second.stderr == (
+            f"jaxart: {out / 'parts'}: process {process.pid} on "
+            f"{socket.gethostname()} is at work here\n"
         )
+        process.send_signal(number)
+        process.send_signal(signal.SIGCONT)
+        stdout, stderr = process.communicate()
+        is_killed = number == signal.SIGKILL
+        assert process.returncode == (-signal.SIGKILL if is_killed else 130), stderr
+        assert stdout == ""
+        if not is_killed:
+            assert stderr.endswith("\njaxart: stopped; the same command goes on\n")
+            assert "Traceback" not in stderr
+        counts.append(count_parts(out))
 
-    tasks = [srun(rank) for rank in range(num_tasks)]
-    record = out / f"parts/{victim + 1}-of-{num_tasks}.jsonl"
-    while count_lines(record) == 0 and tasks[victim].poll() is None:
-        time.sleep(0.002)
-    tasks[victim].kill()
-    for rank, task in enumerate(tasks):
-        stdout, stderr = task.communicate()
-        assert task.returncode == (-signal.SIGKILL if rank == victim else 0), stderr
-        assert rank == victim or stdout.startswith("Other shares are not finished: ")
-        said = f"Share {rank + 1}/4, by SLURM_PROCID={rank}, SLURM_STEP_NUM_TASKS=4; "
-        assert said in stderr
-    assert not report_of(out)["finished"] and not (out / "index.html").exists()
-    lines = record.read_bytes().splitlines(keepends=True)
-    recorded = [json.loads(line)["path"] for line in lines if line.endswith(b"\n")]
-    made = {name: (out / f"npy/{name}.npy").stat().st_mtime_ns for name in recorded}
-
-    done = command(*arguments, f"--out={out}", f"--share={victim + 1}/{num_tasks}")
-    assert done.status == 0, done.stderr
-    assert done.stdout.splitlines() == [
-        f"{num_images - 1} images: {out / 'index.html'}",
-        f"1 skipped: see {out / 'skipped.csv'}",
-    ]
-    assert everything(out) == everything(one)
-    assert count_lines(out / "manifest.jsonl") == num_images - 1
-    for name, time_ns in made.items():
-        assert (out / f"npy/{name}.npy").stat().st_mtime_ns == time_ns
-    report = report_of(out)
-    assert report["finished"] and report["counts"] == {
-        **{"found": num_images, "done_before": len(recorded)},
-        **{"done_now": num_images - 1 - len(recorded), "skipped": 1},
-    }
+    assert counts[-1] < NUM_IMAGES / 8
+    finished = shell(*arguments("killed"), **tiny_command, PYTHONHASHSEED="2")
+    assert finished.status == 0, finished.stderr
+    assert finished.stdout == whole.stdout.replace("whole", "killed")
+    assert everything(out) == everything(tmp_path / "whole")
 
 
 # --- Mistakes -------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""The record of a run: what survives a stop, and what it says of an image."""
+"""The record of a run: its lines, and what one says of an image."""
 
 import json
 import math
@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from jaxart.saliency.manifest import Manifest, describe, read_entries
+from jaxart.saliency.manifest import describe, read_entries, write_entries
 
 ENTRIES = [
     {"path": "a.jpg", "value": 1.5},
@@ -15,94 +15,22 @@ ENTRIES = [
 ]
 
 
-@pytest.fixture
-def path(tmp_path):
-    return tmp_path / "out" / "manifest.jsonl"
-
-
-def fill(path, entries=ENTRIES):
-    manifest = Manifest(path)
-    for entry in entries:
-        manifest.append(entry)
-    manifest.close()
-    return path
-
-
-def test_what_is_appended_is_there_at_once_and_later(path):
-    manifest = Manifest(path)
-    assert manifest.done == set() and list(read_entries(manifest.path)) == []
-    for count, entry in enumerate(ENTRIES, start=1):
-        manifest.append(entry)
-        # Another process sees it: nothing waits in a buffer.
-        assert len(path.read_bytes().splitlines()) == count
-        assert list(read_entries(manifest.path)) == ENTRIES[:count]
-        assert entry["path"] in manifest.done
-    manifest.close()
-    again = Manifest(path)
-    assert again.done == {entry["path"] for entry in ENTRIES}
-    again.append({"path": "z"})
-    assert list(read_entries(again.path)) == [*ENTRIES, {"path": "z"}]
-    again.close()
-
-
-def test_a_line_is_ascii_json_for_any_reader(path):
-    lines = fill(path).read_text(encoding="ascii").split("\n")
+def test_lines_are_ascii_json_for_any_reader(tmp_path):
+    path = tmp_path / "manifest.jsonl"
+    write_entries(path, ENTRIES)
+    lines = path.read_text(encoding="ascii").split("\n")
     assert [json.loads(line) for line in lines[:-1]] == ENTRIES
     assert lines[-1] == ""
+    assert list(read_entries(path)) == ENTRIES
 
 
-def test_a_line_with_nan_is_refused_and_writes_nothing(path):
-    manifest = Manifest(path)
+def test_an_entry_with_nan_leaves_the_record_that_is_there(tmp_path):
+    path = tmp_path / "manifest.jsonl"
+    write_entries(path, ENTRIES)
     with pytest.raises(ValueError, match="JSON"):
-        manifest.append({"path": "a", "value": math.nan})
-    manifest.append(ENTRIES[0])
-    manifest.close()
-    assert list(read_entries(manifest.path)) == ENTRIES[:1]
-    assert manifest.done == {"a.jpg"}
-
-
-def test_a_last_line_torn_at_any_byte_is_cut_off(path):
-    whole = fill(path).read_bytes()
-    head = whole[: whole.rindex(b"\n", 0, -1) + 1]
-    assert len(head) < len(whole) - 30
-    for end in range(len(head), len(whole)):
-        path.write_bytes(whole[:end])
-        manifest = Manifest(path)
-        assert manifest.done == {entry["path"] for entry in ENTRIES[:2]}
-        assert path.read_bytes() == head
-        manifest.append(ENTRIES[2])
-        manifest.close()
-        assert path.read_bytes() == whole
-
-
-def test_a_first_line_torn_at_any_byte_leaves_an_empty_file(path):
-    whole = fill(path, ENTRIES[:1]).read_bytes()
-    for end in range(len(whole)):
-        path.write_bytes(whole[:end])
-        manifest = Manifest(path)
-        assert manifest.done == set()
-        manifest.append(ENTRIES[0])
-        manifest.close()
-        assert path.read_bytes() == whole
-
-
-@pytest.mark.parametrize(
-    "garbage",
-    [
-        *(b"\0" * 4096, b"\0" * 99 + b"\n", b"\xff\xfe\x80\n", b"{\n", b"\n"),
-        *(b'{"path": "x"', b"7\n", b"null\n", b"[]\n", b"{}\n"),
-    ],
-    ids=lambda text: repr(text[:6]),
-)
-def test_garbage_at_the_end_is_cut_off(path, garbage):
-    whole = fill(path).read_bytes()
-    path.write_bytes(whole + garbage)
-    manifest = Manifest(path)
-    assert list(read_entries(manifest.path)) == ENTRIES
-    assert manifest.done == {entry["path"] for entry in ENTRIES}
-    manifest.append({"path": "z"})
-    manifest.close()
-    assert path.read_bytes() == whole + b'{"path": "z"}\n'
+        write_entries(path, [ENTRIES[0], {"path": "a", "value": math.nan}])
+    assert list(read_entries(path)) == ENTRIES
+    assert [file.name for file in tmp_path.iterdir()] == ["manifest.jsonl"]
 
 
 # --- What a network says of an image --------------------------------------------------

@@ -5,7 +5,7 @@ import json
 import pytest
 
 # With the command line's other tests: two runs at once would only be slower.
-pytestmark = pytest.mark.xdist_group("saliency_main")
+pytestmark = [pytest.mark.xdist_group("saliency_main"), pytest.mark.slow]
 
 
 def test_ten_times_the_images_take_no_more_memory(shell, alexnet_run, paint, tmp_path):

@@ -1,14 +1,15 @@
 """Everything in an object store: weights, list, images and what comes out."""
 
 import json
+import time
 
 import orbax.checkpoint as orbax
 import pytest
 
-from jaxart import json_chunks
 from jaxart.exports import weight_files
+from jaxart.passes import driver
 from jaxart.remote import RemotePath
-from jaxart.saliency.writing import Writer
+from jaxart.saliency.work import Explainer
 from jaxart.weights import canonical
 
 ARGUMENTS = ("--method=gradient", "--batch_size=4", "--save=overlay,heatmap,npy,sheet")
@@ -69,25 +70,14 @@ def test_a_run_there_leaves_the_bytes_of_a_run_here(command, place):
     assert b"none.png,No such file or directory" in found["skipped.csv"]
     reports = [(here / "out" / "run.json").read_bytes(), bucket.get("out/run.json")]
     wanted, report = map(json.loads, reports)
-    for part in ("counts", "options", "network", "finished"):
+    for part in ("counts", "options", "network", "list"):
         assert report[part] == wanted[part]
 
     again = command(*arguments(bucket.url))
     assert again.stdout == there.stdout
     other = command(*arguments(bucket.url), "--percentile=50")
-    assert f"jaxart: {bucket.url}/out holds maps with percentile=99.0" in other.stderr
+    assert f"jaxart: {bucket.url}/out was made with percentile=99.0" in other.stderr
     assert other.status == 1 and objects(bucket) == found
-
-
-def test_shares_there_leave_the_bytes_of_a_run_here(command, place):
-    here, bucket = place
-    common = "--scale=common"  # drawn in the end, from the maps
-    assert command(*arguments(here), common).status == 0
-    for share in ("3/3", "1/3"):
-        done = command(*arguments(bucket.url), common, f"--share={share}")
-        assert "Other shares are not finished" in done.stdout, done.stderr
-    assert command(*arguments(bucket.url), common, "--share=2/3").status == 0
-    assert objects(bucket) == files(here)
 
 
 def test_folders_and_lists_of_urls_name_the_same_images(command, place):
@@ -115,52 +105,62 @@ class Killed(BaseException):
     """Ends a run at once, as a kill would."""
 
 
-def test_a_killed_run_goes_on_and_makes_no_named_picture_again(
-    command, place, monkeypatch
+@pytest.mark.parametrize("scale", ["image", "common"])
+def test_a_killed_run_goes_on_and_makes_no_part_again(
+    command, place, monkeypatch, scale
 ):
     here, bucket = place
-    assert command(*arguments(here)).status == 0
+    more = (f"--scale={scale}", "--part_size=4")
+    assert command(*arguments(here), *more).status == 0
     calls = []
-    write = Writer.__call__
+    write = Explainer._write
 
-    def killed(self, index, *says):
-        calls.append(index)
+    def killed(self, item, *says):
+        calls.append(item)
         if len(calls) == 7:
             raise Killed
-        return write(self, index, *says)
+        return write(self, item, *says)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Writer, "__call__", killed)
-        patch.setattr(json_chunks, "_SECONDS", 0.0)
-        patch.setattr(json_chunks.Appender, "close", lambda self: None)
+        patch.setattr(Explainer, "_write", killed)
         with pytest.raises(Killed):
-            command(*arguments(bucket.url))
-    done = [
-        json.loads(line)
-        for key in bucket.keys("out/parts/")
-        for line in bucket.get(key).splitlines()
-    ]
-    assert 2 <= len(done) <= 6
-    named = {f"out/{file}" for entry in done for file in entry["files"].values()}
-    assert named <= set(bucket.keys())  # pictures are there before they are named
+            command(*arguments(bucket.url), *more)
+    parts = bucket.keys("out/parts/0")
+    named = {
+        f"out/{file}"
+        for key in parts
+        for record in json.loads(bucket.get(key))
+        for file in record.get("files", {}).values()
+    }
+    assert len(parts) == 2  # of 3
+    there = set(bucket.keys())
+    assert named and (named <= there or scale == "common")
 
-    put = []
-    for name in ("write_bytes", "upload"):
-        method = getattr(RemotePath, name)
-        monkeypatch.setattr(
-            RemotePath,
-            name,
-            lambda self, what, method=method: (
-                put.append(str(self)),
-                method(self, what),
-            ),
-        )
-    there = command(*arguments(bucket.url))
+    calls.clear()
+    monkeypatch.setattr(
+        Explainer,
+        "_write",
+        lambda self, *says: (calls.append(1), write(self, *says))[1],
+    )
+    there = command(*arguments(bucket.url), *more)
     assert there.status == 0, there.stderr
-    assert len(put) > 6 * (10 - len(done))
-    assert not {f"{bucket.url}/{key}" for key in named} & set(put)
-    assert json.loads(bucket.get("out/run.json"))["counts"]["done_before"] == len(done)
+    counts = json.loads(bucket.get("out/run.json"))["counts"]
+    assert counts["done_now"] == len(calls) == 10 - counts["done_before"] < 10
     assert objects(bucket) == files(here)
+
+
+def test_one_process_at_a_time_has_a_lease(command, place, monkeypatch):
+    _, bucket = place
+    lease = {"holder": "process 1 on elsewhere", "token": "x", "time": time.time()}
+    bucket.put("out/parts/lease.json", json.dumps(lease).encode())
+    done = command(*arguments(bucket.url))
+    assert done.status == 1
+    assert f"{bucket.url}/out/parts: process 1 on elsewhere is at work" in done.stderr
+    assert bucket.keys("out/") == ["out/parts/lease.json"]
+    lease["time"] -= driver.LEASE_SECONDS + 1  # it is dead
+    bucket.put("out/parts/lease.json", json.dumps(lease).encode())
+    assert command(*arguments(bucket.url)).status == 0
+    assert bucket.keys("out/parts/") == []
 
 
 def test_a_store_that_fails_stops_the_run_and_skips_nothing(

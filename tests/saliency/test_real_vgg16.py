@@ -13,7 +13,7 @@ from jaxart.models import VGG16
 from jaxart.saliency.maximization import class_model
 from jaxart.saliency.paths import integrated_gradients
 
-pytestmark = pytest.mark.xdist_group("real_vgg16")
+pytestmark = [pytest.mark.xdist_group("real_vgg16"), pytest.mark.slow]
 
 DATA = Path(__file__).parents[2].parent / "shared/data"
 VGG16_CONVOLUTIONS = DATA / "weights/vgg16_conv.npz"

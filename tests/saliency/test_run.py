@@ -1,6 +1,8 @@
 """Runs over folders and lists, with a network that costs nothing."""
 
 import csv
+import functools
+import itertools
 import json
 import shutil
 
@@ -12,15 +14,15 @@ from PIL import Image
 
 from jaxart.classifier import Classifier, ClassifierError
 from jaxart.data import images, listing
-from jaxart.data.shares import Share
-from jaxart.saliency import catalogue, render, run
+from jaxart.passes.folder import OtherPassError
+from jaxart.saliency import catalogue, render, run, work
 from jaxart.saliency.choices import SCALES
 from jaxart.saliency.options import Options
 from tests import runs
 from tests.saliency.conftest import CLASSES
 
 
-def explain(classifier, source, out, batch_size=4, share=None, **changed):
+def explain(classifier, source, out, batch_size=4, part_size=None, **changed):
     """Grad-CAM of every image, raw maps only, unless told otherwise."""
     options = {
         **{"method": "grad_cam", "settings": {"layer": "relu5"}, "channel_rule": ""},
@@ -33,7 +35,7 @@ def explain(classifier, source, out, batch_size=4, share=None, **changed):
         out,
         Options(**options | changed),
         batch_size=batch_size,
-        share=share,
+        part_size=part_size,
     )
 
 
@@ -148,7 +150,7 @@ def test_a_folder_becomes_maps_pictures_record_and_page(
     assert report["counts"] == {
         **{"found": 10, "done_before": 0, "done_now": 10, "skipped": 0}
     }
-    assert report["finished"] is True and report["batch_size"] == 4
+    assert report["list"]["batch_size"] == 4
     assert report["options"]["settings"] == {"layer": "relu5"}
     assert report["options"]["resize"] == "antialias"  # the run's own
     assert report["network"]["num_classes"] == 4
@@ -162,22 +164,13 @@ def test_a_folder_becomes_maps_pictures_record_and_page(
     assert [path.name for path in (out / "sheet").iterdir()] == ["0001.jpg"]
     assert not [name for name in files_of(out) if ".tmp" in name]
 
-    # The same command again has nothing to do, and touches no image's file.
-    before, manifest = files_of(out), (out / "manifest.jsonl").read_bytes()
+    # The same command again has nothing to do, and touches no file.
+    before = files_of(out)
     again = command(*arguments)
     assert again.status == 0
     assert again.stdout == done.stdout
-    assert "10 of 10 images are done already" in again.stderr
-    assert (out / "manifest.jsonl").read_bytes() == manifest
-    after = files_of(out)
-    assert after.keys() == before.keys()
-    changed = {name for name in after if after[name] != before[name]}
-    assert changed <= {
-        *("run.json", "skipped.csv", "index.html", "gallery/entries.js"),
-        *("sheet/0001.jpg", "manifest.jsonl"),
-    }
-    counts = json.loads((out / "run.json").read_text())["counts"]
-    assert (counts["done_before"], counts["done_now"]) == (10, 0)
+    assert "All 10 images are done already" in again.stderr
+    assert files_of(out) == before
 
 
 def test_an_output_folder_inside_the_images_is_not_explained(
@@ -301,42 +294,85 @@ def test_class_folders_are_labels_if_they_are_classes(tiny, paint, tmp_path, ent
 # --- Going on -------------------------------------------------------------------------
 
 
-def test_fewer_images_and_then_all_are_what_all_at_once_are(
-    command, tiny, tiny_run, folder, tmp_path, entries
-):
-    explain(tiny, folder, tmp_path / "whole", batch_size=4)
-    arguments = [
-        *(f"--workdir={tiny_run}", f"--images={folder}", f"--out={tmp_path / 'out'}"),
-        *("--method=grad_cam", "--save=npy", "--batch_size=4"),
-    ]
-    for limit, now in ((3, 3), (6, 3), (2, 0), (99, 4)):
-        done = command(*arguments, f"--limit={limit}")
-        assert done.status == 0, done.stderr
-        report = json.loads((tmp_path / "out" / "run.json").read_text())
-        assert report["counts"]["done_now"] == now
-        assert report["counts"]["found"] == min(limit, 10)
-    assert_maps_equal(maps_of(tmp_path / "out"), maps_of(tmp_path / "whole"))
-    assert entries(tmp_path / "out") == entries(tmp_path / "whole")
-
-
-def test_an_image_that_was_mended_is_explained_by_the_next_run(
-    tiny, folder, tmp_path, entries
-):
-    (tmp_path / "in").mkdir()
-    for name in ("0.png", "3.png", "6.png"):
-        (tmp_path / "in" / name).write_bytes((folder / name).read_bytes())
-    (tmp_path / "in" / "3.png").write_text("no picture")
-    report = explain(tiny, tmp_path / "in", tmp_path / "out")
-    assert skipped_of(tmp_path / "out") == {"3.png": "not an image that Pillow reads"}
-    assert report["counts"]["done_now"] == 2 and report["counts"]["skipped"] == 1
-    (tmp_path / "in" / "3.png").write_bytes((folder / "3.png").read_bytes())
-    report = explain(tiny, tmp_path / "in", tmp_path / "out")
-    assert report["counts"] == {
-        **{"found": 3, "done_before": 2, "done_now": 1, "skipped": 0}
+def contents(out):
+    """Every file's bytes, but for run.json, which holds times."""
+    return {
+        name: (out / name).read_bytes() for name in files_of(out) if name != "run.json"
     }
-    assert skipped_of(tmp_path / "out") == {}
-    names = [entry["path"] for entry in entries(tmp_path / "out")]
-    assert sorted(names) == ["0.png", "3.png", "6.png"]
+
+
+class Stopped(BaseException):
+    """Ends a run at once, as a kill would."""
+
+
+@pytest.fixture
+def stop_at(monkeypatch):
+    """Ends runs when they write the files of an image, the n-th from now."""
+
+    def set_up(number):
+        left = itertools.count(number, -1)
+
+        def stop(self, *args):
+            if next(left) == 0:
+                raise Stopped
+            return write(self, *args)
+
+        monkeypatch.setattr(work.Explainer, "_write", stop)
+
+    write = work.Explainer._write
+    yield set_up
+    monkeypatch.undo()
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_a_stopped_run_goes_on_part_by_part_and_ends_as_if_undisturbed(
+    tiny, folder, tmp_path, stop_at, scale
+):
+    folder = shutil.copytree(folder, tmp_path / "in")
+    for name in ("bad.png", "b/bad.png"):
+        (folder / name).write_text("no image")
+    settings = {"batch_size": 2, "save": ("npy", "overlay", "sheet"), "scale": scale}
+    out, whole = tmp_path / "out", tmp_path / "whole"
+    explain(tiny, folder, whole, **settings)
+    for number in (5, 4):  # in the second part, and in the third
+        stop_at(number)
+        with pytest.raises(Stopped):
+            explain(tiny, folder, out, part_size=4, **settings)
+        assert not (out / "run.json").exists()
+    stop_at(-1)
+    report = explain(tiny, folder, out, part_size=4, **settings)
+    counts = report["counts"]
+    assert counts["found"] == 12 and counts["skipped"] == 2
+    assert counts["done_before"] + counts["done_now"] == 10
+    assert counts["done_now"] <= 4
+    assert contents(out) == contents(whole)  # which had parts of 8
+    assert sorted(skipped_of(out)) == ["b/bad.png", "bad.png"]
+
+
+def test_a_picture_that_was_replaced_under_its_name_is_explained_anew(
+    tiny, folder, tmp_path, stop_at
+):
+    source = shutil.copytree(folder, tmp_path / "in")
+    names = listing.read(source).names
+    run_ = functools.partial(explain, tiny, source, batch_size=2, part_size=2)
+
+    def check(out):
+        run_(tmp_path / out)
+        run_(tmp_path / f"{out}-fresh")
+        assert contents(tmp_path / out) == contents(tmp_path / f"{out}-fresh")
+
+    stop_at(6)
+    with pytest.raises(Stopped):
+        run_(tmp_path / "stopped")
+    stop_at(-1)
+    run_(tmp_path / "finished")
+    (source / names[1]).write_bytes((folder / names[4]).read_bytes())
+    check("stopped")
+    check("finished")
+    (source / names[3]).write_text("no picture any more")  # its files go
+    check("finished")
+    (source / names[3]).write_bytes((folder / names[3]).read_bytes())
+    check("finished")
 
 
 @pytest.mark.parametrize(
@@ -356,19 +392,34 @@ def test_other_options_into_the_same_folder_are_refused(
     explain(tiny, folder / "0.png", tmp_path / "out")
     before = files_of(tmp_path / "out")
     shown = json.loads(json.dumps(new))
-    with pytest.raises(run.RunError) as error:
-        explain(tiny, folder, tmp_path / "out", **{field: new})
+    with pytest.raises(OtherPassError) as error:
+        explain(tiny, folder / "0.png", tmp_path / "out", **{field: new})
     assert str(error.value) == (
-        f"{tmp_path / 'out'} holds maps with {field}={old.replace(chr(92), '')}; this "
-        f"run has {field}={shown!r}. Choose another --out."
+        f"{tmp_path / 'out'} was made with {field}={old.replace(chr(92), '')}; this "
+        f"run has {field}={shown!r}. Choose another --out, or remove what is there."
     )
     assert files_of(tmp_path / "out") == before
 
 
 def test_another_network_into_the_same_folder_is_refused(tiny, folder, tmp_path):
     explain(tiny, folder / "0.png", tmp_path / "out")
-    with pytest.raises(run.RunError, match="holds maps with params_blake2b='.*Choose"):
-        explain(favour(tiny, 0), folder, tmp_path / "out")
+    with pytest.raises(OtherPassError, match="made with params_blake2b='.*Choose"):
+        explain(favour(tiny, 0), folder / "0.png", tmp_path / "out")
+
+
+def test_another_list_into_the_same_folder_is_refused(tiny, folder, tmp_path):
+    explain(tiny, folder / "0.png", tmp_path / "out")
+    with pytest.raises(OtherPassError, match="made with images='.*Choose"):
+        explain(tiny, folder, tmp_path / "out")
+    with pytest.raises(OtherPassError, match="made with batch_size=4; this run has"):
+        explain(tiny, folder / "0.png", tmp_path / "out", batch_size=2)
+
+
+def test_a_training_runs_folder_is_no_place_for_maps(tiny, tiny_run, folder):
+    before = files_of(tiny_run)
+    with pytest.raises(ValueError, match=r"run is a run of jaxart.main, whose files"):
+        explain(tiny, folder, tiny_run)
+    assert files_of(tiny_run) == before
 
 
 # --- Numbers --------------------------------------------------------------------------
@@ -429,23 +480,6 @@ def test_a_common_scale_draws_every_map_with_one_limit(
         if percentile == 100:
             assert levels.max() == (255 if name == "b" else 128)
     assert (tmp_path / "out" / "gallery" / "map" / "a.png.jpg").is_file()
-
-
-def test_a_common_scale_takes_in_what_an_earlier_run_made(homogeneous, paint, tmp_path):
-    (tmp_path / "in").mkdir()
-    options = {"scale": "common", "save": ("heatmap",), "percentile": 100.0}
-    limits = []
-    for i in range(2):
-        paint(i, 16, 16).point(lambda v, i=i: v // (2 - i)).save(
-            tmp_path / "in" / f"{i}.png"
-        )
-        report = explain(homogeneous, tmp_path / "in", tmp_path / "out", **options)
-        limits.append(report["common_limit"])
-    maxima = [values.max() for values in maps_of(tmp_path / "out").values()]
-    assert limits == pytest.approx([maxima[0], max(maxima)])
-    for i, largest in enumerate(maxima):
-        with Image.open(tmp_path / "out" / "heatmap" / f"{i}.png.png") as image:
-            assert np.array(image).max() == round(255 * largest / limits[1])
 
 
 @pytest.mark.parametrize("scale", SCALES)
@@ -627,91 +661,3 @@ def test_methods_are_listed_without_a_network(command):
     done = command("--list_methods")
     assert done.status == 0
     assert done.stdout == catalogue.table() + "\n"
-
-
-# --- Shares ---------------------------------------------------------------------------
-
-
-def manifest_of(out):
-    return (out / "manifest.jsonl").read_bytes()
-
-
-def contents(out):
-    """Every file's bytes, but for run.json, which holds times."""
-    return {
-        name: (out / name).read_bytes() for name in files_of(out) if name != "run.json"
-    }
-
-
-# The last share of 4 has nothing to do.
-@pytest.mark.parametrize(("count", "scale"), [(2, "image"), (4, "common")])
-def test_the_last_share_leaves_what_one_process_does(
-    tiny, folder, tmp_path, count, scale
-):
-    folder = shutil.copytree(folder, tmp_path / "in")
-    for name in ("bad.png", "b/bad.png"):
-        (folder / name).write_text("no image")
-    settings = {"batch_size": 4, "save": ("npy", "overlay", "sheet"), "scale": scale}
-    alone = explain(tiny, folder, tmp_path / "one", **settings)
-    out = tmp_path / "shared"
-    for number in (*range(2, count + 1), 1):
-        assert not (out / "index.html").exists()
-        report = explain(tiny, folder, out, share=Share(number, count), **settings)
-        assert report["finished"] == (number == 1)
-    assert contents(out) == contents(tmp_path / "one")
-    assert len(skipped_of(out)) == 2
-    saved = json.loads((out / "run.json").read_text())
-    assert saved == report and saved.keys() == alone.keys()
-    assert saved["counts"] == alone["counts"] and saved["counts"]["skipped"] == 2
-    assert saved.get("common_limit") == alone.get("common_limit")
-
-
-def test_finished_shares_begin_again_and_do_nothing_twice(tiny, folder, tmp_path):
-    folder = shutil.copytree(folder, tmp_path / "in")
-    (folder / "bad.png").write_text("no image")
-    found = []
-    for _ in range(2):
-        for number in (1, 2):
-            share = Share(number, 2)
-            report = explain(tiny, folder, tmp_path / "out", share=share)
-        found.append((report["counts"], contents(tmp_path / "out")))
-        found[-1] += (
-            {n: t for n, t in files_of(tmp_path / "out").items() if ".n" in n},
-        )
-    (_, *first), (counts, *second) = found
-    assert first == second
-    assert counts == {**{"found": 11, "done_before": 10, "done_now": 0, "skipped": 1}}
-
-
-def test_a_share_that_was_stopped_goes_on_and_the_whole_makes_what_is_missing(
-    tiny, folder, tmp_path, monkeypatch
-):
-    explain(tiny, folder, tmp_path / "one", batch_size=2)
-    out, real = tmp_path / "shared", run.write_images
-
-    def stop_after_one(*args):
-        yield next(real(*args))
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(run, "write_images", stop_after_one)
-    for share in (Share(1, 3), Share(2, 3)):
-        with pytest.raises(KeyboardInterrupt):
-            explain(tiny, folder, out, batch_size=2, share=share)
-    monkeypatch.setattr(run, "write_images", real)
-    report = explain(tiny, folder, out, batch_size=2, share=Share(1, 3))
-    assert report["counts"]["done_before"] == 1
-    report = explain(tiny, folder, out, batch_size=2)  # share 2 half, share 3 never
-    counts = report["counts"]
-    assert counts["done_before"] == 5
-    assert counts["found"] == sum(
-        counts[kind] for kind in ("done_before", "done_now", "skipped")
-    )
-    assert_maps_equal(maps_of(out), maps_of(tmp_path / "one"))
-    entries = [json.loads(line)["path"] for line in manifest_of(out).splitlines()]
-    assert sorted(entries) == sorted(set(entries)) and len(entries) == len(maps_of(out))
-
-
-def test_shares_of_other_options_are_refused(tiny, folder, tmp_path):
-    explain(tiny, folder, tmp_path, share=Share(1, 2))
-    with pytest.raises(run.RunError, match="percentile=99.0; this run has perc"):
-        explain(tiny, folder, tmp_path, share=Share(2, 2), percentile=98.0)

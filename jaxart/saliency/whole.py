@@ -1,0 +1,83 @@
+"""What takes all maps of a run together: the common scale, sheets, and the page."""
+
+import concurrent.futures
+import itertools
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from jaxart import storage
+from jaxart.data import images
+from jaxart.saliency import gallery, pictures
+from jaxart.saliency.manifest import read_entries
+from jaxart.saliency.work import NUM_REMOTE_THREADS, NUM_THREADS, Explaining
+from jaxart.storage import AnyPath
+
+
+def write(work: Explaining, record: AnyPath, skipped: Sequence[str]) -> dict[str, Any]:
+    """Writes it.
+
+    Args:
+      work: what was done with each image.
+      record: a line for each that has a map.
+      skipped: names of the others; files of earlier maps of them go.
+
+    Returns:
+      What run.json says of it: {'common_limit'} with a common scale.
+    """
+    out, options = work.out, work.options
+    report = {}
+    for name in skipped:
+        for file in work.files(name).values():
+            (out / file).unlink(missing_ok=True)
+    if options.scale == "common":
+        report["common_limit"] = _draw_on_common_scale(work, record)
+    if "sheet" in options.save:
+        pictures.write_sheets(out, read_entries(record))
+    gallery.write(
+        out,
+        f"{options.method} of {type(work.network.model).__name__.lower()}",
+        f"Explained: the {options.target} class"
+        if options.target in ("predicted", "label")
+        else f"Explained: {options.target}",
+        read_entries(record),
+    )
+    return report
+
+
+def _draw_on_common_scale(work: Explaining, record: AnyPath) -> float:
+    """Draws every map of a record on one scale, and returns it.
+
+    It is to the maps' own scales what each of these is to its map: a percentile.
+
+    Raises:
+      ImageError: a picture is gone; names it.
+    """
+    out, options = work.out, work.options
+    limits = [entry["map"]["limit"] for entry in read_entries(record)]
+    if not limits:
+        return 0.0
+    limit = float(np.percentile(limits, options.percentile))
+
+    def draw(entry: dict[str, Any]) -> None:
+        paths = {kind: out / file for kind, file in entry["files"].items()}
+        try:
+            picture = np.asarray(images.decode(storage.join(work.root, entry["path"])))
+        except images.ImageError as error:
+            raise images.ImageError(f"{entry['path']}: {error}") from None
+        pictures.draw(
+            picture, pictures.load_map(paths["npy"]), limit, options.look, paths
+        )
+
+    num_threads = NUM_REMOTE_THREADS if storage.is_remote(out) else NUM_THREADS
+    with (
+        concurrent.futures.ThreadPoolExecutor(num_threads) as pool,
+        tqdm(total=len(limits), desc="drawing", unit="img") as bar,
+    ):
+        entries = read_entries(record)
+        while some := list(itertools.islice(entries, 8 * num_threads)):
+            for _ in pool.map(draw, some):
+                bar.update()
+    return limit
