@@ -172,7 +172,7 @@ def compute(
         quiet=not processes.is_first(),
     )
     processes.wait("features")
-    found = "computed into" if outcome.num_now else "found in"
+    found = "computed into" if any(outcome.is_new) else "found in"
     logger.info("Features of the frozen layers: %s %s", found, folder.path)
 
     names = [folder.name(part, work.identify(part.items)) for part in parts]
