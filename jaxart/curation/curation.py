@@ -22,7 +22,8 @@ from jaxart.data.files import File
 from jaxart.passes import driver, running
 from jaxart.passes.folder import Folder, cut, part_size
 
-_BATCHES_OF_PART = 4  # some seconds' work, which is what a kill costs
+# Of a part, which is what a kill costs: some seconds' work.
+_BATCH_SIZE, _NUM_BATCHES = 16, 4
 _TOLERANCE = 0.05  # of a class's share of validation, beyond which a warning is due
 
 
@@ -120,8 +121,8 @@ def _look(
     }
     folder = Folder(path, settings)
     folder.begin()
-    look = looking.Look(os.fspath(root), os.fspath(path), resize)
-    size = part_size(len(found), look.batch_size, _BATCHES_OF_PART)
+    look = looking.Look(os.fspath(root), os.fspath(path), resize, _BATCH_SIZE)
+    size = part_size(len(found), _BATCH_SIZE, _NUM_BATCHES)
     parts = cut([painting.name for painting in found], size)
     outcome = running.run(look, parts, folder, title="decoding", ray=ray)
     return folder, outcome.names

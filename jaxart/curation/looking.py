@@ -28,7 +28,7 @@ class Look:
     root: str
     folder: str
     resize: int | None
-    batch_size: int = 16
+    batch_size: int
 
     def open(self) -> "_Looking":
         """Finds what this machine knows of files."""
