@@ -34,6 +34,10 @@ class Look:
         """Finds what this machine knows of files."""
         return _Looking(self)
 
+    def skip(self, item: str, reason: str) -> Record:
+        """What is said of a file that cannot be looked at."""
+        return _record(File(reason=reason))
+
 
 class _Looking:
     def __init__(self, work: Look):

@@ -24,7 +24,7 @@ from jaxart import processes
 from jaxart.data import images, pipeline
 from jaxart.passes import running
 from jaxart.passes.folder import Folder, cut
-from jaxart.passes.work import Results
+from jaxart.passes.work import Record, Results
 
 FORMAT = 5
 SHARD_ROWS = 1024  # of one file
@@ -80,6 +80,9 @@ class _FrozenPart:
 
     def open(self) -> "_FrozenPart":
         return self
+
+    def skip(self, item: list[str], reason: str) -> Record:
+        return {"reason": reason}
 
     def identify(self, items: Sequence[list[str]]) -> list[str]:
         return [content for content, _ in items]
