@@ -107,7 +107,7 @@ ALLOWED = {
         *("remote storage data.fingerprints data.images passes.local".split()),
     },
     "data.listing": {"storage", "data.examples"},
-    "data.pipeline": {"storage", "data.images"},
+    "data.pipeline": {"remote", "storage", "data.images"},
     "data.procedural": {"data.painters"},
     "models": {"models.alexnet", "models.layers", "models.vgg16"},
     "models.alexnet": {"models.layers"},

@@ -1,18 +1,20 @@
 """Both sides of the data over one set of inputs, without what cannot be read."""
 
+import collections
 import csv
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxart import inputs, layout
+from jaxart import inputs, layout, train
 from jaxart.data import files, pipeline
 from jaxart.data.examples import DataError, Examples
 from jaxart.data.files import File
-from jaxart.models import AlexNet
-from tests import runs
+from jaxart.models import MODELS, AlexNet
+from tests import opening, runs
 
 
 def side(root, names, labels):
@@ -116,6 +118,31 @@ def test_a_file_on_both_sides_is_looked_at_once(paintings, tmp_path, monkeypatch
     assert looked == [*train.paths, val.paths[0]]
     assert [file.reason for file in found] == ["", "", "No such file or directory", ""]
     assert found[0] == found[3] != found[1]
+
+
+@pytest.mark.parametrize("cache", [True, False])
+def test_training_reads_each_file_once_before_the_network_sees_it(
+    config, tmp_path, monkeypatch, quick_compiles, cache
+):
+    monkeypatch.setitem(MODELS, "tinynet", runs.TinyNet)
+    config.model, config.cache, config.num_epochs = "tinynet", cache, 1
+    root = tmp_path / "pictures"
+    paintings = sorted(Path(config.train_data).rglob("*.png"))
+    for number, path in enumerate(paintings):
+        copy = root / path.parent.name / f"{number}.png"
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_bytes(path.read_bytes())
+    config.train_data = str(root)
+    opened = opening.watch(monkeypatch)
+    for run in ("first", "second") if cache else ("first",):
+        opened.clear()
+        result = train.train_and_evaluate(config, tmp_path / run)
+        assert result["leaks"] == {"exact": 0, "near": 0}
+        counts = sorted(collections.Counter(opened).values())
+        if cache:  # the look, and the frozen layers, once for all
+            assert counts == [2 if run == "first" else 1] * 21
+        else:  # an epoch of 15; 6 after it, and in the end
+            assert counts == [2] * 15 + [3] * 6
 
 
 @pytest.mark.parametrize(

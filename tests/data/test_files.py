@@ -2,9 +2,7 @@
 
 import hashlib
 import io
-import os
 import sqlite3
-from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -13,6 +11,7 @@ from jaxart import storage
 from jaxart.data import files, fingerprints, images, procedural
 from jaxart.data.files import File, look
 from jaxart.remote import RemotePath, StorageError
+from tests import opening
 
 
 @pytest.fixture
@@ -39,17 +38,7 @@ def decoded(monkeypatch):
 
 @pytest.fixture
 def opened(monkeypatch):
-    """The names of the images that are opened, in whatever way."""
-    opened, real = [], io.open
-
-    def open_file(file, *args, **settings):
-        if isinstance(file, str | os.PathLike) and str(file).endswith((".png", ".jpg")):
-            opened.append(Path(file).name)
-        return real(file, *args, **settings)
-
-    monkeypatch.setattr(io, "open", open_file)
-    monkeypatch.setattr("builtins.open", open_file)
-    return opened
+    return opening.watch(monkeypatch)
 
 
 def test_a_look_says_what_a_file_is(tmp_path):
