@@ -1,233 +1,45 @@
 """Who may import whom: data flows one way, and this reads the imports to hold it."""
 
 import ast
+import graphlib
 from pathlib import Path
-
-import pytest
 
 ROOT = Path(__file__).parents[1]
 FILES = sorted((ROOT / "jaxart").rglob("*.py"))
+MAX_LINES = 450  # of a module
 
-# Modules of jaxart that each module may import; what is not listed imports none.
-ALLOWED = {
-    "main": {"commands", "config", "processes", "train"},
-    "train": {
-        *("checkpoint config inputs layout leaks network optim".split()),
-        *("processes results steps storage summaries writers".split()),
-        *("data.pipeline models.layers".split()),
-    },
-    "storage": {"remote"},
-    "results": {"storage"},
-    "json_lines": {"storage"},
-    "json_chunks": {"remote"},
-    "remote_parts": {"parts", "remote", "results", "storage", "data.shares"},
-    "checkpoint": {"remote", "storage"},
-    "writers": {"remote", "storage"},
-    "leaks": {
-        "storage",
-        *("results data.duplicates data.examples data.files".split()),
-    },
-    "classifier": {
-        *("checkpoint storage data.images models models.layers".split()),
-        *("weights weights.canonical".split()),
-    },
-    "export": {
-        *("classifier commands storage".split()),
-        *("exports.onnx_model exports.stablehlo".split()),
-        *("exports.weight_files models.layers weights.canonical".split()),
-    },
-    "exports.description": {
-        *("classifier data.images models".split()),
-        "",  # the package, for its version
-    },
-    "exports.onnx_model": {
-        *("classifier exports.description exports.weight_files".split()),
-        *("models.layers", ""),  # the package, for its version
-    },
-    "exports.stablehlo": {"classifier", "exports.description", "results"},
-    "exports.weight_files": {
-        *("classifier exports.description models models.layers".split()),
-        *("storage weights.canonical".split()),
-    },
-    "config": {"data.images", "models", "models.layers", "optim", "writers"},
-    "inputs": {
-        *("compiling layout processes results storage".split()),
-        *("models models.layers data.examples".split()),
-        *("data.features data.files data.pipeline data.procedural".split()),
-    },
-    "predict": {
-        *("classifier commands evaluation prediction prediction_files".split()),
-        *("storage data.images data.listing data.shares".split()),
-    },
-    "prediction": {
-        *("classifier evaluation models models.layers prediction_files".split()),
-        *("compiling overlap parts prediction_parts results storage".split()),
-        *("remote remote_parts".split()),
-        *("data.features data.listing data.pipeline data.shares".split()),
-    },
-    "prediction_parts": {"parts", "prediction_files", "data.shares"},
-    "parts": {"results", "data.shares"},
-    "prediction_files": {"results", "storage"},
-    "evaluation": {"classifier", "prediction_files", "results", "data.listing"},
-    "network": {"models", "models.layers", "weights.canonical", "weights.merge"},
-    "processes": {"data.shares", "storage"},
-    "steps": {"compiling", "layout", "metrics", "models", "optim"},
-    "summaries": {"figures"},
-    "curation.cleaning": {"curation.pictures", "curation.splits", "data.duplicates"},
-    "curation.contact_sheets": {"data.images", "passes.local"},
-    "curation.curation": {
-        *("results curation.cleaning curation.looking curation.paintings".split()),
-        *("curation.pictures curation.splits curation.writing".split()),
-        *("data.duplicates data.examples data.files data.fingerprints".split()),
-        *("data.images passes.driver passes.folder passes.running".split()),
-        "",  # the package, for its version
-    },
-    "curation.inspection": {
-        *("results curation.contact_sheets curation.paintings".split()),
-        *("curation.pictures curation.writing".split()),
-        *("data.duplicates data.examples data.files".split()),
-    },
-    "curation.looking": {
-        *("storage curation.writing data.files data.fingerprints".split()),
-        *("passes.local passes.work".split()),
-    },
-    "curation.paintings": {"curation.artists", "data.examples"},
-    "curation.pictures": {"curation.artists", "curation.paintings", "data.files"},
-    "curation.writing": {
-        *("results storage curation.paintings curation.pictures".split()),
-        "data.examples",
-    },
-    "data.duplicates": {"data.files", "data.fingerprints"},
-    "data.examples": {"remote", "storage"},
-    "data.features": {
-        *("processes data.images data.pipeline".split()),
-        *("passes.folder passes.running passes.work".split()),
-    },
-    "data.files": {
-        *("remote storage data.fingerprints data.images passes.local".split()),
-    },
-    "data.listing": {"storage", "data.examples"},
-    "data.pipeline": {"remote", "storage", "data.images"},
-    "data.procedural": {"data.painters"},
-    "models": {"models.alexnet", "models.layers", "models.vgg16"},
-    "models.alexnet": {"models.layers"},
-    "models.layers": {"models.winograd"},
-    "models.vgg16": {"models.layers"},
-    "saliency.__main__": {
-        "storage",
-        *("classifier commands data.images data.listing saliency.run".split()),
-        "data.shares",
-        *("saliency.catalogue saliency.choices saliency.options".split()),
-    },
-    "saliency.run": {
-        *("storage saliency.remote_parts".split()),
-        "evaluation",
-        "prediction_files",
-        *("results classifier data.features data.listing data.pipeline".split()),
-        *("data.shares parts saliency.parts".split()),
-        *("saliency.catalogue saliency.explain saliency.gallery".split()),
-        *("saliency.manifest saliency.options saliency.pictures".split()),
-        *("saliency.writing", ""),  # the package, for its version
-    },
-    "saliency.manifest": {"json_chunks", "json_lines", "remote", "storage"},
-    "saliency.remote_parts": {
-        *("json_chunks remote results parts data.shares".split()),
-        *("saliency.manifest saliency.parts".split()),
-    },
-    "saliency.parts": {"data.shares", "parts", "saliency.manifest"},
-    "saliency.writing": {
-        "storage",
-        "prediction_files",
-        *("data.images data.listing saliency.explain saliency.manifest".split()),
-        *("saliency.options saliency.pictures saliency.render".split()),
-    },
-    "saliency.options": {
-        *("data.images saliency.catalogue saliency.choices".split()),
-        *("saliency.pictures saliency.render".split()),
-    },
-    "saliency.class_model": {
-        *("classifier commands compiling models storage".split()),
-        *("saliency.maximization saliency.render".split()),
-    },
-    "saliency.catalogue": {
-        *("models saliency saliency.cam saliency.choices saliency.methods".split()),
-    },
-    "saliency.explain": {
-        *("classifier compiling data.pipeline models overlap".split()),
-    },
-    "saliency.gallery": {"results", "storage"},
-    "saliency.pictures": {"storage", "data.images", "saliency.render"},
-    "saliency.methods": {
-        *("saliency.cam saliency.gradients saliency.maximization".split()),
-        *("saliency.paths saliency.perturbation".split()),
-    },
-    "saliency.cam": {"saliency.gradients", "saliency.scores"},
-    "saliency.gradients": {
-        *("saliency.batching saliency.choices saliency.scores".split()),
-    },
-    "saliency.maximization": {"saliency.blur", "saliency.scores"},
-    "saliency.paths": {"saliency.batching", "saliency.blur", "saliency.scores"},
-    "saliency.perturbation": {"saliency.batching", "saliency.scores"},
-    "weights": {"weights.errors"},
-    "weights.caffe_h5": {
-        *("weights.caffe_layout weights.errors weights.hdf5".split()),
-        "weights.vgg16_layout",
-    },
-    "weights.caffe_npy": {"weights.errors", "weights.restricted_pickle"},
-    "weights.caffe_state_dict": {"weights.caffe_layout", "weights.errors"},
-    "weights.caffemodel": {
-        *("weights.caffe_layout weights.errors weights.protobuf".split()),
-    },
-    "weights.canonical": {"storage", "weights.errors", "weights.known_files"},
-    "weights.channel_order": {"weights.errors"},
-    "weights.downloads": {"weights.errors", "weights.known_files"},
-    "weights.hdf5": {"weights.errors"},
-    "weights.keras_h5": {"weights.errors", "weights.hdf5", "weights.vgg16_layout"},
-    "weights.known_files": {"storage", "weights.errors"},
-    "weights.merge": {"weights.canonical", "weights.errors"},
-    "weights.npz": {"weights.errors", "weights.npy_header"},
-    "weights.onnx_graph": {"weights.protobuf"},
-    "weights.onnx_initializers": {
-        *("weights.caffe_layout weights.errors weights.onnx_graph".split()),
-        "weights.vgg16_layout",
-    },
-    "weights.restricted_pickle": {"weights.errors", "weights.npy_header"},
-    "weights.sources": {
-        *("weights.caffe_h5 weights.caffe_npy weights.caffe_state_dict".split()),
-        *("weights.caffemodel weights.channel_order weights.errors".split()),
-        *("weights.hdf5 weights.keras_h5 weights.npz".split()),
-        *("weights.onnx_initializers weights.state_dict weights.torchvision".split()),
-    },
-    "weights.state_dict": {
-        *("weights.errors weights.torch_legacy weights.torch_zip".split()),
-    },
-    "weights.torch_legacy": {"weights.errors", "weights.torch_tensors"},
-    "weights.torch_tensors": {"weights.restricted_pickle"},
-    "weights.torch_zip": {"weights.errors", "weights.torch_tensors"},
-    "weights.torchvision": {
-        *("weights.caffe_layout weights.errors weights.vgg16_layout".split()),
-    },
-    "weights.vgg16_layout": {"weights.errors"},
-    "wikiart.artgan": {
-        *("wikiart.errors wikiart.listings wikiart.painting".split()),
-        *("wikiart.session wikiart.store".split()),
-    },
-    "wikiart.download": {"wikiart.errors", "wikiart.painting", "wikiart.store"},
-    "wikiart.hugging_face": {
-        *("wikiart.errors wikiart.painting wikiart.session".split()),
-    },
-    "wikiart.painting": {"wikiart.errors"},
-    "wikiart.session": {"wikiart.errors", ""},  # the package, for its version
-    "wikiart.listings": {"wikiart.errors", "wikiart.session", "wikiart.store"},
-    "wikiart.record": {"json_lines"},
-    "wikiart.site": {
-        *("wikiart.errors wikiart.listings wikiart.painting".split()),
-        *("wikiart.session wikiart.store".split()),
-    },
-    "wikiart.store": {
-        *("results data.images wikiart.errors wikiart.painting".split()),
-        "wikiart.record",
-    },
+# A room: its modules and packages, and the rooms above it that it may import.
+ROOMS = {
+    "storage": ("storage remote results json_lines outputs", ""),
+    "devices": ("compiling layout overlap processes", "storage"),
+    "passes": ("passes", "storage devices"),
+    "commands": ("commands", ""),
+    "models": ("models", ""),
+    "weights": ("weights imagenet", "storage"),
+    "data": ("data", "storage devices passes"),
+    "classifier": ("classifier checkpoint", "storage models weights data"),
+    "training": (
+        "config figures inputs leaks main metrics network optim steps summaries train "
+        "writers",
+        "storage devices commands models weights data classifier",
+    ),
+    "predict": (
+        "evaluation predict prediction prediction_files",
+        "storage passes devices commands models data classifier",
+    ),
+    "methods": (
+        "saliency.methods saliency.batching saliency.blur saliency.cam "
+        "saliency.choices saliency.gradients saliency.maximization saliency.paths "
+        "saliency.perturbation saliency.scores",
+        "",
+    ),
+    "saliency": (
+        "saliency",
+        "storage passes devices commands models data classifier predict methods",
+    ),
+    "export": ("export exports", "storage commands models weights data classifier"),
+    "curation": ("curation", "storage passes data"),
+    "wikiart": ("wikiart", "storage data"),
 }
 
 
@@ -236,7 +48,17 @@ def module_name(path):
     return ".".join(part for part in parts if part != "__init__")
 
 
-MODULES = {module_name(path) for path in FILES}
+MODULES = {module_name(path): path for path in FILES}
+ROOM_OF = {name: room for room, (names, _) in ROOMS.items() for name in names.split()}
+
+
+def room_of(module):
+    """The room of the module itself, or of the package that it is in."""
+    if module in ROOM_OF:
+        return ROOM_OF[module]
+    package, _, rest = module.rpartition(".")
+    assert rest and package, f"{module} is in no room"
+    return room_of(package)
 
 
 def imports(path):
@@ -249,34 +71,67 @@ def imports(path):
             yield from ((node.module, alias.name) for alias in node.names)
 
 
-@pytest.mark.parametrize("path", FILES, ids=module_name)
-def test_imports_go_one_way(path):
-    used = set()
+def roots(path):
+    return {module.split(".")[0] for module, _ in imports(path)}
+
+
+def own_imports(path):
+    """Modules of jaxart that a file imports, less the package with its version."""
     for module, name in imports(path):
-        if module.split(".")[0] != "jaxart":
-            continue
-        inner = module.removeprefix("jaxart").lstrip(".")
-        whole = f"{inner}.{name}".lstrip(".")
-        used.add(whole if whole in MODULES else inner)
-    assert used <= ALLOWED.get(module_name(path), set())
+        if module.split(".")[0] == "jaxart":
+            inner = module.removeprefix("jaxart").lstrip(".")
+            whole = f"{inner}.{name}".lstrip(".")
+            found = whole if whole in MODULES else inner
+            if found:
+                yield found
 
 
-@pytest.mark.parametrize("path", FILES, ids=module_name)
-def test_nothing_imports_configs_tools_or_tests(path):
-    roots = {module.split(".")[0] for module, _ in imports(path)}
-    assert not roots & {"configs", "tools", "tests", "benchmarks"}
+USED = {module: set(own_imports(path)) for module, path in MODULES.items()}
 
 
-@pytest.mark.parametrize("name", ["data/images.py", "saliency/render.py"])
-def test_pictures_are_read_and_drawn_without_jax(name):
-    roots = {module.split(".")[0] for module, _ in imports(ROOT / "jaxart" / name)}
-    assert not roots & {"jax", "flax", "jaxart", "matplotlib"}
+def test_a_room_imports_only_what_its_row_allows():
+    wrong = [
+        f"{module} ({room}) imports {other} ({room_of(other)})"
+        for module, others in USED.items()
+        for other in sorted(others)
+        for room in [room_of(module)]
+        if room_of(other) not in (room, *ROOMS[room][1].split())
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_the_rooms_lie_above_one_another_and_hold_what_there_is():
+    above = set()
+    for room, (_, allowed) in ROOMS.items():
+        assert set(allowed.split()) <= above, room
+        above.add(room)
+    assert set(ROOM_OF) <= set(MODULES)
+
+
+def test_no_modules_import_one_another_in_a_circle():
+    graphlib.TopologicalSorter(USED).prepare()  # raises CycleError, which names them
+
+
+def test_a_module_can_be_read_in_one_sitting():
+    lines = {name: len(path.read_text().splitlines()) for name, path in MODULES.items()}
+    assert not {name: n for name, n in lines.items() if n > MAX_LINES}
+
+
+def test_nothing_imports_configs_tools_or_tests():
+    outside = {"configs", "tools", "tests", "benchmarks"}
+    assert not [path for path in FILES if roots(path) & outside]
+
+
+def test_pictures_are_read_and_drawn_without_jax():
+    for module in ("data.images", "saliency.render"):
+        found = roots(MODULES[module])
+        assert not found & {"jax", "flax", "jaxart", "matplotlib"}, module
 
 
 def test_only_the_writer_imports_tensorflow_and_late():
     for path in FILES:
+        assert "tensorflow" not in roots(path), path
         for module, name in imports(path):
-            assert module.split(".")[0] != "tensorflow", path
             if "metric_writers" in (name, module.split(".")[-1]):
                 assert path.name == "writers.py"
     tree = ast.parse((ROOT / "jaxart/writers.py").read_text())
