@@ -22,7 +22,6 @@ from jaxart.remote import PACKAGES, RemotePath, StorageError
 AnyPath = Path | RemotePath
 
 _CACHE = "remote"
-_MAX_STEM = 200  # of a name beside another: file systems take 255 bytes
 
 
 def path(text: str | os.PathLike) -> AnyPath:
@@ -90,7 +89,7 @@ def written(path: AnyPath) -> Iterator[Path]:
             yield file
         return
     # Of this writer's own: others may write the same file at the same time.
-    beside = path.with_name(f"{path.name[:_MAX_STEM]}.{secrets.token_hex(4)}.tmp")
+    beside = path.with_name(f"{secrets.token_hex(8)}.tmp")
     try:
         yield beside
         os.replace(beside, path)
