@@ -20,6 +20,8 @@ STYLES = ("color_fields", "op_stripes", "ruled_grid")
 
 CACHE = "JAX_COMPILATION_CACHE_DIR"
 
+MODELS["tinynet"] = runs.TinyNet
+
 
 def pytest_configure(config):
     """What one worker or process compiles, the others need not: compiling is slow."""
@@ -48,8 +50,9 @@ def paintings(tmp_path_factory):
 
 @pytest.fixture
 def config(paintings, tmp_path):
-    """AlexNet with narrow fully connected layers; 15 training images, 6 validation."""
+    """A tiny network with narrow fc6 and fc7; 15 training images, 6 validation."""
     config = base_config()
+    config.model = "tinynet"
     config.hidden = (16, 16)
     config.num_classes = 3
     config.learning_rate = 0.01
@@ -93,7 +96,6 @@ def quick_compiles():
 def run_command(monkeypatch, capsys):
     """Runs a command's `main` in this process: (status, stdout, stderr)."""
     monkeypatch.setattr(commands, "set_up", logging.getLogger)
-    monkeypatch.setitem(MODELS, "tinynet", runs.TinyNet)
 
     def run(command, *arguments):
         values = flags.FlagValues()

@@ -30,7 +30,9 @@ def variants(config, **changes):
     """The three runs, each with a last batch of 7 of 8."""
     for name, fields in RUNS.items():
         run = ConfigDict(json.loads(config.to_json()))
-        run.update({"batch_size": 8, "momentum": 0.9} | fields | changes)
+        run.update(
+            {"model": "alexnet", "batch_size": 8, "momentum": 0.9} | fields | changes
+        )
         yield name, run
 
 
@@ -45,6 +47,7 @@ def run_all(folder, config, **layout):
     joined.finish(joined.start(folder, runs, **layout))
 
 
+@pytest.mark.slow
 @pytest.mark.xdist_group("scaling")
 @pytest.mark.parametrize(
     ("num_processes", "num_devices"), [(1, 8), (2, 1), (4, 1)], ids=str
@@ -149,9 +152,9 @@ def test_a_killed_process_ends_the_run_which_goes_on_as_if_nothing_had_been(
     assert (run / "predictions.csv").read_bytes() == content
 
 
+@pytest.mark.slow
 @pytest.mark.xdist_group("killed")
 def test_a_run_goes_on_with_another_number_of_devices_and_processes(config, tmp_path):
-    config.model = "tinynet"
     config.batch_size = 8
     config.train_layers = ("conv5", "fc6", "fc7", "fc8")
     config.momentum = 0.9
