@@ -33,6 +33,10 @@ class BusyError(ValueError):
     """Another process is at work in the folder; the message says which."""
 
 
+class ForeignFolderError(ValueError):
+    """What is in the folder is not a pass's, and would go with it."""
+
+
 @contextlib.contextmanager
 def alone(folder: AnyPath) -> Iterator[None]:
     """Holds the folder of a pass, which goes in the end where nothing is left to do.
@@ -42,6 +46,7 @@ def alone(folder: AnyPath) -> Iterator[None]:
 
     Raises:
       BusyError: another process holds it.
+      ForeignFolderError: there is a folder, and it is no pass's.
     """
     held = _leased if isinstance(folder, RemotePath) else _locked
     with held(folder):
@@ -66,6 +71,7 @@ def _locked(folder: Path) -> Iterator[None]:
 
 def _acquire(folder: Path) -> FileLock:
     path = folder / _LOCK
+    _check_own(folder)
     while True:
         folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(path, timeout=0)
@@ -78,6 +84,15 @@ def _acquire(folder: Path) -> FileLock:
         if _is_held(path):
             return lock
         lock.release()  # of a folder that has gone meanwhile
+
+
+def _check_own(folder: Path) -> None:
+    there = set(storage.names_in(folder))
+    if there and not there & {SETTINGS, _LOCK, _HOLDER}:
+        raise ForeignFolderError(
+            f"{folder} is there, and no folder of this command's parts: choose another "
+            "--out"
+        )
 
 
 def _is_held(path: Path) -> bool:
