@@ -1,11 +1,12 @@
 # make demo: fine-tunes on embedded pictures, and explains what the network sees.
-# make test: the whole test suite.
-# Both make a virtual environment in .venv first, where there is none.
+# make test: the tests that take minutes; make test-slow: the other ones, of real sizes,
+# many processes and kills; make test-all: both.
+# All make a virtual environment in .venv first, where there is none.
 
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint clean
+.PHONY: demo test test-slow test-all check lint clean
 
 demo: .venv/installed
 	$(BIN)/python -m jaxart.main --config=configs/demo.py --workdir=runs/demo
@@ -17,10 +18,18 @@ demo: .venv/installed
 	@echo "What the network sees:    runs/demo/saliency/index.html"
 	@echo "Its curves and pictures:  $(BIN)/tensorboard --logdir runs"
 
-test: .venv/installed-test
+test: check
+	$(BIN)/python -m pytest -m "not slow"
+
+test-slow: .venv/installed-test
+	$(BIN)/python -m pytest -m slow
+
+test-all: check
+	$(BIN)/python -m pytest
+
+check: .venv/installed-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/python -m pytest
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv

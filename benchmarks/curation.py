@@ -91,6 +91,7 @@ def measure(paths: list[str]) -> dict[str, Any]:
         done = subprocess.run(
             [sys.executable, "-c", _PROGRAM, "curate", *flags],
             cwd=ROOT,
+            env=os.environ | {"XDG_CACHE_HOME": folder},  # which knows no file yet
             capture_output=True,
             text=True,
         )

@@ -1,16 +1,16 @@
 """The examples of a run, and what the trained part of the network is fed."""
 
-import dataclasses
 import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from tqdm import tqdm
 
 from jaxart import compiling, processes, results, storage
-from jaxart.data import examples, features, pipeline, procedural
+from jaxart.data import examples, features, files, pipeline, procedural
+from jaxart.data.files import File
 from jaxart.layout import Layout
 from jaxart.models import CaffeNet
 from jaxart.models.layers import select
@@ -88,13 +88,35 @@ def read_examples(
     )
 
 
+def look(
+    train: examples.Examples, val: examples.Examples, cache_dir: Path
+) -> list[File]:
+    """What the files of both sides are, training first; each is read once.
+
+    The processes of a run share the work.
+
+    Args:
+      train: training examples.
+      val: validation examples.
+      cache_dir: where is kept what is found.
+    """
+    paths = list(dict.fromkeys([*train.paths, *val.paths]))
+    quiet = not processes.is_first()
+    looked = processes.compute_shared(
+        lambda mine: files.look(mine, cache_dir, quiet=quiet), paths
+    )
+    file_of = {path: File(*file) for path, file in zip(paths, looked, strict=True)}
+    return [file_of[path] for path in [*train.paths, *val.paths]]
+
+
 def prepare(
     train: examples.Examples,
     val: examples.Examples,
     *,
+    looked: Sequence[File],
     views: Sequence[str],
     compute_inputs: Callable[
-        [list[AnyPath], list[str]], tuple[pipeline.Inputs, list[str]]
+        [list[AnyPath], list[str], list[str]], tuple[pipeline.Inputs, list[str]]
     ],
     max_skipped_fraction: float,
     workdir: AnyPath,
@@ -104,25 +126,63 @@ def prepare(
     Args:
       train: training examples.
       val: validation examples.
+      looked: what `look` says of both.
       views: what training sees of a picture, of `images.VIEWS`; validation sees
         the whole.
-      compute_inputs: image paths and a view of each -> inputs, and the reason why
-        each cannot be read ('' where it can).
+      compute_inputs: image paths, a view of each, and a digest of its content ('' where
+        it cannot be read) -> inputs, and the reason why another one cannot be read.
       max_skipped_fraction: share of unreadable images that is still accepted.
       workdir: gets skipped.csv (path, split, reason).
 
     Raises:
       examples.DataError: too many images cannot be read, or none is left.
     """
-    # A training picture's views follow each other.
-    paths = [path for path in train.paths for _ in views] + val.paths
-    inputs, reasons = compute_inputs(
-        paths, [*views] * len(train.names) + ["whole"] * len(val.names)
-    )
+    paths = [*train.paths, *val.paths]
     reason_of = {
-        path: reason for path, reason in zip(paths, reasons, strict=True) if reason
+        path: file.reason
+        for path, file in zip(paths, looked, strict=True)
+        if file.reason
     }
+    skipped = _skip(train, val, reason_of, max_skipped_fraction, workdir)
+    # A training picture's views follow each other.
+    num_train = len(train.names)
+    order = [*(i for i in range(num_train) for _ in views)]
+    order += range(num_train, len(paths))
+    inputs, reasons = compute_inputs(
+        [paths[i] for i in order],
+        [*views] * num_train + ["whole"] * len(val.names),
+        ["" if looked[i].reason else looked[i].sha256 for i in order],
+    )
+    if any(reasons):  # of files that changed or went since
+        both = zip(order, reasons, strict=True)
+        reason_of |= {paths[i]: reason for i, reason in both if reason}
+        skipped = _skip(train, val, reason_of, max_skipped_fraction, workdir)
 
+    readable = np.flatnonzero([paths[i] not in reason_of for i in order])
+    is_train = readable < num_train * len(views)
+    data = Data(
+        inputs=inputs,
+        names=tuple((*train.names, *val.names)[i] for i in order),
+        labels=np.concatenate([train.labels, val.labels])[order],
+        train=readable[is_train].reshape(-1, len(views)),
+        val=readable[~is_train],
+        class_names=train.class_names,
+        num_skipped=len(skipped),
+    )
+    if not len(data.train) or not len(data.val):
+        raise examples.DataError("no readable image is left to train or validate on")
+    logger.info("%d training, %d validation images", len(data.train), len(data.val))
+    return data
+
+
+def _skip(
+    train: examples.Examples,
+    val: examples.Examples,
+    reason_of: Mapping[AnyPath, str],
+    max_skipped_fraction: float,
+    workdir: AnyPath,
+) -> list[tuple[str, str, str]]:
+    """Lists the images that cannot be read, in skipped.csv too; refuses too many."""
     skipped = [
         (name, side, reason_of[path])
         for side, listed in (("train", train), ("val", val))
@@ -142,55 +202,12 @@ def prepare(
             f"{skipped[0][0]}: {skipped[0][2]}. All are listed in {listing}. Relative "
             "paths start at --config.image_root."
         )
-    readable = np.flatnonzero([path not in reason_of for path in paths])
-    is_train = readable < len(train.names) * len(views)
-    data = Data(
-        inputs=inputs,
-        names=(*(name for name in train.names for _ in views), *val.names),
-        labels=np.concatenate([np.repeat(train.labels, len(views)), val.labels]),
-        train=readable[is_train].reshape(-1, len(views)),
-        val=readable[~is_train],
-        class_names=train.class_names,
-        num_skipped=len(skipped),
-    )
-    if not len(data.train) or not len(data.val):
-        raise examples.DataError("no readable image is left to train or validate on")
-    logger.info("%d training, %d validation images", len(data.train), len(data.val))
-    return data
-
-
-def whole_images(
-    files: pipeline.ImageFiles, *, batch_size: int, num_workers: int
-) -> tuple[pipeline.Inputs, list[str]]:
-    """The images themselves, each read once to see whether it can be.
-
-    Returns:
-      The inputs, and for each file the reason why it cannot be read.
-    """
-    paths = list(dict.fromkeys(files.paths))  # however many views there are of each
-
-    def check(mine: Sequence[AnyPath]) -> list[str]:
-        once = dataclasses.replace(files, paths=mine, views=None)
-        reasons: list[str] = []
-        with tqdm(
-            total=len(mine),
-            desc="checking images",
-            unit="img",
-            disable=not processes.is_first(),
-        ) as bar:
-            for _, batch_reasons in pipeline.read_all(
-                once, batch_size=batch_size, num_workers=num_workers
-            ):
-                reasons += batch_reasons
-                bar.update(len(batch_reasons))
-        return reasons
-
-    reason_of = dict(zip(paths, processes.compute_shared(check, paths), strict=True))
-    return files, [reason_of[path] for path in files.paths]
+    return skipped
 
 
 def frozen_features(
-    files: pipeline.ImageFiles,
+    image_files: pipeline.ImageFiles,
+    contents: Sequence[str],
     model: CaffeNet,
     params: Any,
     boundary: str,
@@ -198,19 +215,18 @@ def frozen_features(
     layout: Layout,
     cache_dir: str | os.PathLike,
     batch_size: int,
-    num_workers: int,
 ) -> tuple[pipeline.Inputs, list[str]]:
     """The activations of layer `boundary`, from the store or computed now.
 
     Args:
-      files: the images.
+      image_files: the images.
+      contents: a digest of each; '' leaves it out.
       model: the network.
       params: its parameters, not yet on the layout's devices.
       boundary: the last frozen layer.
       layout: whose devices compute; those of each process on their own.
       cache_dir: where stores are kept.
       batch_size: images that run at once on a process's devices.
-      num_workers: processes that load images; 0 uses threads.
 
     Returns:
       The inputs, and for each file the reason why it cannot be read.
@@ -229,7 +245,8 @@ def frozen_features(
     )
     return features.compute(
         lambda images: run_layers(params, layout.put_batch(images)),
-        files,
+        image_files,
+        contents,
         prefix={
             "layers": [[name, _describe(layer)] for name, layer in layers.items()],
             "params": digest,
@@ -237,7 +254,6 @@ def frozen_features(
         dtype=model.compute_dtype,
         cache_dir=cache_dir,
         batch_size=batch_size,
-        num_workers=num_workers,
     )
 
 

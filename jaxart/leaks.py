@@ -1,42 +1,37 @@
 """Validation images that training has too: what would flatter a result."""
 
 import logging
-from pathlib import Path
+from collections.abc import Sequence
 
 from jaxart import results
-from jaxart.data import duplicates, fingerprint_store
+from jaxart.data import duplicates
 from jaxart.data.examples import Examples
+from jaxart.data.files import File
 from jaxart.storage import AnyPath
 
 logger = logging.getLogger(__name__)
 
 
 def find(
-    train: Examples, val: Examples, *, store: Path, workdir: AnyPath
+    train: Examples, val: Examples, *, files: Sequence[File], workdir: AnyPath
 ) -> dict[str, int]:
     """Looks for validation images that are training images, or near copies of some.
 
     Args:
       train: training examples.
       val: validation examples.
-      store: the folder where fingerprints are kept.
+      files: what their files are, those of training first.
       workdir: gets leaks.csv: each such image with the nearest training image.
 
     Returns:
       How many validation images are 'exact' and how many 'near' copies.
     """
-    taken = fingerprint_store.take_all([*train.paths, *val.paths], store)
     sides, names = [], []
     for examples, start in ((train, 0), (val, len(train.names))):
-        side = taken[start : start + len(examples.names)]
-        sides.append([look for look in side if look is not None])
-        names.append(
-            [
-                n
-                for n, look in zip(examples.names, side, strict=True)
-                if look is not None
-            ]
-        )
+        side = files[start : start + len(examples.names)]
+        sides.append([file for file in side if not file.reason])
+        both = zip(examples.names, side, strict=True)
+        names.append([name for name, file in both if not file.reason])
     pairs = duplicates.between(*sides)
     listing = workdir / "leaks.csv"
     results.write_csv(

@@ -20,7 +20,6 @@ import logging
 import re
 import sys
 
-import jax
 from absl import app, flags
 from ml_collections import config_flags
 from tqdm.contrib.logging import logging_redirect_tqdm
@@ -55,20 +54,16 @@ def main(argv: list[str]) -> None:
     with logging_redirect_tqdm([commands.set_up()]):
         try:
             processes.start(COORDINATOR.value, NUM_PROCESSES.value, PROCESS_ID.value)
-            if not processes.is_first():
-                logging.getLogger("jaxart").setLevel(logging.ERROR)
+        except processes.ProcessError as error:
+            sys.exit(f"jaxart: {error}")
+        is_first = processes.is_first()
+        if not is_first:
+            logging.getLogger("jaxart").setLevel(logging.ERROR)
+        with processes.ending_together(
+            ValueError, OSError, ImportError, FloatingPointError
+        ):
             result = train.train_and_evaluate(CONFIG.value, WORKDIR.value)
-        except (ValueError, OSError, ImportError, FloatingPointError) as error:
-            processes.stop(f"jaxart: {error}")
-        except jax.errors.JaxRuntimeError as error:
-            if processes.count() == 1:
-                raise
-            processes.stop(
-                f"jaxart: another process of this run has stopped, or this one failed: "
-                f"{error}\nStart all of them again, and the run goes on from its last "
-                "checkpoint."
-            )
-    if processes.is_first():
+    if is_first:
         print(json.dumps(result, indent=2))
 
 

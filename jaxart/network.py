@@ -2,12 +2,14 @@
 
 import dataclasses
 import logging
+import math
 import os
 from collections.abc import Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from clu import parameter_overview
 from jaxtyping import Array
 
@@ -61,14 +63,11 @@ def build(
         **fields,
     )
     size = model.preprocessing["size"]
-
-    def initialise(key):
-        return model.init(key, jnp.zeros((1, size, size, 3)))["params"]
-
+    image = jax.ShapeDtypeStruct((1, size, size, 3), jnp.float32)
+    shapes = jax.eval_shape(model.init, key, image)["params"]
     if not os.fspath(weights):
         logger.info("weights='': every layer starts from random parameters")
-        return model, jax.jit(initialise)(key)
-    shapes = jax.eval_shape(initialise, key)
+        return model, draw(shapes, key)
     merged = merge.load(
         weights,
         shapes,
@@ -83,13 +82,34 @@ def build(
     }.items():
         logger.info("Layers %s: %s", what, ", ".join(names) or "none")
 
-    @jax.jit
-    def draw(key):
-        params = initialise(key)  # XLA leaves out what is not asked for
-        return {layer: params[layer] for layer in merged.fresh_layers}
-
-    params = merged.params | draw(key)
+    fresh = {layer: shapes[layer] for layer in shapes if layer in merged.fresh_layers}
+    params = merged.params | draw(fresh, key)
     return model, {layer: params[layer] for layer in shapes}
+
+
+def draw(shapes: Any, key: Array) -> dict[str, dict[str, np.ndarray]]:
+    """Random parameters as the layers draw them: Glorot-uniform kernels, zero biases.
+
+    All numbers are one draw, cut into pieces: a draw a layer compiles much longer.
+
+    Args:
+      shapes: `{layer: {'kernel', 'bias'}}`, kernels [..., fan in, fan out].
+      key: of the draw.
+    """
+    num_numbers = sum(arrays["kernel"].size for arrays in shapes.values())
+    numbers = np.asarray(jax.random.uniform(key, (num_numbers,), minval=-1))
+    params, end = {}, 0
+    for layer, arrays in shapes.items():
+        kernel, bias = arrays["kernel"], arrays["bias"]
+        start, end = end, end + kernel.size
+        *window, fan_in, fan_out = kernel.shape
+        # Glorot and Bengio 2010, eq. 16
+        limit = np.sqrt(6 / (math.prod(window) * (fan_in + fan_out)))
+        params[layer] = {
+            "kernel": np.float32(limit) * numbers[start:end].reshape(kernel.shape),
+            "bias": np.zeros(bias.shape, np.float32),
+        }
+    return params
 
 
 def describe(model: CaffeNet) -> dict[str, Any]:

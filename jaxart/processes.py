@@ -4,11 +4,18 @@ Every process runs the same program on the same files. What only one may do, the
 does; what it found out, the others are told.
 """
 
+import contextlib
+import ctypes
 import json
+import logging
 import os
+import re
+import signal
 import sys
+import threading
+import traceback
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NoReturn
 
 import jax
@@ -16,13 +23,32 @@ import numpy as np
 from jax.experimental import multihost_utils
 
 from jaxart import storage
-from jaxart.data import shares
 from jaxart.storage import AnyPath
 
 # A process that is silent for so long is dead, and ends the run.
 HEARTBEAT_SECONDS = 20
 # From the first process's start to the last one's.
 START_SECONDS = 300
+
+LOST = (
+    "jaxart: another process of this run has ended, and so this one ends. Start all of "
+    "them again, and the run goes on from its last checkpoint."
+)
+
+# Rank and count, the innermost launcher first: mpirun starts its helpers by srun.
+# SLURM_NTASKS and SLURM_PROCID are also there in a batch script, which is no task; only
+# srun says how many tasks its step has.
+_LAUNCHERS = (
+    ("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"),
+    ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS"),
+)
+
+# What gloo, gRPC and the coordinator say of a process that is gone.
+_SIGNS = re.compile(
+    r"gloo|connection (closed|reset|refused)|broken pipe|socket closed|heartbeat|"
+    r"coordinat|barrier|another task|unavailable|deadline_exceeded|cancelled|aborted",
+    re.IGNORECASE,
+)
 
 
 class ProcessError(ValueError):
@@ -80,7 +106,19 @@ def start(
 def launched() -> bool:
     """Whether a launcher that JAX knows has started this process beside others."""
     tpu_hosts = os.environ.get("TPU_WORKER_HOSTNAMES", "").split(",")
-    return shares.find_task(os.environ) is not None or len(tpu_hosts) > 1
+    return has_launcher(os.environ) or len(tpu_hosts) > 1
+
+
+def has_launcher(environment: Mapping[str, str]) -> bool:
+    """Whether srun or Open MPI's mpirun has started this process beside others."""
+    for names in _LAUNCHERS:
+        rank, count = (environment.get(name, "") for name in names)
+        if rank.isdecimal() and count.isdecimal():
+            if int(count) < 2:
+                return False
+            if int(rank) < int(count):  # else they are left over from another job
+                return True
+    return False
 
 
 def index() -> int:
@@ -185,6 +223,69 @@ def check_shared(folder: AnyPath, field: str) -> None:
             f"{field}={folder}: process {seen.index(False)} does not see what process "
             "0 writes there. All processes have to share that file system."
         )
+
+
+@contextlib.contextmanager
+def ending_together(*known: type[Exception]) -> Iterator[None]:
+    """Ends this process with one message, and thereby the run, whatever fails.
+
+    That is `LOST` where another process is gone, whichever thread notices, and what an
+    error of a known kind says; only a fault of the program's own shows where it is.
+
+    Args:
+      known: kinds of errors whose message is for people.
+    """
+    if count() > 1:
+        threading.excepthook = lambda args: _end(args.exc_value, known)
+        logging.getLogger("absl").addFilter(_without_traceback)
+        ctypes.CDLL(None).signal(signal.SIGABRT, _end_at_abort)
+    try:
+        yield
+        if count() > 1:
+            jax.distributed.shutdown()  # waits for the others; may find them gone
+    except Exception as error:
+        if count() == 1 and not isinstance(error, known):
+            raise
+        _end(error, known)
+
+
+def _end(error: BaseException | None, known: tuple[type[Exception], ...]) -> NoReturn:
+    if count() > 1 and is_of_others(error):
+        stop(LOST)
+    if isinstance(error, known):
+        stop(f"jaxart: {error}")
+    stop("".join(traceback.format_exception(error)))
+
+
+def is_of_others(error: BaseException | None) -> bool:
+    """Whether an error says that another process is gone."""
+    while error is not None:
+        is_runtime = isinstance(error, RuntimeError | ValueError | OSError)
+        is_ours = isinstance(error, ProcessError | storage.StorageError)
+        if is_runtime and not is_ours and _SIGNS.search(str(error)):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+_HANDLER = ctypes.CFUNCTYPE(None, ctypes.c_int)
+
+
+@_HANDLER
+def _end_at_abort(_: int) -> None:
+    """JAX's coordinator ends a process that way when another one is gone.
+
+    It has no other: the callback that it would take cannot be called (JAX 0.10). Nor
+    does Python run its own handlers in an abort, so that this one is C's.
+    """
+    os.write(2, f"{LOST}\n".encode())
+    os._exit(1)
+
+
+def _without_traceback(record: logging.LogRecord) -> bool:
+    """Orbax's threads log where they failed; the message says why this process ends."""
+    record.exc_info = None
+    return True
 
 
 def stop(message: str) -> NoReturn:

@@ -8,6 +8,7 @@ import contextlib
 import hashlib
 import os
 import posixpath
+import secrets
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ from jaxart.remote import PACKAGES, RemotePath, StorageError
 AnyPath = Path | RemotePath
 
 _CACHE = "remote"
+_MAX_STEM = 200  # of a name beside another: file systems take 255 bytes
 
 
 def path(text: str | os.PathLike) -> AnyPath:
@@ -76,9 +78,8 @@ def write_bytes(path: AnyPath, content: bytes) -> None:
     if isinstance(path, RemotePath):
         path.write_bytes(content)
         return
-    beside = path.with_name(f"{path.name}.tmp")
-    beside.write_bytes(content)
-    os.replace(beside, path)
+    with written(path) as beside:
+        beside.write_bytes(content)
 
 
 @contextlib.contextmanager
@@ -88,7 +89,8 @@ def written(path: AnyPath) -> Iterator[Path]:
         with local_file(path) as file:
             yield file
         return
-    beside = path.with_name(f"{path.name}.tmp")
+    # Of this writer's own: others may write the same file at the same time.
+    beside = path.with_name(f"{path.name[:_MAX_STEM]}.{secrets.token_hex(4)}.tmp")
     try:
         yield beside
         os.replace(beside, path)

@@ -96,9 +96,10 @@ def train_and_evaluate(
         config.cache_dir or platformdirs.user_cache_path("jaxart") / "features",
         "cache_dir",
     )
+    looked = inputs.look(train, val, cache_dir)
     found_leaks = None
     if config.check_leaks and config.train_data != inputs.PROCEDURAL and is_first:
-        found_leaks = leaks.find(train, val, store=cache_dir, workdir=workdir)
+        found_leaks = leaks.find(train, val, files=looked, workdir=workdir)
     init_key, dropout_key = jax.random.split(jax.random.key(config.seed))
     model, params = network.build(
         config.model,
@@ -118,22 +119,26 @@ def train_and_evaluate(
     # What the trained part is fed: images, or what the frozen layers make of them.
     boundary = frozen_boundary(layers, config.train_layers) if config.cache else None
 
-    def compute_inputs(paths, views):
+    def compute_inputs(paths, views, contents):
         files = pipeline.ImageFiles(paths, config.resize, model.preprocessing, views)
-        sizes = {
-            "batch_size": forward_size // processes.count(),
-            "num_workers": config.num_workers,
-        }
         if boundary is None:
-            return inputs.whole_images(files, **sizes)
+            return files, [""] * len(paths)
         return inputs.frozen_features(
-            files, model, params, boundary, layout=layout, cache_dir=cache_dir, **sizes
+            files,
+            contents,
+            model,
+            params,
+            boundary,
+            layout=layout,
+            cache_dir=cache_dir,
+            batch_size=forward_size // processes.count(),
         )
 
     start = time.perf_counter()
     data = inputs.prepare(
         train,
         val,
+        looked=looked,
         views=config.views,
         compute_inputs=compute_inputs,
         max_skipped_fraction=config.max_skipped_fraction,

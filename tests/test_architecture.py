@@ -25,7 +25,7 @@ ALLOWED = {
     "writers": {"remote", "storage"},
     "leaks": {
         "storage",
-        *("results data.duplicates data.examples data.fingerprint_store".split()),
+        *("results data.duplicates data.examples data.files".split()),
     },
     "classifier": {
         *("checkpoint storage data.images models models.layers".split()),
@@ -53,7 +53,7 @@ ALLOWED = {
     "inputs": {
         *("compiling layout processes results storage".split()),
         *("models models.layers data.examples".split()),
-        *("data.features data.pipeline data.procedural".split()),
+        *("data.features data.files data.pipeline data.procedural".split()),
     },
     "predict": {
         *("classifier commands evaluation prediction prediction_files".split()),
@@ -73,39 +73,41 @@ ALLOWED = {
     "processes": {"data.shares", "storage"},
     "steps": {"compiling", "layout", "metrics", "models", "optim"},
     "summaries": {"figures"},
-    "curation.cleaning": {"curation.decoding", "curation.splits", "data.duplicates"},
-    "curation.contact_sheets": {"data.fingerprints", "data.images"},
+    "curation.cleaning": {"curation.pictures", "curation.splits", "data.duplicates"},
+    "curation.contact_sheets": {"data.images", "passes.local"},
     "curation.curation": {
-        *("parts results curation.cleaning curation.decoding".split()),
-        *("curation.paintings curation.records curation.splits".split()),
-        *("curation.writing data.duplicates data.examples data.fingerprints".split()),
-        *("data.images", "data.shares", ""),  # the package, for its version
-    },
-    "curation.decoding": {
-        *("curation.artists curation.paintings".split()),
-        *("data.fingerprints data.images".split()),
+        *("results curation.cleaning curation.looking curation.paintings".split()),
+        *("curation.pictures curation.splits curation.writing".split()),
+        *("data.duplicates data.examples data.files data.fingerprints".split()),
+        *("data.images passes.driver passes.folder passes.running".split()),
+        "",  # the package, for its version
     },
     "curation.inspection": {
-        *("results curation.contact_sheets curation.decoding".split()),
-        *("curation.paintings curation.writing".split()),
-        *("data.duplicates data.examples".split()),
+        *("results curation.contact_sheets curation.paintings".split()),
+        *("curation.pictures curation.writing".split()),
+        *("data.duplicates data.examples data.files".split()),
+    },
+    "curation.looking": {
+        *("storage curation.writing data.files data.fingerprints".split()),
+        *("passes.local passes.work".split()),
     },
     "curation.paintings": {"curation.artists", "data.examples"},
-    "curation.records": {
-        *("json_lines curation.decoding curation.paintings".split()),
-        *("data.fingerprints data.images".split()),
-    },
+    "curation.pictures": {"curation.artists", "curation.paintings", "data.files"},
     "curation.writing": {
-        *("results curation.decoding curation.paintings".split()),
-        *("data.examples data.fingerprints".split()),
+        *("results storage curation.paintings curation.pictures".split()),
+        "data.examples",
     },
-    "data.duplicates": {"data.fingerprints"},
+    "data.duplicates": {"data.files", "data.fingerprints"},
     "data.examples": {"remote", "storage"},
-    "data.features": {"processes", "remote", "storage", "data.pipeline"},
-    "data.fingerprint_store": {"storage", "data.fingerprints", "data.images"},
-    "data.fingerprints": {"data.images"},
+    "data.features": {
+        *("processes data.images data.pipeline".split()),
+        *("passes.folder passes.running passes.work".split()),
+    },
+    "data.files": {
+        *("remote storage data.fingerprints data.images passes.local".split()),
+    },
     "data.listing": {"storage", "data.examples"},
-    "data.pipeline": {"storage", "data.images"},
+    "data.pipeline": {"remote", "storage", "data.images"},
     "data.procedural": {"data.painters"},
     "models": {"models.alexnet", "models.layers", "models.vgg16"},
     "models.alexnet": {"models.layers"},

@@ -1,34 +1,49 @@
 """Both sides of the data over one set of inputs, without what cannot be read."""
 
+import collections
 import csv
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxart import inputs, layout
-from jaxart.data import images, pipeline
+from jaxart import inputs, layout, train
+from jaxart.data import files, pipeline
 from jaxart.data.examples import DataError, Examples
-from jaxart.models import AlexNet
+from jaxart.data.files import File
+from jaxart.models import MODELS, AlexNet
+from tests import opening, runs
 
 
 def side(root, names, labels):
     return Examples(root, names, np.array(labels, np.int32), ("baroque", "cubism"))
 
 
-def prepare(tmp_path, reasons, max_skipped_fraction=0.5, views=("whole",)):
+def prepare(
+    tmp_path, reasons=("",) * 5, later=None, max_skipped_fraction=0.5, views=("whole",)
+):
+    """Three training and two validation images, with the reasons of their files."""
     train = side(tmp_path / "a", ("0.jpg", "1.jpg", "2.jpg"), [0, 1, 1])
     val = side(tmp_path / "b", ("3.jpg", "4.jpg"), [1, 0])
     asked = []
 
-    def compute_inputs(paths, views):
+    looked = [
+        File(sha256=f"content {i}", reason=reason) for i, reason in enumerate(reasons)
+    ]
+
+    def compute_inputs(paths, views, contents):
         asked.extend(zip(paths, views, strict=True))
-        return np.arange(len(paths)), reasons
+        for path, content in zip(paths, contents, strict=True):
+            i = int(path.stem)
+            assert content == ("" if reasons[i] else f"content {i}")
+        return np.arange(len(paths)), later or [""] * len(paths)
 
     data = inputs.prepare(
         train,
         val,
+        looked=looked,
         views=views,
         compute_inputs=compute_inputs,
         max_skipped_fraction=max_skipped_fraction,
@@ -38,7 +53,7 @@ def prepare(tmp_path, reasons, max_skipped_fraction=0.5, views=("whole",)):
 
 
 def test_both_sides_share_one_set_of_inputs(tmp_path):
-    data, asked = prepare(tmp_path, [""] * 5)
+    data, asked = prepare(tmp_path)
     assert asked == [(tmp_path / "a" / f"{i}.jpg", "whole") for i in range(3)] + [
         (tmp_path / "b" / f"{i}.jpg", "whole") for i in (3, 4)
     ]
@@ -62,8 +77,8 @@ def test_what_cannot_be_read_is_left_out_and_listed(tmp_path):
 
 def test_training_sees_every_view_and_validation_the_whole(tmp_path):
     # Three training pictures in two views, the second one unreadable; 3.jpg, 4.jpg.
-    reasons = ["", "", "cut", "cut", "", "", "", "empty"]
-    data, asked = prepare(tmp_path, reasons, views=("center", "whole_mirrored"))
+    views = ("center", "whole_mirrored")
+    data, asked = prepare(tmp_path, ["", "cut", "", "", "empty"], views=views)
     assert [(path.name, view) for path, view in asked] == [
         *(("0.jpg", "center"), ("0.jpg", "whole_mirrored")),
         *(("1.jpg", "center"), ("1.jpg", "whole_mirrored")),
@@ -82,25 +97,52 @@ def test_training_sees_every_view_and_validation_the_whole(tmp_path):
     ]
 
 
-def test_images_are_checked_once_however_many_views(paintings, tmp_path, monkeypatch):
-    loaded, load = [], images.load
+def test_what_went_after_the_look_is_left_out_too(tmp_path):
+    data, _ = prepare(tmp_path, ["cut", *[""] * 4], later=["", "", "", "gone", ""])
+    np.testing.assert_array_equal(data.train, [[1], [2]])
+    np.testing.assert_array_equal(data.val, [4])
+    lines = (tmp_path / "skipped.csv").read_text().splitlines()
+    assert lines[1:] == ["0.jpg,train,cut", "3.jpg,val,gone"]
 
-    def counting(path, **options):
-        loaded.append(path.name)
-        return load(path, **options)
 
-    monkeypatch.setattr(images, "load", counting)
-    paths = sorted(paintings.glob("*/0.png"))[:2]
-    (tmp_path / "poem.png").write_text("a poem")
-    listed = [paths[0]] * 3 + [tmp_path / "poem.png"] * 3 + [paths[1]]
-    views = ["whole", "center", "top_left"] * 2 + ["whole"]
-    facts = {"size": 4, "channel_order": "bgr", "mean": (1.0, 2.0, 3.0)}
-    files = pipeline.ImageFiles(listed, "antialias", facts, views)
-    found, reasons = inputs.whole_images(files, batch_size=2, num_workers=0)
-    assert found is files
-    assert sorted(loaded) == ["0.png", "0.png", "poem.png"]
-    text = "not an image that Pillow reads"
-    assert reasons == ["", "", "", text, text, text, ""]
+def test_a_file_on_both_sides_is_looked_at_once(paintings, tmp_path, monkeypatch):
+    looked, look = [], files.look
+    monkeypatch.setattr(
+        files,
+        "look",
+        lambda paths, *a, **k: looked.extend(paths) or look(paths, *a, **k),
+    )
+    train = side(paintings, ("ruled_grid/0.png", "ruled_grid/1.png"), [0, 1])
+    val = side(paintings, ("none.png", "ruled_grid/0.png"), [0, 1])
+    found = inputs.look(train, val, tmp_path)
+    assert looked == [*train.paths, val.paths[0]]
+    assert [file.reason for file in found] == ["", "", "No such file or directory", ""]
+    assert found[0] == found[3] != found[1]
+
+
+@pytest.mark.parametrize("cache", [True, False])
+def test_training_reads_each_file_once_before_the_network_sees_it(
+    config, tmp_path, monkeypatch, quick_compiles, cache
+):
+    monkeypatch.setitem(MODELS, "tinynet", runs.TinyNet)
+    config.model, config.cache, config.num_epochs = "tinynet", cache, 1
+    root = tmp_path / "pictures"
+    paintings = sorted(Path(config.train_data).rglob("*.png"))
+    for number, path in enumerate(paintings):
+        copy = root / path.parent.name / f"{number}.png"
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_bytes(path.read_bytes())
+    config.train_data = str(root)
+    opened = opening.watch(monkeypatch)
+    for run in ("first", "second") if cache else ("first",):
+        opened.clear()
+        result = train.train_and_evaluate(config, tmp_path / run)
+        assert result["leaks"] == {"exact": 0, "near": 0}
+        counts = sorted(collections.Counter(opened).values())
+        if cache:  # the look, and the frozen layers, once for all
+            assert counts == [2 if run == "first" else 1] * 21
+        else:  # an epoch of 15; 6 after it, and in the end
+            assert counts == [2] * 15 + [3] * 6
 
 
 @pytest.mark.parametrize(
@@ -113,7 +155,7 @@ def test_images_are_checked_once_however_many_views(paintings, tmp_path, monkeyp
 )
 def test_too_many_or_all_unreadable_is_an_error(tmp_path, reasons, fraction, message):
     with pytest.raises(DataError, match=message):
-        prepare(tmp_path, reasons, fraction)
+        prepare(tmp_path, reasons, max_skipped_fraction=fraction)
 
 
 def test_the_painted_pictures_are_written_once(tmp_path, monkeypatch):
@@ -133,60 +175,58 @@ def test_the_painted_pictures_are_written_once(tmp_path, monkeypatch):
     assert again.paths[0].stat().st_mtime_ns == first
 
 
-def test_the_features_are_the_boundarys_activations(paintings, tmp_path):
-    model = AlexNet(num_classes=3, hidden=(8, 8))
-    params = model.init(jax.random.key(0), jnp.zeros((1, 227, 227, 3)))["params"]
-    paths = sorted(paintings.rglob("*.png"))[:3]
-    files = pipeline.ImageFiles(paths, "antialias", model.preprocessing)
+def features_of(files, model, params, boundary, cache_dir):
     found, reasons = inputs.frozen_features(
         files,
+        [path.name for path in files.paths],
         model,
         params,
-        "relu6",
+        boundary,
         layout=layout.over_all_devices(),
-        cache_dir=tmp_path,
+        cache_dir=cache_dir,
         batch_size=2,
-        num_workers=0,
     )
-    assert reasons == ["", "", ""]
-    indices = np.array([2, 0, 1])
-    expected = model.apply(
-        {"params": params}, jnp.asarray(files[indices]), upto="relu6"
-    )
-    np.testing.assert_allclose(found[indices], expected, rtol=1e-4, atol=1e-4)
-    whole, reasons = inputs.whole_images(files, batch_size=2, num_workers=0)
-    assert whole is files and reasons == ["", "", ""]
+    assert reasons == [""] * len(files.paths)
+    return found[np.arange(len(files.paths))]
 
 
-@pytest.mark.parametrize("change", ["lrn_alpha", "norm_order", "relu", "weight"])
+def test_the_features_are_the_boundarys_activations(paintings, tmp_path):
+    model = runs.TinyNet(num_classes=3, hidden=(8, 8))
+    params = runs.random_params(model)
+    paths = sorted(paintings.glob("ruled_grid/*.png"))[2::-1]
+    files = pipeline.ImageFiles(paths, "antialias", model.preprocessing)
+    loaded = jnp.asarray(files[np.arange(3)])
+    expected = model.apply({"params": params}, loaded, upto="relu6")
+    found = features_of(files, model, params, "relu6", tmp_path)
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("change", ["relu", "weight"])
 def test_another_prefix_is_another_store(paintings, tmp_path, change):
+    model = runs.TinyNet(num_classes=3, hidden=())
+    params = runs.random_params(model)
     files = pipeline.ImageFiles(
-        sorted(paintings.rglob("*.png"))[:2], "antialias", AlexNet.preprocessing
+        sorted(paintings.glob("ruled_grid/*.png"))[:2], "crop", model.preprocessing
     )
-    params = AlexNet(hidden=()).init(jax.random.key(0), jnp.zeros((1, 227, 227, 3)))
-    params = params["params"]
-
-    def features(model, params):
-        found, _ = inputs.frozen_features(
-            files,
-            model,
-            params,
-            "pool1",
-            layout=layout.over_all_devices(),
-            cache_dir=tmp_path,
-            batch_size=2,
-            num_workers=0,
-        )
-        return found[np.arange(2)]
-
-    before = features(AlexNet(hidden=()), params)
+    before = features_of(files, model, params, "pool1", tmp_path)
     if change == "weight":
-        kernel = params["conv1"]["kernel"]
-        kernel = kernel.at[0, 0, 0, 0].add(1.0)
+        kernel = params["conv1"]["kernel"].at[0, 0, 0, 0].add(1.0)
         params = params | {"conv1": params["conv1"] | {"kernel": kernel}}
-        after = features(AlexNet(hidden=()), params)
     else:
-        other = {"lrn_alpha": 1.0, "norm_order": "pool_norm", "relu": jax.nn.elu}
-        after = features(AlexNet(hidden=(), **{change: other[change]}), params)
-    assert len(list(tmp_path.glob("*/00000.npy"))) == 2
+        model = runs.TinyNet(num_classes=3, hidden=(), relu=jax.nn.elu)
+    after = features_of(files, model, params, "pool1", tmp_path)
+    assert len(list(tmp_path.glob("*/*.npy"))) == 2
     assert not np.array_equal(before, after)
+
+
+def test_what_a_layer_computes_is_part_of_its_name():
+    names = [
+        [inputs._describe(layer) for layer in model.layers().values()]
+        for model in (
+            AlexNet(),
+            AlexNet(lrn_alpha=1.0),
+            AlexNet(norm_order="pool_norm"),
+            AlexNet(relu=jax.nn.elu),
+        )
+    ]
+    assert len(set(map(tuple, names))) >= 3

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from jaxart import leaks
-from jaxart.data import procedural
+from jaxart.data import files, procedural
 from jaxart.data.examples import Examples
 
 
@@ -41,13 +41,18 @@ def sides(tmp_path):
     ]
 
 
+def find(train, val, tmp_path):
+    looked = files.look([*train.paths, *val.paths], tmp_path)
+    return leaks.find(train, val, files=looked, workdir=tmp_path)
+
+
 def rows(workdir):
     with open(workdir / "leaks.csv", newline="") as file:
         return list(csv.DictReader(file))
 
 
 def test_leaks_are_counted_listed_and_warned_of(sides, tmp_path, caplog):
-    assert leaks.find(*sides, store=tmp_path, workdir=tmp_path) == {
+    assert find(*sides, tmp_path) == {
         "exact": 1,
         "near": 1,
     }
@@ -62,7 +67,7 @@ def test_files_that_cannot_be_read_leave_the_others_their_names(sides, tmp_path)
     for side in sides:
         side.paths[0].write_text("no image")
     sides[0].paths[1].unlink()
-    assert leaks.find(*sides, store=tmp_path, workdir=tmp_path) == {
+    assert find(*sides, tmp_path) == {
         "exact": 1,
         "near": 0,
     }
@@ -72,6 +77,6 @@ def test_files_that_cannot_be_read_leave_the_others_their_names(sides, tmp_path)
 def test_no_leaks_no_warning(sides, tmp_path, caplog):
     caplog.set_level(logging.INFO)
     val = sides[1].take(np.array([0, 3]))
-    counts = leaks.find(sides[0], val, store=tmp_path, workdir=tmp_path)
+    counts = find(sides[0], val, tmp_path)
     assert counts == {"exact": 0, "near": 0}
     assert rows(tmp_path) == [] and caplog.text == ""

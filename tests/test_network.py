@@ -1,5 +1,6 @@
 """Building a network from a weight file: strict, and told by the file's own facts."""
 
+import itertools
 import json
 
 import jax
@@ -7,16 +8,16 @@ import numpy as np
 import pytest
 
 from jaxart import network
-from jaxart.models import AlexNet
+from jaxart.models import MODELS, AlexNet
 from jaxart.weights import WeightsError, canonical
+from tests import runs
 
 
 @pytest.fixture(scope="module")
 def weight_file(tmp_path_factory):
     """An AlexNet of narrow fully connected layers and 7 classes, pool_norm."""
     model = AlexNet(num_classes=7, hidden=(12, 12), norm_order="pool_norm")
-    params = jax.jit(model.init)(jax.random.key(5), np.zeros((1, 227, 227, 3)))
-    params = jax.tree.map(np.asarray, params["params"])
+    params = jax.tree.map(np.asarray, runs.random_params(model))
     path = tmp_path_factory.mktemp("weights") / "alexnet.safetensors"
     metadata = {
         "model": "alexnet",
@@ -54,6 +55,44 @@ def test_parameters_and_the_facts_of_the_file_reach_the_network(weight_file):
     described = network.describe(model)
     assert described["norm_order"] == "pool_norm" and described["num_classes"] == 7
     json.dumps(described)
+
+
+@pytest.mark.parametrize(
+    ("name", "hidden"), [("alexnet", (64, 48)), ("tinynet", ())], ids=str
+)
+def test_without_a_file_layers_are_drawn_as_the_modules_draw_them(
+    monkeypatch, name, hidden
+):
+    monkeypatch.setitem(MODELS, "tinynet", runs.TinyNet)
+    fields = {"num_classes": 32, "hidden": hidden, "dropout_rate": 0.5, "weights": ""}
+    fields |= {"train_layers": ("fc8",)}
+    model, params = network.build(name, **fields, key=jax.random.key(3))
+    size = model.preprocessing["size"]
+    image = jax.ShapeDtypeStruct((1, size, size, 3), np.float32)
+    shapes = jax.eval_shape(model.init, jax.random.key(0), image)["params"]
+    assert list(params) == list(shapes)
+    for layer, arrays in shapes.items():
+        kernel, bias = params[layer]["kernel"], params[layer]["bias"]
+        assert (kernel.shape, bias.shape) == tuple(
+            arrays[what].shape for what in ("kernel", "bias")
+        )
+        assert kernel.dtype == bias.dtype == np.float32
+        assert not np.any(bias)
+        fan_sum = np.prod(kernel.shape[:-2]) * sum(kernel.shape[-2:])
+        limit = np.sqrt(6 / fan_sum)  # Glorot and Bengio 2010, eq. 16
+        assert 0.95 * limit < np.abs(kernel).max() <= limit * (1 + 1e-6)
+        # A uniform one's mean is 0 and its variance limit^2 / 3: to 5 standard errors.
+        error = 5 / np.sqrt(kernel.size)
+        assert abs(kernel.mean()) < error * limit / np.sqrt(3)
+        assert abs(kernel.var() / (limit**2 / 3) - 1) < error * np.sqrt(4 / 5)
+    flat = [np.ravel(arrays["kernel"])[:50] for arrays in params.values()]
+    flat = [numbers / np.abs(numbers).max() for numbers in flat]
+    assert all(not np.allclose(a, b) for a, b in itertools.combinations(flat, 2))
+
+    _, again = network.build(name, **fields, key=jax.random.key(3))
+    jax.tree.map(np.testing.assert_array_equal, params, again)
+    _, other = network.build(name, **fields, key=jax.random.key(4))
+    assert not np.array_equal(params["fc8"]["kernel"], other["fc8"]["kernel"])
 
 
 def test_a_head_of_another_size_is_fresh_and_the_log_says_so(weight_file, caplog):

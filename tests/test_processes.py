@@ -120,3 +120,47 @@ def test_a_launchers_processes_are_known(monkeypatch, variables, is_launched):
 def test_a_process_alone_stops_as_usual():
     with pytest.raises(SystemExit, match="jaxart: no"):
         processes.stop("jaxart: no")
+
+
+SRUN = {"SLURM_PROCID": "1", "SLURM_STEP_NUM_TASKS": "4", "SLURM_NTASKS": "4"}
+MPIRUN = {"OMPI_COMM_WORLD_RANK": "5", "OMPI_COMM_WORLD_SIZE": "8"}
+
+
+@pytest.mark.parametrize(
+    ("environment", "is_launched"),
+    [
+        (SRUN, True),
+        (MPIRUN, True),
+        # mpirun in a batch script: srun started one helper on each of two nodes.
+        (SRUN | {"SLURM_STEP_NUM_TASKS": "2"} | MPIRUN, True),
+        ({}, False),
+        # A batch script, or a shell of salloc's: python is started by no srun.
+        ({"SLURM_JOB_ID": "7", "SLURM_NTASKS": "4", "SLURM_PROCID": "0"}, False),
+        (SRUN | {"SLURM_PROCID": "0", "SLURM_STEP_NUM_TASKS": "1"}, False),
+        (SRUN | {"SLURM_PROCID": "4"}, False),
+        (SRUN | {"SLURM_PROCID": "x"}, False),
+        ({"OMPI_COMM_WORLD_RANK": "0", "OMPI_COMM_WORLD_SIZE": "1"}, False),
+        ({"JOB_COMPLETION_INDEX": "3"}, False),
+    ],
+)
+def test_a_launcher_is_known_by_its_variables(environment, is_launched):
+    assert processes.has_launcher(environment) == is_launched
+
+
+@pytest.mark.parametrize(
+    ("error", "is_of_others"),
+    [
+        (RuntimeError("Gloo AllGather failed: Connection closed by peer"), True),
+        (ValueError("UNKNOWN: Gloo all-reduce failed: Read error"), True),
+        (RuntimeError("DEADLINE_EXCEEDED: Barrier timed out. Id: x"), True),
+        (RuntimeError("RESOURCE_EXHAUSTED: Out of memory"), False),
+        (KeyError("barrier"), False),
+        (ValueError("learning_rate=-1: above 0"), False),
+        (processes.ProcessError("processes 0 and 1 differ in barrier"), False),
+    ],
+)
+def test_what_another_process_is_to_blame_for_is_known(error, is_of_others):
+    assert processes.is_of_others(error) == is_of_others
+    wrapped = KeyError()
+    wrapped.__cause__ = error
+    assert processes.is_of_others(wrapped) == is_of_others

@@ -2,7 +2,8 @@
 
 import csv
 import json
-import signal
+import os
+import shutil
 import time
 
 import jax
@@ -11,7 +12,7 @@ import orbax.checkpoint as ocp
 import pytest
 from ml_collections import ConfigDict
 
-from jaxart import checkpoint
+from jaxart import checkpoint, processes
 from jaxart.models.alexnet import AlexNet
 from jaxart.models.layers import trainable
 from tests import events, joined
@@ -100,31 +101,45 @@ def start_pair(folder, paintings):
     return joined.launch(2, *command, f"--workdir={folder}")
 
 
+NUM_KILLS = int(os.environ.get("JAXART_TEST_KILLS", 4))
+
+
+@pytest.mark.slow
 @pytest.mark.xdist_group("killed")
 def test_a_killed_process_ends_the_run_which_goes_on_as_if_nothing_had_been(
     paintings, tmp_path
 ):
     run, whole = tmp_path / "killed", tmp_path / "whole"
-    for victim, at_step in ((1, 8), (0, 24)):  # of 48
+    for folder in (tmp_path / "warm", whole):
+        start_time = time.monotonic()
+        joined.finish(start_pair(folder, paintings))
+        seconds = time.monotonic() - start_time  # without compiling
+    rng = np.random.default_rng(0)
+    for number in range(NUM_KILLS):
+        # At any moment: joining, features, compiling, steps, saving, the end.
+        shutil.rmtree(run, ignore_errors=True)
+        wait, victim = rng.uniform(0.15, 0.95) * seconds, number % 2
         started = start_pair(run, paintings)
-        while not (run / "checkpoints" / str(at_step)).exists():
-            assert all(process.poll() is None for process in started)
-            time.sleep(0.01)
+        time.sleep(wait)
+        if any(process.poll() is not None for process in started):
+            joined.finish(started)  # it was quicker
+            continue
         started[victim].kill()
         killed = time.monotonic()
         logs = [process.communicate()[1] for process in started]
-        assert time.monotonic() - killed < 60
-        assert started[victim].returncode == -signal.SIGKILL
-        survivor = 1 - victim
-        assert started[survivor].returncode not in (0, -signal.SIGKILL)
-        assert "another task died" in logs[survivor] or (
-            "another process of this run has stopped" in logs[survivor]
-            and "Start all of them again" in logs[survivor]
-        )
-        assert not (run / "result.json").exists()
+        took = time.monotonic() - killed
+        survivor = logs[1 - victim]
+        print(f"{wait:.1f} s, process {victim}: {took:.1f} s, {survivor[-300:]!r}")
+        assert took < 60
+        status = started[1 - victim].returncode
+        if status == 0:  # it had nothing more to do with the other
+            assert (run / "result.json").exists()
+        else:
+            assert status == 1, survivor
+            assert processes.LOST in survivor or "were not joined" in survivor
+        assert "Traceback" not in survivor, survivor
 
     joined.finish(start_pair(run, paintings))
-    joined.finish(start_pair(whole, paintings))
     steps = [json.loads((w / "result.json").read_text())["steps"] for w in (run, whole)]
     assert steps == [48, 48]
     ends = [last_checkpoint(folder) for folder in (run, whole)]

@@ -12,7 +12,6 @@ import argparse
 import dataclasses
 import functools
 import math
-import os
 import re
 import sys
 import warnings
@@ -24,9 +23,11 @@ from PIL import Image
 from jaxart.curation import curation, inspection, paintings
 from jaxart.curation.curation import Options
 from jaxart.curation.splits import SPLITS
-from jaxart.data import duplicates, shares
+from jaxart.data import duplicates
 from jaxart.data.examples import DataError
-from jaxart.parts import BusyError, OtherPartsError
+from jaxart.passes.driver import BusyError
+from jaxart.passes.folder import OtherPassError
+from jaxart.passes.running import Cluster
 from jaxart.wikiart import artgan, hugging_face, site
 from jaxart.wikiart.download import Run, Source
 from jaxart.wikiart.errors import WikiartError
@@ -65,10 +66,13 @@ classes.txt and metadata.csv, and a word on everything that was left out.
     python -m jaxart.main --config=configs/fc7_fc8.py --workdir=runs/fc7_fc8 \
         --config.train_data=wikiart10/train.txt --config.val_data=wikiart10/val.txt
 
-Every file is decoded once; bad ones are listed in skipped.csv. Of equal files, and of
-pictures whose perceptual hashes differ in at most --max_distance of 256 bits (mirrored
-or not), the largest stays; a picture that stands under two labels is left out with all
-its copies. duplicates.csv lists each pair, and what became of it.
+Every file is decoded once; bad ones are listed in skipped.csv. What is found of them is
+kept in OUT.parts until the data set is there: a stopped run goes on with the same
+command. --ray has a cluster decode, which has to see --src and --out.
+
+Of equal files, and of pictures whose perceptual hashes differ in at most --max_distance
+of 256 bits (mirrored or not), the largest stays; a picture that stands under two labels
+is left out with all its copies. duplicates.csv lists each pair, and what became of it.
 
 Artists are taken from {paintings.METADATA} in the source's folder, from --metadata, or
 from file names (ARTIST_TITLE.jpg). --split says what is kept for validation:
@@ -105,7 +109,7 @@ def main(argv: list[str] | None = None) -> int:
     warnings.simplefilter("ignore", Image.DecompressionBombWarning)
     try:
         return flags.run(flags)
-    except (WikiartError, DataError, BusyError, OtherPartsError, OSError) as error:
+    except (WikiartError, DataError, BusyError, OtherPassError, OSError) as error:
         print(f"wikiart: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -261,7 +265,7 @@ def _add_curate_parser(commands: "argparse._SubParsersAction") -> None:
         _run_curate,
         summary="make a data set: each painting once, a clean split",
         description=_CURATE,
-        when_stopped="nothing is written",
+        when_stopped="the same command goes on",
     )
     defaults = Options()
     parser.add_argument(
@@ -313,20 +317,21 @@ def _add_curate_parser(commands: "argparse._SubParsersAction") -> None:
         "(default: files are copied as they are)",
     )
     parser.add_argument(
-        "--share",
-        type=_share,
-        metavar="I/N",
-        help="decode a part of the files, such as 2/4, the second quarter, into a "
-        f"folder beside --out. {shares.HELP}",
+        "--ray",
+        metavar="ADDRESS",
+        help="decode on this Ray cluster; auto is the one that this machine is part of",
+    )
+    parser.add_argument(
+        "--ray_cpus",
+        type=_positive,
+        default=1,
+        metavar="N",
+        help="--ray: cores of an actor (default: %(default)s)",
     )
     _add_source_flags(parser)
 
 
 def _run_curate(flags: argparse.Namespace) -> int:
-    say = functools.partial(print, file=sys.stderr)
-    share = shares.choose(flags.share, os.environ, say)
-    if share is not None:
-        flags.when_stopped = "the same command goes on"
     fields = {field.name for field in dataclasses.fields(Options)}
     options = Options(**{name: getattr(flags, name) for name in fields})
     report = curation.curate(
@@ -335,11 +340,8 @@ def _run_curate(flags: argparse.Namespace) -> int:
         options,
         image_root=flags.image_root,
         metadata=flags.metadata,
-        share=share,
+        ray=Cluster(flags.ray, flags.ray_cpus) if flags.ray else None,
     )
-    if report is None:
-        print("Other shares are not finished: the last one makes the data set")
-        return 0
     print(curation.summarize(report))
     for warning in report["warnings"]:
         print(f"warning: {warning}", file=sys.stderr)
@@ -410,14 +412,6 @@ def _count(text: str) -> int:
     if text.isdecimal() and int(text) > 0:
         return int(text)
     raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 on")
-
-
-def _share(text: str) -> str:
-    try:
-        shares.parse(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-    return text
 
 
 def _bits(text: str) -> int:

@@ -20,13 +20,13 @@ def alexnet(weights: str, batch_size: int, repeats: int) -> Iterator[dict[str, A
     with mock.patch.object(features, "compute", lambda forward, *_, **__: forward):
         forward = inputs.frozen_features(
             pipeline.ImageFiles((), "antialias", model.preprocessing),
+            (),
             model,
             params,
             "relu6",
             layout=layout.over_all_devices(),
             cache_dir="",
             batch_size=batch_size,
-            num_workers=0,
         )
     images = random_images(batch_size, model.preprocessing["size"])
     return _time(lambda: np.asarray(forward(images)), repeats)

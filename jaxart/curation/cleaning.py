@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from jaxart.curation import splits
-from jaxart.curation.decoding import Picture
+from jaxart.curation.pictures import Picture
 from jaxart.data import duplicates
 
 DUPLICATES_HEADER = (
@@ -37,7 +37,7 @@ def each_once(pictures: Sequence[Picture], max_distance: int) -> Once:
       pictures: what there is.
       max_distance: bits of 256 in which near duplicates may differ.
     """
-    pairs = duplicates.within([p.fingerprint for p in pictures], max_distance)
+    pairs = duplicates.within([p.file for p in pictures], max_distance)
     left_out: set[int] = set()
     num_copies = num_two_labels = 0
     for members in duplicates.clusters(len(pictures), pairs):
@@ -62,8 +62,8 @@ def each_once(pictures: Sequence[Picture], max_distance: int) -> Once:
 
 
 def _quality(picture: Picture) -> tuple[int, str]:
-    fingerprint = picture.fingerprint
-    return fingerprint.width * fingerprint.height, fingerprint.sha256
+    file = picture.file
+    return file.width * file.height, file.sha256
 
 
 def cap(
@@ -81,7 +81,7 @@ def cap(
     reasons = [""] * len(pictures)
     of_class: collections.Counter[str] = collections.Counter()
     of_artist: collections.Counter[tuple[str, str]] = collections.Counter()
-    for i in splits.shuffled([p.fingerprint.sha256 for p in pictures], seed):
+    for i in splits.shuffled([p.file.sha256 for p in pictures], seed):
         label, artist = pictures[i].painting.label, pictures[i].artist
         if (
             artist

@@ -5,11 +5,13 @@ from pathlib import Path
 
 from PIL import Image, ImageOps
 
-from jaxart.data import fingerprints, images
+from jaxart.data import images
+from jaxart.passes.local import map_ahead
 
 COLUMNS, ROWS = 8, 6
 CELL = 160  # pixels
 _GAP = 4
+_NUM_THREADS = 4
 
 
 def draw(paths: Sequence[Path]) -> Image.Image:
@@ -30,7 +32,9 @@ def draw(paths: Sequence[Path]) -> Image.Image:
     num_rows = -(-count // COLUMNS)
     step = CELL + _GAP
     sheet = Image.new("RGB", (COLUMNS * step + _GAP, num_rows * step + _GAP), "white")
-    for i, picture in enumerate(fingerprints.map_in_threads(load, chosen)):
+    for i, picture in enumerate(
+        map_ahead(load, chosen, _NUM_THREADS, 2 * _NUM_THREADS)
+    ):
         row, column = divmod(i, COLUMNS)
         left, top = (
             _GAP + step * place + (CELL - side) // 2

@@ -2,8 +2,6 @@
 
 import contextlib
 import dataclasses
-import functools
-import itertools
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,25 +10,20 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Int
-from PIL import Image
 
 import jaxart
-from jaxart import parts, results
-from jaxart.curation import (
-    cleaning,
-    decoding,
-    paintings,
-    records,
-    splits,
-    writing,
-)
-from jaxart.curation.decoding import Picture
+from jaxart import results
+from jaxart.curation import cleaning, looking, paintings, splits, writing
 from jaxart.curation.paintings import Painting
-from jaxart.data import duplicates, fingerprints
+from jaxart.curation.pictures import Picture, sort_out
+from jaxart.data import duplicates, fingerprints, images
 from jaxart.data.examples import DataError
-from jaxart.data.images import ImageError
-from jaxart.data.shares import Share
+from jaxart.data.files import File
+from jaxart.passes import driver, running
+from jaxart.passes.folder import Folder, cut, part_size
 
+# Of a part, which is what a kill costs: some seconds' work.
+_BATCH_SIZE, _NUM_BATCHES = 16, 4
 _TOLERANCE = 0.05  # of a class's share of validation, beyond which a warning is due
 
 
@@ -66,17 +59,16 @@ def curate(
     *,
     image_root: str | os.PathLike = "",
     metadata: str | os.PathLike = "",
-    share: Share | None = None,
-) -> dict[str, Any] | None:
+    ray: running.Cluster | None = None,
+) -> dict[str, Any]:
     """Makes a data set of what `paintings.read` finds.
 
     Equal and nearly equal pictures of one class are reduced to the largest; those of
     two classes are all left out. With `split='artist'`, so are pictures whose artist
     nobody knows.
 
-    A share decodes its files only, and leaves what they are beside `out`; the last one
-    to finish makes the data set. So does a run of the whole, which first decodes what
-    is missing.
+    What the files are is kept in OUT.parts until the data set is there, so that a call
+    after a stop, or with other options, does not look at them again.
 
     Args:
       source: a folder of class folders, a CSV file or a list file.
@@ -84,48 +76,56 @@ def curate(
       options: what to take, and how to split it.
       image_root: where relative paths of a list start.
       metadata: a table of artists, as `paintings.read` takes it.
-      share: which of the files are this process's; None takes all.
+      ray: where files are looked at, if not in this process.
 
     Returns:
-      What report.json holds; None where other shares have not finished.
+      What report.json holds.
 
     Raises:
       DataError: the source cannot be used, `out` exists, or nothing is left.
-      BusyError: another process is working on a share that this one would.
-      OtherPartsError: the parts beside `out` are of another list or size.
+      BusyError: another process makes this data set.
+      OtherPassError: the parts beside `out` are of another source or size.
     """
     out = Path(out)
-    if out.exists():
+    path = out.with_name(f"{out.name}.parts").absolute()
+    if out.exists() and not path.exists():
         raise DataError(f"{out}: exists; choose another folder or remove it")
-    root, found = paintings.read(source, image_root, metadata)
-    found = sorted(_of_classes(found, options.classes))  # whatever order they came in
-
-    folder = out.with_name(f"{out.name}.parts")
-    if share is None and not parts.are_in(folder):
+    with driver.alone(path):
+        if out.exists():  # since then, or a run was killed between this and the end
+            (path / driver.SETTINGS).unlink(missing_ok=True)
+            raise DataError(f"{out}: exists; choose another folder or remove it")
+        root, found = paintings.read(source, image_root, metadata)
+        found = sorted(_of_classes(found, options.classes))  # whatever their order was
+        folder, names = _look(path, root.resolve(), found, options.resize, ray)
+        files = map(looking.read_record, folder.records(names))
         with _beside(out) as partial:
-            taken = _look(root, options.resize, partial, "decoding")(found)
-            report = _fill(partial, root, found, taken, options, partial)
-            return _write_report(partial, source, options, report)
+            report = _fill(partial, root, found, files, options, path)
+            _write_report(partial, source, options, report)
+        folder.remove()
+    return report
 
+
+def _look(
+    path: Path,
+    root: Path,
+    found: Sequence[Painting],
+    resize: int | None,
+    ray: running.Cluster | None,
+) -> tuple[Folder, list[str]]:
+    """Looks at all files; gives the folder, and the names of its parts."""
     settings = {
-        "paintings": parts.digest([root.resolve(), *itertools.chain(*found)]),
-        "resize": options.resize,
+        "root": os.fspath(root),
+        "resize": resize,
+        "reader": images.READER_VERSION,
+        "fingerprint": fingerprints.VERSION,
     }
-    left = parts.Parts(folder, settings)
-    for one in [share] if share else left.every_share():
-        with left.working(one) as note:
-            if note is None:
-                look = _look(root, options.resize, folder, f"decoding {one}")
-                chosen = np.flatnonzero(one.mask(len(found), 1)).tolist()
-                records.fill(left.path(one, ".jsonl"), found, chosen, look)
-            with left.finished(one, {}) as notes:
-                if notes is not None:
-                    paths = [left.path(each, ".jsonl") for each in left.every_share()]
-                    taken = records.read(paths, found)
-                    with _beside(out) as partial:
-                        report = _fill(partial, root, found, taken, options, folder)
-                        return _write_report(partial, source, options, report)
-    return None
+    folder = Folder(path, settings)
+    folder.begin()
+    look = looking.Look(os.fspath(root), os.fspath(path), resize, _BATCH_SIZE)
+    size = part_size(len(found), _BATCH_SIZE, _NUM_BATCHES)
+    parts = cut([painting.name for painting in found], size)
+    outcome = running.run(look, parts, folder, title="decoding", ray=ray)
+    return folder, outcome.names
 
 
 @contextlib.contextmanager
@@ -146,14 +146,13 @@ def _write_report(
     source: str | os.PathLike,
     options: Options,
     report: dict[str, Any],
-) -> dict[str, Any]:
+) -> None:
     about = {
         "jaxart": jaxart.__version__,
         "source": os.fspath(source),
         "options": dataclasses.asdict(options),
     }
     results.write_json(folder / "report.json", about | report)
-    return report
 
 
 def _of_classes(found: list[Painting], classes: Sequence[str]) -> list[Painting]:
@@ -168,9 +167,9 @@ def _fill(
     folder: Path,
     root: Path,
     found: Sequence[Painting],
-    taken: Iterable[Picture | ImageError],
+    files: Iterable[File],
     options: Options,
-    resized_in: Path,
+    parts: Path,
 ) -> dict[str, Any]:
     """Writes all of the data set but its report, which it returns.
 
@@ -178,11 +177,11 @@ def _fill(
       folder: where to.
       root: where the paintings' names start.
       found: the paintings.
-      taken: what each of their files is.
+      files: what each of their files is.
       options: what becomes of them.
-      resized_in: where the resized pictures are, if there are any.
+      parts: where the resized pictures are, if there are any.
     """
-    pictures, unreadable = decoding.sort_out(found, taken)
+    pictures, unreadable = sort_out(found, files)
     once = cleaning.each_once(pictures, options.max_distance)
     pictures = [pictures[i] for i in once.kept]
     no_artist: list[tuple] = []
@@ -214,7 +213,7 @@ def _fill(
         options.split,
         labels,
         [p.artist for p in pictures],
-        [p.fingerprint.sha256 for p in pictures],
+        [p.file.sha256 for p in pictures],
         val_fraction=options.val_fraction,
         seed=options.seed,
     )
@@ -225,36 +224,16 @@ def _fill(
         )
     is_resized = options.resize is not None
     names = [writing.image_name(picture, is_resized) for picture in pictures]
-    if is_resized and resized_in == folder:
-        writing.drop_others(folder, names)
-    elif is_resized:
-        writing.copy_images([resized_in / name for name in names], folder, names)
+    if is_resized:
+        sources = [looking.resized_path(parts, picture.file) for picture in pictures]
     else:
         sources = [root / picture.painting.name for picture in pictures]
-        writing.copy_images(sources, folder, names)
+    writing.copy_images(sources, folder, names)
     writing.write_lists(folder, names, pictures, class_names, labels, is_val)
     skipped = sorted([*unreadable, *no_artist, *over_cap])
     results.write_csv(folder / "skipped.csv", ("path", "label", "reason"), skipped)
     results.write_csv(folder / "duplicates.csv", cleaning.DUPLICATES_HEADER, once.rows)
     return counts | _describe(pictures, class_names, labels, is_val, options)
-
-
-def _look(root: Path, resize: int | None, folder: Path, title: str) -> records.Look:
-    """Decodes every file once; resized, the pictures are written there and then."""
-    if resize is None:
-        return functools.partial(decoding.look, root, title=title)
-
-    def save(image: Image.Image, picture: Picture) -> None:
-        name = writing.image_name(picture, is_resized=True)
-        writing.save_resized(image, resize, folder / name)
-
-    return functools.partial(
-        decoding.look,
-        root,
-        side_enough=max(fingerprints.SIDE_ENOUGH, 2 * resize),
-        also=save,
-        title=title,
-    )
 
 
 def _sieve(

@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jaxart import results
-from jaxart.curation import contact_sheets, decoding, paintings, writing
-from jaxart.curation.decoding import Picture
-from jaxart.data import duplicates
+from jaxart.curation import contact_sheets, paintings, pictures, writing
+from jaxart.curation.pictures import Picture
+from jaxart.data import duplicates, files
 from jaxart.data.examples import DataError
 
 _COPIES_HEADER = (
@@ -66,7 +66,9 @@ def inspect(
     for source in sources:
         root, found = paintings.read(source, image_root, metadata)
         name = source.stem if stems.count(source.stem) == 1 else os.fspath(source)
-        sides.append(Side(name, root, *decoding.decode(root, found)))
+        paths = [root / painting.name for painting in found]
+        looked = files.look(paths, files.default_cache_dir(), title=name)
+        sides.append(Side(name, root, *pictures.sort_out(found, looked)))
     if not any(side.pictures for side in sides):
         raise DataError(f"{sources[0]}: none of its images can be read")
 
@@ -99,7 +101,7 @@ def inspect(
 
 def _copies(a: Side, b: Side, max_distance: int) -> list[tuple]:
     """Pictures that stand twice in one list, or in both."""
-    these, those = ([p.fingerprint for p in side.pictures] for side in (a, b))
+    these, those = ([p.file for p in side.pictures] for side in (a, b))
     if a is b:
         pairs = duplicates.within(these, max_distance)
     else:
@@ -132,14 +134,14 @@ def _describe(side: Side) -> dict[str, int]:
 def _describe_classes(sides: Sequence[Side]) -> dict[str, dict[str, Any]]:
     """Each class's counts by list, and the sizes of its pictures."""
     classes: dict[str, dict[str, Any]] = {}
-    for label, pictures in _by_class(sides).items():
+    for label, members in _by_class(sides).items():
         counts = {
             side.name: sum(p.painting.label == label for p in side.pictures)
             for side in sides
         }
-        shorter = [min(p.fingerprint.width, p.fingerprint.height) for _, p in pictures]
+        shorter = [min(p.file.width, p.file.height) for _, p in members]
         classes[label] = counts | {
-            "artists": len({p.artist for _, p in pictures} - {""}),
+            "artists": len({p.artist for _, p in members} - {""}),
             "shorter_side": {
                 "min": min(shorter),
                 "median": float(np.median(shorter)),
@@ -159,8 +161,8 @@ def _by_class(sides: Sequence[Side]) -> dict[str, list[tuple[Path, Picture]]]:
 
 
 def _draw_sheets(sides: Sequence[Side], out: Path) -> None:
-    for label, pictures in _by_class(sides).items():
-        paths = [root / picture.painting.name for root, picture in pictures]
+    for label, members in _by_class(sides).items():
+        paths = [root / picture.painting.name for root, picture in members]
         path = out / f"{writing.slug(label)}.png"
         beside = path.with_suffix(".tmp")
         contact_sheets.draw(paths).save(beside, format="png")

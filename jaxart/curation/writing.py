@@ -1,5 +1,6 @@
 """The data set as files: pictures under names that say what they are, and lists."""
 
+import hashlib
 import re
 import shutil
 from collections.abc import Sequence
@@ -10,10 +11,9 @@ from jaxtyping import Bool, Int
 from PIL import Image
 from tqdm import tqdm
 
-from jaxart import results
+from jaxart import results, storage
 from jaxart.curation import paintings
-from jaxart.curation.decoding import Picture
-from jaxart.data import fingerprints
+from jaxart.curation.pictures import Picture
 from jaxart.data.examples import is_image_name
 
 _JPEG_QUALITY = 95
@@ -26,14 +26,15 @@ def save_resized(image: Image.Image, short_side: int, path: Path) -> None:
     size = tuple(round(side * scale) for side in image.size)
     path.parent.mkdir(parents=True, exist_ok=True)
     image = image.resize(size, Image.Resampling.LANCZOS)
-    image.save(path, quality=_JPEG_QUALITY, subsampling=0)
+    with storage.written(path) as beside:
+        image.save(beside, "JPEG", quality=_JPEG_QUALITY, subsampling=0)
 
 
 def image_name(picture: Picture, is_resized: bool) -> str:
     """Where a picture lies in the data set: a name that says who, what and which."""
     name, label = Path(picture.painting.name), picture.painting.label
     suffix = name.suffix.lower() if is_image_name(name.name) else ""
-    stem = f"{slug(name.stem)}_{picture.fingerprint.sha256[:12]}"
+    stem = f"{slug(name.stem)}_{picture.file.sha256[:12]}"
     return f"images/{slug(label)}/{stem}{'.jpg' if is_resized else suffix}"
 
 
@@ -41,14 +42,6 @@ def slug(text: str) -> str:
     """A file name's part that is safe anywhere, of bounded length."""
     slug = re.sub(r"[^\w.()'-]+", "-", text).encode()[:_MAX_STEM_BYTES]
     return slug.decode(errors="ignore").strip(".-") or "-"
-
-
-def drop_others(folder: Path, names: Sequence[str]) -> None:
-    """Leaves the resized pictures of these names in the data set, and no others."""
-    kept = {folder / name for name in names}
-    for path in (folder / "images").rglob("*.jpg"):
-        if path not in kept:
-            path.unlink()
 
 
 def copy_images(sources: Sequence[Path], folder: Path, names: Sequence[str]) -> None:
@@ -91,12 +84,17 @@ def write_lists(
                 painting.title,
                 painting.year,
                 painting.source,
-                fingerprints.digest(folder / name),
-                fingerprint.phash,
+                _digest(folder / name),
+                file.phash,
                 "val" if kept_back else "train",
             )
-            for name, label, (painting, fingerprint), kept_back in zip(
+            for name, label, (painting, file), kept_back in zip(
                 names, labels, pictures, is_val, strict=True
             )
         ),
     )
+
+
+def _digest(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

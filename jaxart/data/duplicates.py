@@ -12,7 +12,8 @@ import numpy as np
 from jaxtyping import Float32
 from scipy.sparse import coo_array, csgraph
 
-from jaxart.data.fingerprints import HASH_SIDE, Fingerprint
+from jaxart.data.files import File
+from jaxart.data.fingerprints import HASH_SIDE
 
 MAX_DISTANCE = 64  # bits of 256
 
@@ -36,9 +37,7 @@ class Pair(NamedTuple):
     distance: int
 
 
-def within(
-    pictures: Sequence[Fingerprint], max_distance: int = MAX_DISTANCE
-) -> list[Pair]:
+def within(pictures: Sequence[File], max_distance: int = MAX_DISTANCE) -> list[Pair]:
     """Pairs among pictures, `a` before `b`.
 
     Of several equal files, the first stands for all: each other one is paired with it
@@ -58,8 +57,8 @@ def within(
 
 
 def between(
-    these: Sequence[Fingerprint],
-    those: Sequence[Fingerprint],
+    these: Sequence[File],
+    those: Sequence[File],
     max_distance: int = MAX_DISTANCE,
 ) -> list[Pair]:
     """Each of `those` (b) that is also among `these`, with the nearest of them (a)."""
@@ -89,7 +88,7 @@ def clusters(num_pictures: int, pairs: Sequence[Pair]) -> list[list[int]]:
 
 
 def _near(
-    these: Sequence[Fingerprint], those: Sequence[Fingerprint], max_distance: int
+    these: Sequence[File], those: Sequence[File], max_distance: int
 ) -> Iterator[tuple[int, int, int]]:
     """Pairs whose hashes, or that of the one and the mirrored other, are near."""
     a = _Hashes([picture.phash for picture in these])

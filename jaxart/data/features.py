@@ -1,34 +1,35 @@
 """The frozen-prefix cache: what the frozen part says of each image, computed once.
 
-A store is a folder named after its content: the frozen weights, the layers, the
-preprocessing, and the bytes and views of the images. So a store is never out of date;
-another weight or pixel makes another one. Its rows lie in files of `SHARD_ROWS`, which
-the processes of a run share out. While it is being made it has another name, and a pass
-that was stopped continues there.
+A store is a folder of a pass, named after its content: the frozen weights, the layers,
+the preprocessing, and the bytes and views of the images. So a store is never out of
+date; another weight or pixel makes another one. Its parts stay for good: an array of
+rows in each, and why a row is none. The processes of a run share the parts out. Two
+runs that make one store at once both make all of it: equal files, each there whole.
 """
 
-import concurrent.futures
 import contextlib
 import dataclasses
 import hashlib
 import json
 import logging
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from filelock import FileLock
-from tqdm import tqdm
 
-from jaxart import processes, storage
-from jaxart.data import pipeline
-from jaxart.remote import StorageError
-from jaxart.storage import AnyPath
+from jaxart import processes
+from jaxart.data import images, pipeline
+from jaxart.passes import running
+from jaxart.passes.folder import Folder, cut
+from jaxart.passes.work import Record, Results
 
-FORMAT = 4
-SHARD_ROWS = 1024  # of one file; what a process computes at a time
+FORMAT = 5
+SHARD_ROWS = 1024  # of one file
+_MAX_SHARDS = 500  # files that are open at once: larger stores have longer ones
+_STALE_SECONDS = 86_400
 
 logger = logging.getLogger(__name__)
 
@@ -37,13 +38,17 @@ class FeatureRows:
     """A store's rows as a network's inputs: indices [B] -> features [B, ...].
 
     Args:
-      store: the store's folder.
+      paths: the store's .npy files, of `shard_rows` rows each.
+      shard_rows: how many.
       dtype: of the features.
       rows: the row of each index.
     """
 
-    def __init__(self, store: Path, dtype: str, rows: np.ndarray):
-        self._store = store
+    def __init__(
+        self, paths: Sequence[Path], shard_rows: int, dtype: str, rows: np.ndarray
+    ):
+        self._paths = paths
+        self._shard_rows = shard_rows
         self._dtype = dtype
         self._rows = rows
         self._shards: dict[int, np.ndarray] = {}
@@ -52,27 +57,70 @@ class FeatureRows:
         shape = (len(indices), *self._shard(0).shape[1:])
         features = np.empty(shape, self._shard(0).dtype)
         for place, row in enumerate(self._rows[indices].tolist()):
-            shard, row = divmod(row, SHARD_ROWS)
+            shard, row = divmod(row, self._shard_rows)
             features[place] = self._shard(shard)[row]
         return features
 
     def _shard(self, number: int) -> np.ndarray:
         if number not in self._shards:
             # A .npy file does not know bfloat16: it says that there are two bytes.
-            array = np.load(_features_path(self._store, number), mmap_mode="r")
+            array = np.load(self._paths[number], mmap_mode="r")
             self._shards[number] = array.view(self._dtype)
         return self._shards[number]
+
+
+@dataclasses.dataclass(frozen=True)
+class _FrozenPart:
+    """The work: each content in each of its views through the frozen layers."""
+
+    forward: Callable[[np.ndarray], Any]
+    files: pipeline.ImageFiles
+    index_of: Mapping[str, int]  # a file of each content
+    batch_size: int
+
+    def open(self) -> "_FrozenPart":
+        return self
+
+    def skip(self, item: list[str], reason: str) -> Record:
+        return {"reason": reason}
+
+    def identify(self, items: Sequence[list[str]]) -> list[str]:
+        return [content for content, _ in items]
+
+    def load(self, items: Sequence[list[str]]) -> tuple[np.ndarray, list[str]]:
+        batch = dataclasses.replace(
+            self.files,
+            paths=[self.files.paths[self.index_of[content]] for content, _ in items],
+            views=[view for _, view in items],
+        )
+        loaded, reasons = batch.load_or_blank(np.arange(len(items)))
+        missing = self.batch_size - len(items)
+        if missing:
+            loaded = np.pad(loaded, [(0, missing)] + [(0, 0)] * 3)
+        return loaded, reasons
+
+    def start(self, loaded: tuple[np.ndarray, list[str]]) -> Any:
+        return self.forward(loaded[0])
+
+    def finish(
+        self,
+        items: Sequence[list[str]],
+        loaded: tuple[np.ndarray, list[str]],
+        values: np.ndarray,
+    ) -> Results:
+        records = [{"reason": reason} if reason else {} for reason in loaded[1]]
+        return Results(records, np.asarray(values)[: len(items)])
 
 
 def compute(
     forward: Callable[[np.ndarray], Any],
     files: pipeline.ImageFiles,
+    contents: Sequence[str],
     *,
     prefix: Mapping[str, Any],
     dtype: str = "float32",
     cache_dir: str | os.PathLike,
     batch_size: int,
-    num_workers: int = 0,
 ) -> tuple[pipeline.Inputs, list[str]]:
     """Runs the frozen part over image files once, or finds that it has been done.
 
@@ -81,76 +129,71 @@ def compute(
     Args:
       forward: images [batch_size, S, S, 3] -> features [batch_size, ...].
       files: the images. Equal views of equal bytes share a row.
+      contents: a digest of each file's bytes; '' leaves the file out.
       prefix: what `forward` computes, as plain data: layers and weight digest.
       dtype: of the features.
       cache_dir: where stores are kept.
       batch_size: images a call of `forward`.
-      num_workers: processes that load images; 0 loads in threads.
 
     Returns:
       The features, indexed as `files` are, and for each file the reason why it
-      cannot be read ('' where it can).
+      cannot be read ('' where it can, or was left out).
 
     Raises:
       ProcessError: not every process of the run sees the store.
     """
-    digests, unreadable = _digest_files(files.paths)
-    views = files.views or ["whole"] * len(digests)
-    items = list(zip(digests, views, strict=True))
-    content = sorted({item for item in items if item[0]})
-    if not content:
-        return np.empty((len(items), 0)), unreadable
-    key = {
+    views = files.views or ["whole"] * len(contents)
+    wanted = list(zip(contents, views, strict=True))
+    items = sorted({item for item in wanted if item[0]})
+    if not items:
+        return np.empty((len(wanted), 0)), [""] * len(wanted)
+    settings = {
         "format": FORMAT,
+        "reader": images.READER_VERSION,
         "prefix": dict(prefix),
         "dtype": dtype,
         "resize": files.resize,
         "preprocessing": files.preprocessing,
-        "images": content,
     }
-    name = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:32]
-    store = Path(cache_dir) / name
-    store.parent.mkdir(parents=True, exist_ok=True)
-    shards = range(-(-len(content) // SHARD_ROWS))
-    with _held_by_first(store.with_suffix(".lock")):
-        # The first process looks, for the others might see it a moment later.
-        if processes.gather(store.is_dir())[0]:
-            logger.info("Features of the frozen layers: found in %s", store)
-        else:
-            path_of = dict(zip(digests, files.paths, strict=True))
-            unique = dataclasses.replace(
-                files,
-                paths=[path_of[digest] for digest, _ in content],
-                views=[view for _, view in content],
-            )
-            partial = store.with_suffix(".partial")
-            if processes.is_first():
-                partial.mkdir(exist_ok=True)
-                _write_json(partial / "key.json", key)
-            processes.check_shared(partial, "cache_dir")
-            mine = shards[processes.index() :: processes.count()]
-            _fill(partial, mine, forward, unique, batch_size, num_workers)
-            processes.wait("features")
-            if processes.is_first():
-                os.replace(partial, store)
-            processes.wait("all features")
+    key = json.dumps([settings, items], sort_keys=True)
+    name = hashlib.sha256(key.encode()).hexdigest()[:32]
+    folder = Folder(Path(cache_dir) / name, settings)
+    if processes.is_first():
+        folder.begin()
+        _tidy(folder.path)
+    processes.check_shared(folder.path, "cache_dir")
 
-    known = [
-        reason for shard in shards for reason in _read_json(_reasons_path(store, shard))
-    ]
-    reason_of = dict(zip(content, known, strict=True))
-    reasons = [
-        reason or reason_of[item]
-        for reason, item in zip(unreadable, items, strict=True)
-    ]
-    row_of = {item: row for row, item in enumerate(content)}
-    rows = np.array([row_of.get(item, 0) for item in items], np.int64)
-    return FeatureRows(store, dtype, rows), reasons
+    index_of = {content: index for index, content in enumerate(contents)}
+    work = _FrozenPart(forward, files, index_of, batch_size)
+    shard_rows = SHARD_ROWS * -(-len(items) // (SHARD_ROWS * _MAX_SHARDS))
+    parts = cut([list(item) for item in items], shard_rows)
+    outcome = running.run(
+        work,
+        parts[processes.index() :: processes.count()],
+        folder,
+        title="frozen layers",
+        quiet=not processes.is_first(),
+    )
+    processes.wait("features")
+    found = "computed into" if any(outcome.is_new) else "found in"
+    logger.info("Features of the frozen layers: %s %s", found, folder.path)
+
+    names = [folder.name(part, work.identify(part.items)) for part in parts]
+    reason_of = {
+        item: record.get("reason", "")
+        for item, record in zip(items, folder.records(names), strict=True)
+    }
+    row_of = {item: row for row, item in enumerate(items)}
+    rows = np.array([row_of.get(item, 0) for item in wanted], np.int64)
+    paths = [folder.rows(name) for name in names]
+    reasons = [reason_of.get(item, "") for item in wanted]
+    return FeatureRows(paths, shard_rows, dtype, rows), reasons
 
 
 def digest_params(params: Mapping[str, Mapping[str, Any]]) -> str:
     """BLAKE2b of a parameter tree: names, shapes, types and bytes."""
-    digest = _new_digest()
+    # Half again as fast as SHA-256.
+    digest = hashlib.blake2b(digest_size=32)
     for layer in sorted(params):
         for name in sorted(params[layer]):
             array = np.ascontiguousarray(params[layer][name])
@@ -159,122 +202,9 @@ def digest_params(params: Mapping[str, Mapping[str, Any]]) -> str:
     return digest.hexdigest()
 
 
-def _new_digest(content: bytes = b"") -> Any:
-    return hashlib.blake2b(content, digest_size=32)  # half again as fast as SHA-256
-
-
-@contextlib.contextmanager
-def _held_by_first(path: Path) -> Iterator[None]:
-    """A lock that the first process holds, for all of them."""
-    with FileLock(path) if processes.is_first() else contextlib.nullcontext():
-        processes.wait("the lock of a feature store")
-        yield
-
-
-def _fill(
-    partial: Path,
-    shards: Sequence[int],
-    forward: Callable[[np.ndarray], Any],
-    files: pipeline.ImageFiles,
-    batch_size: int,
-    num_workers: int,
-) -> None:
-    """Writes some shards' rows in order, from where an earlier pass stopped."""
-    reasons = {
-        shard: _read_json(_reasons_path(partial, shard), default=[]) for shard in shards
-    }
-    ranges = {
-        shard: range(len(files.paths))[shard * SHARD_ROWS :][:SHARD_ROWS]
-        for shard in shards
-    }
-    batches = [
-        (shard, batch)
-        for shard in shards
-        for batch in pipeline.in_batches(
-            ranges[shard][len(reasons[shard]) :], batch_size
-        )
-    ]
-    total, num_done = (sum(map(len, some.values())) for some in (ranges, reasons))
-    logger.info("Features of the frozen layers: %d images into %s", total, partial)
-    if num_done:
-        logger.info("An earlier pass stopped after %d of them: going on", num_done)
-
-    def write(shard: int, features: Any, batch_reasons: list[str]) -> None:
-        values = np.asarray(features)[: len(batch_reasons)]
-        start = len(reasons[shard])
-        path = _features_path(partial, shard)
-        if start == 0:
-            shape = (len(ranges[shard]), *values.shape[1:])
-            array = np.lib.format.open_memmap(path, "w+", values.dtype, shape)
-        else:
-            array = np.lib.format.open_memmap(path, "r+")
-        array.view(values.dtype)[start : start + len(values)] = values
-        array.flush()
-        # The count of rows that are there for good: after the rows themselves.
-        reasons[shard] += batch_reasons
-        _write_json(_reasons_path(partial, shard), reasons[shard])
-        bar.update(len(values))
-
-    with tqdm(
-        total=total,
-        initial=num_done,
-        desc="frozen layers",
-        unit="img",
-        disable=not processes.is_first(),
-    ) as bar:
-        waiting = None
-        loaded = pipeline.read_batches(
-            files, [batch for _, batch in batches], num_workers=num_workers
-        )
-        for (shard, _), (images, batch_reasons) in zip(batches, loaded, strict=True):
-            missing = batch_size - len(images)
-            features = forward(np.pad(images, [(0, missing)] + [(0, 0)] * 3))
-            if waiting:  # written while the device computes the next
-                write(*waiting)
-            waiting = shard, features, batch_reasons
-        if waiting:
-            write(*waiting)
-
-
-def _features_path(store: Path, shard: int) -> Path:
-    return store / f"{shard:05d}.npy"
-
-
-def _reasons_path(store: Path, shard: int) -> Path:
-    return store / f"{shard:05d}.json"
-
-
-def _digest_files(paths: Sequence[AnyPath]) -> tuple[list[str], list[str]]:
-    """BLAKE2b of each file's bytes, and the reason where there are none."""
-
-    def digest(path: AnyPath) -> tuple[str, str]:
-        try:
-            if storage.is_remote(path):
-                return _new_digest(path.read_bytes()).hexdigest(), ""
-            with open(path, "rb") as file:
-                return hashlib.file_digest(file, _new_digest).hexdigest(), ""
-        except StorageError:  # says nothing of the image
-            raise
-        except OSError as error:
-            return "", error.strerror
-
-    once = list(dict.fromkeys(paths))  # however many views there are of each
-    with concurrent.futures.ThreadPoolExecutor() as pool:
-        answers = processes.compute_shared(
-            lambda mine: list(pool.map(digest, mine)), once
-        )
-    found = dict(zip(once, answers, strict=True))
-    digests, reasons = zip(*(found[path] for path in paths), strict=True)
-    return list(digests), list(reasons)
-
-
-def _read_json(path: Path, default: Any = None) -> Any:
-    if default is not None and not path.exists():
-        return default
-    return json.loads(path.read_text())
-
-
-def _write_json(path: Path, value: Any) -> None:
-    beside = path.with_suffix(".tmp")
-    beside.write_text(json.dumps(value))
-    os.replace(beside, path)
+def _tidy(store: Path) -> None:
+    """Takes away what killed runs had begun to write, and no other is still writing."""
+    for path in store.glob("*.tmp"):
+        with contextlib.suppress(FileNotFoundError):
+            if path.stat().st_mtime < time.time() - _STALE_SECONDS:
+                path.unlink()

@@ -3,7 +3,7 @@
 import concurrent.futures
 import dataclasses
 import functools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import grain
@@ -170,42 +170,10 @@ def batches(
     dataset = dataset.repeat(num_epochs)[first_batch:]
     places = np.arange(batch_size)[rows]
     load = functools.partial(_load_batch, inputs, labels, places)
-    return load_ahead(dataset, load, num_workers)
-
-
-def read_all(
-    files: ImageFiles, *, batch_size: int, num_workers: int = 0
-) -> Iterator[tuple[np.ndarray, list[str]]]:
-    """Goes once through image files in their order, whatever they hold.
-
-    Yields:
-      images [B, S, S, 3], zeros where one cannot be read, and for each the
-      reason why it cannot ('' where it can). The last batch may be shorter.
-    """
-    batches = in_batches(range(len(files.paths)), batch_size)
-    return read_batches(files, batches, num_workers=num_workers)
-
-
-def read_batches(
-    files: ImageFiles, batches: Sequence[Sequence[int]], *, num_workers: int = 0
-) -> Iterator[tuple[np.ndarray, list[str]]]:
-    """Like `read_all`, with the indices of each batch's files."""
-    load = functools.partial(_load_or_blank, files)
-    return iter(load_ahead(grain.MapDataset.source(batches), load, num_workers))
-
-
-def _load_or_blank(
-    files: ImageFiles, indices: Sequence[int]
-) -> tuple[np.ndarray, list[str]]:
-    return files.load_or_blank(np.array(indices))
-
-
-def in_batches(indices: range, batch_size: int) -> list[range]:
-    """Cuts a range into batches; the last one may be shorter."""
-    return [
-        indices[start : start + batch_size]
-        for start in range(0, len(indices), batch_size)
-    ]
+    dataset = dataset.map(load).to_iter_dataset(READ_OPTIONS)
+    if num_workers:
+        dataset = dataset.mp_prefetch(grain.MultiprocessingOptions(num_workers))
+    return dataset
 
 
 def _draw(choices: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -226,19 +194,3 @@ def _load_batch(
         "label": np.pad(labels[chosen].astype(np.int32), (0, missing)),
         "mask": mask,
     }
-
-
-def load_ahead(
-    dataset: grain.MapDataset, load: Callable[[Any], Any], num_workers: int
-) -> grain.IterDataset:
-    """Applies `load` in threads or processes, in order, ahead of who asks.
-
-    Args:
-      dataset: what to load, an element each.
-      load: element -> what it stands for.
-      num_workers: processes; 0 loads in threads of this one.
-    """
-    dataset = dataset.map(load).to_iter_dataset(READ_OPTIONS)
-    if num_workers:
-        dataset = dataset.mp_prefetch(grain.MultiprocessingOptions(num_workers))
-    return dataset

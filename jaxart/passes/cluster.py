@@ -152,7 +152,7 @@ def _one_by_one(
     done = {said["index"]: said for said in _map(ray, actor, tasks, cluster)}
     for task in tasks:  # a neighbour of the one that ends its actor has a second try
         if task.index not in done:
-            done |= {task.index: said for said in _map(ray, actor, [task], cluster)}
+            done.update((task.index, s) for s in _map(ray, actor, [task], cluster))
     if not done:
         raise ClusterError(
             f"part {part.number}: every item of it ends its process; see Ray's logs"

@@ -5,7 +5,7 @@ import shutil
 import pytest
 from PIL import Image
 
-from jaxart.data import procedural
+from jaxart.data import files, procedural
 
 STYLES = ("brush_strokes", "ink_mist", "ruled_grid")
 
@@ -14,6 +14,14 @@ def save(path, style, seed, size=96, **options):
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(procedural.paint(style, seed, size)).save(path, **options)
     return path
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path_factory, monkeypatch):
+    """Where what is known of files is kept: nothing, at first."""
+    folder = tmp_path_factory.mktemp("cache")
+    monkeypatch.setattr(files, "default_cache_dir", lambda: folder)
+    return folder
 
 
 @pytest.fixture

@@ -3,9 +3,9 @@
 import pytest
 
 from jaxart.curation.cleaning import cap, each_once
-from jaxart.curation.decoding import Picture
 from jaxart.curation.paintings import Painting
-from jaxart.data.fingerprints import Fingerprint
+from jaxart.curation.pictures import Picture
+from jaxart.data.files import File
 
 
 def picture(name, label="x", sha256=None, bits=0, size=10, artist="", where=0):
@@ -13,8 +13,8 @@ def picture(name, label="x", sha256=None, bits=0, size=10, artist="", where=0):
     value = ((1 << bits) - 1) << where
     phash = f"{value:064x}"
     mirrored = "5" * 64  # 128 bits away from what has few bits set
-    look = Fingerprint(sha256 or name, phash, mirrored, size, size)
-    return Picture(Painting(name, label, artist, "", "", name), look)
+    file = File(sha256 or name, 1, phash, mirrored, size, size)
+    return Picture(Painting(name, label, artist, "", "", name), file)
 
 
 def test_the_largest_copy_stays():

@@ -4,20 +4,25 @@ import csv
 import hashlib
 import itertools
 import json
+import os
 import random
 import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import imagehash
 import numpy as np
 import pytest
 from PIL import Image
 
-from jaxart.curation import decoding
+from jaxart.curation import curation, looking
 from jaxart.curation.curation import Options, curate
-from jaxart.data import examples
+from jaxart.data import examples, files
 from jaxart.data.examples import DataError
-from jaxart.data.shares import Share
-from jaxart.parts import OtherPartsError
+from jaxart.passes.driver import BusyError
+from jaxart.passes.folder import Folder, OtherPassError
 from tests.curation import copies
 
 
@@ -78,6 +83,10 @@ def test_metadata_says_what_each_file_is(folder, tmp_path):
         assert row["style"] == row["source"].split("/")[0]
         assert row["artist"] in row["source"] and row["title"] in ("one", "two")
     assert len(found) == len(sides["train"] | sides["val"]) == 36
+
+
+def digest(path):
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def contents(out):
@@ -176,14 +185,14 @@ def test_caps_and_classes(folder, tmp_path):
 
 @pytest.fixture
 def decoded(monkeypatch):
-    """The files that are decoded."""
-    decoded, real = [], decoding.images.decode
+    """The digests of the files that are decoded."""
+    decoded, real = [], files.decode
 
-    def decode(path, *args):
-        decoded.append(path.name)
-        return real(path, *args)
+    def decode(content, file, *args):
+        decoded.append(file.sha256)
+        return real(content, file, *args)
 
-    monkeypatch.setattr(decoding.images, "decode", decode)
+    monkeypatch.setattr(files, "decode", decode)
     return decoded
 
 
@@ -195,7 +204,7 @@ def test_resized_pictures_are_decoded_once_and_written_small(
     wide.crop((0, 0, 300, 200)).save(folder / "ink_mist/wide_x.png")
     out = tmp_path / "out"
     curate(folder, out, Options(resize=100, max_per_class=11))
-    assert sorted(decoded) == sorted(path.name for path in folder.rglob("*.*"))
+    assert sorted(decoded) == sorted(digest(path) for path in folder.rglob("*.*"))
     found = {row["source"]: row for row in rows(out / "metadata.csv")}
     assert {str(p.relative_to(out)) for p in out.glob("images/*/*")} == {
         row["path"] for row in found.values()
@@ -253,10 +262,17 @@ def test_a_class_that_cannot_be_shared_out_is_warned_of(folder, paint, tmp_path)
         (Options(max_per_class=0), "no picture is left: {'found': 36"),
     ],
 )
-def test_what_cannot_be_done_leaves_nothing(folder, tmp_path, options, message):
+def test_what_cannot_be_done_makes_nothing_and_costs_no_second_look(
+    folder, tmp_path, options, message, decoded, cache
+):
     with pytest.raises(DataError, match=message):
         curate(folder, tmp_path / "out", options)
-    assert [path.name for path in tmp_path.iterdir()] == ["src"]
+    there = ["src"] if options.classes else ["out.parts", "src"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == there
+    forget(cache)
+    curate(folder, tmp_path / "out", Options())
+    assert len(decoded) == 36
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "src"]
 
 
 def test_an_existing_folder_is_not_touched(folder, tmp_path):
@@ -264,7 +280,21 @@ def test_an_existing_folder_is_not_touched(folder, tmp_path):
     out.mkdir()
     with pytest.raises(DataError, match="out: exists; choose another folder"):
         curate(folder, out, Options())
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "src"]
     assert list(out.iterdir()) == []
+
+
+def test_what_is_left_of_the_parts_of_a_whole_data_set_goes(
+    folder, tmp_path, monkeypatch
+):
+    with monkeypatch.context() as patch:  # killed when the data set was there
+        patch.setattr(Folder, "remove", stop)
+        with pytest.raises(KeyboardInterrupt):
+            curate(folder, tmp_path / "out", Options())
+    assert (tmp_path / "out.parts").is_dir()
+    with pytest.raises(DataError, match="out: exists; choose another folder"):
+        curate(folder, tmp_path / "out", Options())
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "src"]
 
 
 def test_what_a_killed_run_left_is_removed(folder, tmp_path):
@@ -284,59 +314,141 @@ def test_a_curated_folder_is_curated_again(folder, tmp_path):
         assert a["sha256"] != b["sha256"]
 
 
-@pytest.mark.parametrize("resize", [None, 50])
-def test_the_last_share_makes_what_one_process_does(
-    folder, tmp_path, decoded, resize, monkeypatch
-):
+def stop(*arguments):
+    raise KeyboardInterrupt
+
+
+def forget(cache):
+    """Nothing is known of any file."""
+    for path in cache.iterdir():
+        path.unlink()
+
+
+@pytest.fixture
+def mixed(folder, monkeypatch):
+    """Parts of 4 files; one of 39 is no picture, and two are copies of others."""
+    monkeypatch.setattr(curation, "_BATCH_SIZE", 2)
+    monkeypatch.setattr(curation, "_NUM_BATCHES", 2)
     (folder / "ink_mist/text_x.jpg").write_text("<html>not a picture</html>")
     copy = folder / "ink_mist/painter-of-all-a_one.png"
     shutil.copy(copy, folder / "ink_mist/copyist-b_one.png")
     shutil.copy(copy, folder / "ruled_grid/copyist-c_one.png")
-    options = Options(resize=resize, max_per_class=9)
-    report = curate(folder, tmp_path / "one", options)
-    out, num_files = tmp_path / "out", len(decoded)
-    assert num_files == 39
-    assert curate(folder, out, options, share=Share(3, 3)) is None
-    assert curate(folder, out, options, share=Share(1, 3)) is None
-    assert curate(folder, out, options, share=Share(1, 3)) is None
-    assert len(decoded) == num_files + 26 and not out.exists()
+    return folder
 
-    def stop(*arguments):
-        raise KeyboardInterrupt
 
-    with monkeypatch.context() as patch:  # killed when all is decoded
-        patch.setattr("jaxart.curation.cleaning.each_once", stop)
-        with pytest.raises(KeyboardInterrupt):
-            curate(folder, out, options, share=Share(2, 3))
-    assert len(decoded) == 2 * num_files
-    assert curate(folder, out, options, share=Share(2, 3)) == report
-    assert len(decoded) == 2 * num_files
+def stop_after(patch, num_batches):
+    """A pass stops as if killed when it has finished with so many batches."""
+    finish, calls = looking._Looking.finish, []
+
+    def finish_or_stop(self, *arguments):
+        calls.append(arguments)
+        return stop() if len(calls) > num_batches else finish(self, *arguments)
+
+    patch.setattr(looking._Looking, "finish", finish_or_stop)
+
+
+@pytest.mark.parametrize("resize", [None, 50])
+def test_a_stopped_one_goes_on_and_makes_the_same(
+    mixed, tmp_path, decoded, resize, monkeypatch, cache
+):
+    options, out = Options(resize=resize, max_per_class=9), tmp_path / "out"
+    report = curate(mixed, tmp_path / "one", options)
+    for num_batches in (5, 4):  # 2 parts and a half, 2 more
+        with monkeypatch.context() as patch:
+            stop_after(patch, num_batches)
+            with pytest.raises(KeyboardInterrupt):
+                curate(mixed, out, options)
+        assert not out.exists()
+    forget(cache)
+    decoded.clear()
+    assert curate(mixed, out, options) == report
+    different = 39 if resize else 37  # where nothing is resized, copies are known
+    assert different - 4 * 4 <= len(decoded) <= 39 - 4 * 4
     assert contents(out) == contents(tmp_path / "one")
-    saved = [
-        json.loads((p / "report.json").read_text()) for p in (out, tmp_path / "one")
-    ]
-    assert saved[0] == saved[1]
+    assert report_of(out) == report_of(tmp_path / "one")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["one", "out", "src"]
 
 
-def test_the_whole_decodes_what_shares_have_not(folder, tmp_path, decoded):
-    curate(folder, tmp_path / "one", Options())
-    curate(folder, tmp_path / "out", Options(), share=Share(2, 4))
-    assert len(decoded) == 36 + 9
-    with pytest.raises(DataError, match="leaves one side empty"):
-        curate(folder, tmp_path / "out", Options(val_fraction=0.001, split="random"))
-    assert len(decoded) == 36 + 36 and not (tmp_path / "out").exists()
-    curate(folder, tmp_path / "out", Options())  # a mistake costs no second decoding
-    assert len(decoded) == 36 + 36
+def report_of(out):
+    return json.loads((out / "report.json").read_text())
+
+
+def test_what_changed_meanwhile_is_looked_at_again(mixed, paint, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        stop_after(patch, 12)
+        with pytest.raises(KeyboardInterrupt):
+            curate(mixed, tmp_path / "out", Options())
+    paint("ink_mist/text_x.jpg", 300)
+    paint("ink_mist/new_x.png", 301)
+    (mixed / "brush_strokes/painter-of-all-a_one.png").unlink()
+    curate(mixed, tmp_path / "out", Options())
+    curate(mixed, tmp_path / "one", Options())
     assert contents(tmp_path / "out") == contents(tmp_path / "one")
-    assert not (tmp_path / "out.parts").exists()
 
 
-def test_parts_of_another_list_or_size_are_refused(folder, paint, tmp_path):
+def test_a_second_one_is_refused_while_the_first_is_at_work(
+    mixed, tmp_path, monkeypatch
+):
+    finish, refused = looking._Looking.finish, []
+
+    def disturbed(self, *arguments):
+        with pytest.raises(BusyError, match="out.parts: process .* is at work here"):
+            curate(mixed, tmp_path / "out", Options())
+        refused.append(True)
+        return finish(self, *arguments)
+
+    monkeypatch.setattr(looking._Looking, "finish", disturbed)
+    assert curate(mixed, tmp_path / "out", Options())["found"] == 39
+    assert len(refused) == 20
+
+
+def test_parts_of_another_size_or_reader_are_refused(mixed, tmp_path, monkeypatch):
     out = tmp_path / "out"
-    curate(folder, out, Options(resize=40), share=Share(1, 2))
-    with pytest.raises(OtherPartsError, match="resize=40; this run has resize=None"):
-        curate(folder, out, Options(), share=Share(2, 2))
-    paint("ink_mist/new_x.png", 5)
-    with pytest.raises(OtherPartsError, match="out.parts holds parts made with paint"):
-        curate(folder, out, Options(resize=40), share=Share(2, 2))
+    with monkeypatch.context() as patch:
+        stop_after(patch, 4)
+        with pytest.raises(KeyboardInterrupt):
+            curate(mixed, out, Options(resize=40))
+    with pytest.raises(OtherPassError, match="resize=40; this run has resize=None"):
+        curate(mixed, out, Options())
+    with monkeypatch.context() as patch:
+        patch.setattr("jaxart.data.images.READER_VERSION", 99)
+        with pytest.raises(OtherPassError, match="reader=1; this run has reader=99"):
+            curate(mixed, out, Options(resize=40))
+
+
+CHILD = """
+import os, signal, sys
+from pathlib import Path
+from jaxart.curation import curation, looking
+from jaxart.data import files
+
+finish, calls = looking._Looking.finish, []
+
+def finish_or_die(self, *arguments):
+    calls.append(arguments)
+    if len(calls) > 5:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return finish(self, *arguments)
+
+files.default_cache_dir = lambda: Path(sys.argv[3])
+looking._Looking.finish = finish_or_die
+curation._BATCH_SIZE = curation._NUM_BATCHES = 2
+curation.curate(sys.argv[1], sys.argv[2], curation.Options(resize=50))
+"""
+
+
+@pytest.mark.slow
+def test_a_killed_one_goes_on(mixed, tmp_path, cache, decoded):
+    folders = [str(path) for path in (mixed, tmp_path / "out", cache)]
+    child = subprocess.run(
+        [sys.executable, "-c", CHILD, *folders],
+        cwd=Path(__file__).parents[2],
+        env=os.environ | {"PYTHONHASHSEED": "7"},
+        stderr=subprocess.PIPE,
+    )
+    assert child.returncode == -signal.SIGKILL, child.stderr.decode()
+    assert not (tmp_path / "out").exists()
+    curate(mixed, tmp_path / "out", Options(resize=50))
+    assert len(decoded) == 39 - 2 * 4
+    curate(mixed, tmp_path / "one", Options(resize=50))
+    assert contents(tmp_path / "out") == contents(tmp_path / "one")

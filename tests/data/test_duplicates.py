@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from jaxart.data.duplicates import Pair, between, clusters, within
-from jaxart.data.fingerprints import Fingerprint
+from jaxart.data.files import File
 
 RNG = np.random.default_rng(0)
 
@@ -21,8 +21,9 @@ def flip(text, count):
 
 
 def picture(sha256, phash=None, mirrored=None):
-    return Fingerprint(
+    return File(
         sha256,
+        1,
         random_hash() if phash is None else phash,
         random_hash() if mirrored is None else mirrored,
         10,

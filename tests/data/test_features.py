@@ -1,20 +1,20 @@
 """A feature store is computed once, is never out of date, and survives being killed."""
 
-import json
-import multiprocessing
+import hashlib
 import os
 import signal
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from jaxart import storage
 from jaxart.data import features, images
 from jaxart.data.features import compute, digest_params
 from jaxart.data.pipeline import ImageFiles
-from jaxart.remote import RemotePath, StorageError
 
 PREPROCESSING = {"size": 4, "channel_order": "bgr", "mean": (1.0, 2.0, 3.0)}
 PREFIX = {"layers": ["conv1", "relu1"], "params": "digest"}
@@ -44,14 +44,22 @@ class Forward:
         return features_of(loaded)
 
 
-@pytest.fixture
-def paths(tmp_path):
+def digest(path):
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
+
+
+def write(folder):
     """Seven different pictures: four batches, the last one ragged."""
     rng = np.random.default_rng(0)
     for i in range(7):
         pixels = rng.integers(0, 256, (6, 5, 3), np.uint8)
-        Image.fromarray(pixels).save(tmp_path / f"{i}.png")
-    return [tmp_path / f"{i}.png" for i in range(7)]
+        Image.fromarray(pixels).save(folder / f"{i}.png")
+    return [folder / f"{i}.png" for i in range(7)]
+
+
+@pytest.fixture
+def paths(tmp_path):
+    return write(tmp_path)
 
 
 @pytest.fixture
@@ -70,12 +78,17 @@ def run(cache_dir):
         views=None,
         stop_at=None,
         prefix=PREFIX,
+        contents=None,
         **facts,
     ):
         forward = Forward(stop_at)
-        files = ImageFiles(paths, resize, PREPROCESSING | facts, views)
         rows, reasons = compute(
-            forward, files, prefix=prefix, cache_dir=cache_dir, batch_size=BATCH_SIZE
+            forward,
+            ImageFiles(paths, resize, PREPROCESSING | facts, views),
+            contents or list(map(digest, paths)),
+            prefix=prefix,
+            cache_dir=cache_dir,
+            batch_size=BATCH_SIZE,
         )
         return rows[np.arange(len(paths))], reasons, forward.calls
 
@@ -92,33 +105,51 @@ def expected(paths, resize="tf1_bilinear", views=None, **facts):
 
 
 def stores(cache_dir):
-    return {path.name for path in cache_dir.iterdir() if path.is_dir()}
+    return {path.name for path in cache_dir.iterdir()}
+
+
+def contents(cache_dir):
+    """Each file of all stores."""
+    return {
+        path.relative_to(cache_dir): path.read_bytes()
+        for path in cache_dir.rglob("*")
+        if path.is_file()
+    }
+
+
+def num_rows(cache_dir):
+    return sum(len(np.load(path)) for path in cache_dir.glob("*/*.npy"))
 
 
 # --- Once -----------------------------------------------------------------------------
 
 
-def test_the_second_time_nothing_is_computed(paths, run, cache_dir):
+@pytest.mark.parametrize(("shard_rows", "num_files"), [(1024, 1), (4, 2), (2, 4)])
+def test_the_second_time_nothing_is_computed(
+    paths, run, cache_dir, monkeypatch, shard_rows, num_files
+):
+    monkeypatch.setattr(features, "SHARD_ROWS", shard_rows)
     first, reasons, calls = run(paths)
     assert calls == 4
     assert reasons == [""] * 7
     np.testing.assert_array_equal(first, expected(paths))
     assert first.dtype == np.float32
+    made = contents(cache_dir)
     again, reasons, calls = run(paths)
     assert calls == 0
     assert reasons == [""] * 7
     np.testing.assert_array_equal(again, first)
-    assert len(stores(cache_dir)) == 1
+    assert contents(cache_dir) == made
+    assert len(list(cache_dir.glob("*/*.npy"))) == num_files
+    assert num_rows(cache_dir) == 7
 
 
-def test_rows_are_given_by_index(paths, cache_dir):
-    files = ImageFiles(paths, "crop", PREPROCESSING)
-    rows, _ = compute(
-        Forward(), files, prefix=PREFIX, cache_dir=cache_dir, batch_size=BATCH_SIZE
-    )
-    chosen = np.array([5, 0, 5])
-    wanted = expected([paths[i] for i in chosen], "crop")
-    np.testing.assert_array_equal(rows[chosen], wanted)
+def test_large_stores_have_longer_files(paths, run, cache_dir, monkeypatch):
+    monkeypatch.setattr(features, "SHARD_ROWS", 2)
+    monkeypatch.setattr(features, "_MAX_SHARDS", 2)
+    found, _, _ = run(paths)
+    np.testing.assert_array_equal(found, expected(paths))
+    assert sorted(len(np.load(p)) for p in cache_dir.glob("*/*.npy")) == [3, 4]
 
 
 def test_names_and_order_do_not_matter(paths, run, tmp_path, cache_dir):
@@ -132,20 +163,7 @@ def test_names_and_order_do_not_matter(paths, run, tmp_path, cache_dir):
     assert len(stores(cache_dir)) == 1
 
 
-def test_equal_files_share_a_row(paths, run, tmp_path, cache_dir):
-    copy = tmp_path / "copy.png"
-    copy.write_bytes(paths[1].read_bytes())
-    listed = [copy, *paths[:3], paths[0]]
-    found, _, calls = run(listed)
-    np.testing.assert_array_equal(found, expected(listed))
-    assert calls == 2  # three different files, two a batch
-    (store,) = stores(cache_dir)
-    assert np.load(cache_dir / store / "00000.npy").shape == (3, 2)
-
-
-def test_views_have_their_rows_and_equal_views_of_equal_files_share_one(
-    paths, run, tmp_path, cache_dir
-):
+def test_equal_views_of_equal_files_share_a_row(paths, run, tmp_path, cache_dir):
     copy = tmp_path / "copy.png"
     copy.write_bytes(paths[1].read_bytes())
     listed = [paths[0], paths[1], paths[1], copy, copy, paths[1]]
@@ -155,8 +173,7 @@ def test_views_have_their_rows_and_equal_views_of_equal_files_share_one(
     np.testing.assert_array_equal(found, expected(listed, views=views))
     assert len(np.unique(found, axis=0)) == 4
     assert calls == 2  # four different rows, two a batch
-    (store,) = stores(cache_dir)
-    assert np.load(cache_dir / store / "00000.npy").shape == (4, 2)
+    assert num_rows(cache_dir) == 4
 
 
 # --- Never out of date ----------------------------------------------------------------
@@ -177,266 +194,204 @@ def change_one_pixel(path):
         {"resize": "crop"},
         {"mean": (1.0, 2.0, 3.5)},
         {"channel_order": "rgb"},
+        {"views": ["top_right"] * 7},
+        {"views": ["whole"] * 6 + ["center"]},
+        {"prefix": PREFIX | {"params": "other"}},
+        {"prefix": PREFIX | {"layers": ["conv1"]}},
     ],
     ids=str,
 )
-def test_other_preprocessing_is_another_store(paths, run, cache_dir, options):
+def test_other_settings_are_another_store(paths, run, cache_dir, options):
     old, *_ = run(paths)
     found, _, calls = run(paths, **options)
     assert calls == 4
-    np.testing.assert_array_equal(found, expected(paths, **options))
-    assert not np.array_equal(found, old)
-    assert len(stores(cache_dir)) == 2
-    # The old one still stands.
-    again, _, calls = run(paths)
-    assert calls == 0
-    np.testing.assert_array_equal(again, old)
-
-
-def test_other_views_are_another_store(paths, run, cache_dir):
-    old, *_ = run(paths)
-    for some in (["top_right"] * 7, ["whole"] * 6 + ["center"]):
-        found, _, calls = run(paths, views=some)
-        assert calls == 4
-        np.testing.assert_array_equal(found, expected(paths, views=some))
+    if "prefix" not in options:
+        np.testing.assert_array_equal(found, expected(paths, **options))
         assert not np.array_equal(found, old)
-    assert len(stores(cache_dir)) == 3
-    # All whole is what no views are.
+    assert len(stores(cache_dir)) == 2
+    # The old one still stands; and all whole is what no views are.
     again, _, calls = run(paths, views=["whole"] * 7)
     assert calls == 0
     np.testing.assert_array_equal(again, old)
 
 
-def test_one_pixel_is_another_store(paths, run, cache_dir):
+@pytest.mark.parametrize("version", ["features.FORMAT", "images.READER_VERSION"])
+def test_another_version_is_another_store(paths, run, monkeypatch, version):
+    run(paths)
+    monkeypatch.setattr(f"jaxart.data.{version}", 99)
+    assert run(paths)[2] == 4
+    assert run(paths)[2] == 0
+
+
+def test_other_images_are_another_store(paths, run, cache_dir):
     old, *_ = run(paths)
+    for some in (paths[:6], paths[:5]):
+        found, _, calls = run(some)
+        assert calls == 3
+        np.testing.assert_array_equal(found, expected(some))
     change_one_pixel(paths[4])
     found, _, calls = run(paths)
     assert calls == 4
     np.testing.assert_array_equal(found, expected(paths))
     assert np.flatnonzero((found != old).any(axis=1)).tolist() == [4]
-    assert len(stores(cache_dir)) == 2
-
-
-@pytest.mark.parametrize(
-    "prefix",
-    [PREFIX | {"params": "other"}, PREFIX | {"layers": ["conv1"]}],
-    ids=["weights", "layers"],
-)
-def test_another_frozen_part_is_another_store(paths, run, cache_dir, prefix):
-    run(paths)
-    _, _, calls = run(paths, prefix=prefix)
-    assert calls == 4
-    assert len(stores(cache_dir)) == 2
-
-
-def test_one_image_more_or_less_is_another_store(paths, run, cache_dir):
-    run(paths)
-    for some in (paths[:6], paths[:5]):
-        found, _, calls = run(some)
-        assert calls == 3
-        np.testing.assert_array_equal(found, expected(some))
-    assert len(stores(cache_dir)) == 3
+    assert len(stores(cache_dir)) == 4
 
 
 # --- What cannot be read --------------------------------------------------------------
 
 
-def test_unreadable_files_have_reasons_and_the_others_their_rows(paths, run, tmp_path):
-    poem = tmp_path / "poem.jpg"
-    poem.write_text("a poem")
-    listed = [tmp_path / "none.png", *paths[:3], poem, tmp_path, *paths[3:], poem]
-    for calls_wanted in (4, 0):  # eight different files; then from the store
-        found, reasons, calls = run(listed)
+def test_what_has_no_content_has_no_row(paths, run, tmp_path, cache_dir):
+    listed = [tmp_path / "none.png", *paths[:3], tmp_path / "none.png"]
+    found, reasons, calls = run(listed)
+    assert reasons == [""] * 5 and calls == 2 and num_rows(cache_dir) == 3
+    np.testing.assert_array_equal(found[1:4], expected(paths[:3]))
+    found, reasons, calls = run([tmp_path / "a.png", tmp_path / "b.png"])
+    assert found.shape == (2, 0) and reasons == ["", ""] and calls == 0
+
+
+def test_what_went_since_the_look_has_reasons_and_the_others_their_rows(
+    paths, run, tmp_path
+):
+    listed = [path for path in paths for _ in range(2)]
+    views = ["whole", "center"] * 7
+    digests = list(map(digest, listed))
+    paths[2].unlink()
+    paths[5].write_text("a poem")
+    for calls_wanted in (7, 0):  # then from the store
+        found, reasons, calls = run(listed, views=views, contents=digests)
         assert calls == calls_wanted
         assert reasons == [
-            "No such file or directory",
-            *[""] * 3,
-            "not an image that Pillow reads",
-            "Is a directory",
             *[""] * 4,
-            "not an image that Pillow reads",
+            *["No such file or directory"] * 2,
+            *[""] * 4,
+            *["not an image that Pillow reads"] * 2,
+            *[""] * 2,
         ]
-        readable = [not reason for reason in reasons]
-        np.testing.assert_array_equal(found[readable], expected(paths))
-
-
-def test_an_unreadable_file_is_so_in_every_view(paths, run, tmp_path):
-    poem = tmp_path / "poem.jpg"
-    poem.write_text("a poem")
-    listed = [poem, poem, tmp_path / "none.png", tmp_path / "none.png", *paths[:2]]
-    views = ["whole", "center"] * 3
-    found, reasons, _ = run(listed, views=views)
-    assert reasons == [
-        *["not an image that Pillow reads"] * 2,
-        *["No such file or directory"] * 2,
-        *[""] * 2,
-    ]
-    np.testing.assert_array_equal(found[4:], expected(paths[:2], views=views[4:]))
-
-
-def test_nothing_readable(tmp_path, run, cache_dir):
-    missing = [tmp_path / "a.png", tmp_path / "b.png"]
-    files = ImageFiles(missing, "crop", PREPROCESSING)
-    forward = Forward()
-    _, reasons = compute(
-        forward, files, prefix=PREFIX, cache_dir=cache_dir, batch_size=BATCH_SIZE
-    )
-    assert reasons == ["No such file or directory"] * 2
-    assert forward.calls == 0
-
-
-def test_a_file_that_comes_back_is_computed(paths, run):
-    away = paths[2].rename(paths[2].with_suffix(".away"))
-    _, reasons, _ = run(paths)
-    assert [i for i, reason in enumerate(reasons) if reason] == [2]
-    away.rename(paths[2])
-    found, reasons, _ = run(paths)
-    assert reasons == [""] * 7
-    np.testing.assert_array_equal(found, expected(paths))
+        sound = [i for i, reason in enumerate(reasons) if not reason]
+        wanted = expected([listed[i] for i in sound], views=[views[i] for i in sound])
+        np.testing.assert_array_equal(found[sound], wanted)
 
 
 # --- Stopped in the middle ------------------------------------------------------------
 
 
-def only_folder(cache_dir):
-    (name,) = stores(cache_dir)
-    return cache_dir / name
-
-
 @pytest.mark.parametrize(
     ("stop_at", "calls_left"),
-    # A batch is written while the next is computed: at call n, n - 2 are there.
-    [(1, 4), (2, 4), (3, 3), (4, 2)],
+    # A batch is written once the next is under way: at call n, n - 2 are there.
+    [((1,), 4), ((3,), 3), ((4,), 2), ((3, 3), 2)],
 )
-def test_an_interrupted_pass_goes_on(paths, run, cache_dir, stop_at, calls_left):
-    with pytest.raises(KeyboardInterrupt):
-        run(paths, stop_at=stop_at)
-    assert only_folder(cache_dir).suffix == ".partial"
+def test_an_interrupted_pass_goes_on(
+    paths, run, cache_dir, tmp_path, monkeypatch, stop_at, calls_left
+):
+    monkeypatch.setattr(features, "SHARD_ROWS", BATCH_SIZE)
+    for at in stop_at:
+        with pytest.raises(KeyboardInterrupt):
+            run(paths, stop_at=at)
     found, reasons, calls = run(paths)
     assert calls == calls_left
     assert reasons == [""] * 7
     np.testing.assert_array_equal(found, expected(paths))
-    assert only_folder(cache_dir).suffix == ""
+    made = contents(cache_dir)
+    cache_dir.rename(tmp_path / "first")
+    run(paths)
+    assert contents(cache_dir) == made
+
+
+def test_what_a_killed_writer_left_goes_after_a_day(paths, run, cache_dir):
+    run(paths)
+    (store,) = cache_dir.iterdir()
+    for name, age in {"old.npy.1f.tmp": 90_000, "new.npy.2e.tmp": 60}.items():
+        (store / name).write_bytes(b"half")
+        then = time.time() - age
+        os.utime(store / name, (then, then))
     assert run(paths)[2] == 0
+    assert [path.name for path in store.glob("*.tmp")] == ["new.npy.2e.tmp"]
 
 
-def test_an_interrupted_pass_over_views_goes_on(paths, run):
-    listed = [path for path in paths[:4] for _ in range(2)]
-    views = ["bottom_left", "whole_mirrored"] * 4
-    with pytest.raises(KeyboardInterrupt):
-        run(listed, views=views, stop_at=3)
-    found, _, calls = run(listed, views=views)
-    assert calls == 3  # the first batch was there
-    np.testing.assert_array_equal(found, expected(listed, views=views))
+def test_two_runs_at_once_make_one_store(paths, run, cache_dir, monkeypatch):
+    # The second comes, and goes, when the first has computed half.
+    monkeypatch.setattr(features, "SHARD_ROWS", 4)
+    others = []
+
+    class Disturbed(Forward):
+        def __call__(self, loaded):
+            if self.calls == 2:
+                others.append(run(paths))
+                others.append(contents(cache_dir))
+            return super().__call__(loaded)
+
+    rows, _ = compute(
+        Disturbed(),
+        ImageFiles(paths, "tf1_bilinear", PREPROCESSING),
+        list(map(digest, paths)),
+        prefix=PREFIX,
+        cache_dir=cache_dir,
+        batch_size=BATCH_SIZE,
+    )
+    (found, _, _), made = others
+    np.testing.assert_array_equal(found, expected(paths))
+    np.testing.assert_array_equal(rows[np.arange(7)], found)
+    assert {path for path in made if path.suffix != ".tmp"} == set(contents(cache_dir))
 
 
-def test_interrupted_again_and_again(paths, run):
-    # Each time one batch is written, before the third call: 4, 3, 2 are left.
-    for _ in range(2):
-        with pytest.raises(KeyboardInterrupt):
-            run(paths, stop_at=3)
+CHILD = """
+import os, signal, sys
+from pathlib import Path
+from jaxart.data import features
+from tests.data import test_features as tests
+
+class Forward(tests.Forward):
+    def __call__(self, loaded):
+        if self.calls == 3:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().__call__(loaded)
+
+features.SHARD_ROWS = tests.BATCH_SIZE
+folder = Path(sys.argv[1])
+paths = sorted(folder.glob("*.png"))
+files = tests.ImageFiles(paths, "tf1_bilinear", tests.PREPROCESSING)
+features.compute(
+    Forward(), files, list(map(tests.digest, paths)), prefix=tests.PREFIX,
+    cache_dir=folder / "cache/features", batch_size=tests.BATCH_SIZE,
+)
+"""
+
+
+@pytest.mark.slow
+def test_a_killed_pass_goes_on(paths, run, tmp_path, cache_dir, monkeypatch):
+    child = subprocess.run(
+        [sys.executable, "-c", CHILD, str(tmp_path)],
+        cwd=Path(__file__).parents[2],
+        stderr=subprocess.PIPE,
+    )
+    assert child.returncode == -signal.SIGKILL, child.stderr.decode()
+    monkeypatch.setattr(features, "SHARD_ROWS", BATCH_SIZE)
     found, _, calls = run(paths)
     assert calls == 2
     np.testing.assert_array_equal(found, expected(paths))
-
-
-def test_an_interrupted_pass_over_other_images_is_left_alone(paths, run):
-    with pytest.raises(KeyboardInterrupt):
-        run(paths, stop_at=4)
-    change_one_pixel(paths[0])
-    found, _, calls = run(paths)
-    assert calls == 4
-    np.testing.assert_array_equal(found, expected(paths))
-
-
-def test_stopped_after_the_last_row_but_before_the_new_name(paths, run, cache_dir):
-    run(paths)
-    store = only_folder(cache_dir)
-    store.rename(store.with_suffix(".partial"))
-    found, reasons, calls = run(paths)
-    assert calls == 0
-    assert reasons == [""] * 7
-    np.testing.assert_array_equal(found, expected(paths))
-    assert only_folder(cache_dir) == store
-
-
-@pytest.mark.parametrize("counted", [0, 2, 4])
-def test_rows_that_were_not_counted_are_computed_again(paths, run, cache_dir, counted):
-    # As if killed while the rows after the counted ones were being written.
-    run(paths)
-    store = only_folder(cache_dir)
-    reasons = json.loads((store / "00000.json").read_text())
-    (store / "00000.json").write_text(json.dumps(reasons[:counted]))
-    features = np.load(store / "00000.npy", mmap_mode="r+")
-    features[counted:] = np.nan
-    features.flush()
-    (store / "00000.tmp").write_text('["", "')
-    store.rename(store.with_suffix(".partial"))
-    found, _, calls = run(paths)
-    assert calls == {0: 4, 2: 3, 4: 2}[counted]
-    np.testing.assert_array_equal(found, expected(paths))
-
-
-class SlowForward(Forward):
-    """Kills its own process at call `stop_at`, or gives others time to come along."""
-
-    def __call__(self, loaded):
-        if self.calls + 1 == self.stop_at:
-            os.kill(os.getpid(), signal.SIGKILL)
-        time.sleep(0.05)
-        return super().__call__(loaded)
-
-
-def compute_in_child(paths, cache_dir, kill_at, results):
-    forward = SlowForward(kill_at)
-    files = ImageFiles(paths, "tf1_bilinear", PREPROCESSING)
-    rows, _ = compute(
-        forward, files, prefix=PREFIX, cache_dir=cache_dir, batch_size=BATCH_SIZE
-    )
-    results.put((forward.calls, rows[np.arange(len(paths))]))
-
-
-# A server that has imported the module (seconds) forks each child (milliseconds).
-PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload(["jaxart.data.features"])
-
-
-@pytest.fixture
-def start_child(paths, cache_dir):
-    """Starts a process that computes the features, killed at a call (0: never)."""
-
-    def start_child(kill_at):
-        results = PROCESSES.SimpleQueue()
-        child = PROCESSES.Process(
-            target=compute_in_child, args=(paths, cache_dir, kill_at, results)
-        )
-        child.start()
-        return child, results
-
-    return start_child
-
-
-def test_a_killed_pass_goes_on(paths, run, cache_dir, start_child):
-    child, _ = start_child(kill_at=3)
-    child.join()
-    assert child.exitcode == -signal.SIGKILL
-    assert only_folder(cache_dir).suffix == ".partial"
-    found, _, calls = run(paths)
-    assert calls == 3  # the first batch was there
-    np.testing.assert_array_equal(found, expected(paths))
     assert run(paths)[2] == 0
 
 
-def test_two_processes_at_once_make_one_store(paths, cache_dir, start_child):
-    children = [start_child(kill_at=0) for _ in range(2)]
-    for child, _ in children:
-        child.join()
-        assert child.exitcode == 0
-    calls, found = zip(*(results.get() for _, results in children), strict=True)
-    assert sorted(calls) == [0, 4]
-    for rows in found:
-        np.testing.assert_array_equal(rows, expected(paths))
-    assert only_folder(cache_dir).suffix == ""
+def test_bfloat16_features_come_back_to_the_bit(paths, cache_dir, monkeypatch):
+    bfloat16 = np.dtype("bfloat16")
+    monkeypatch.setattr(features, "SHARD_ROWS", 4)
+
+    def forward(loaded):
+        return features_of(loaded).astype(bfloat16)
+
+    rows, _ = compute(
+        forward,
+        ImageFiles(paths, "tf1_bilinear", PREPROCESSING),
+        list(map(digest, paths)),
+        prefix=PREFIX,
+        dtype="bfloat16",
+        cache_dir=cache_dir,
+        batch_size=BATCH_SIZE,
+    )
+    found = rows[np.arange(7)]
+    assert found.dtype == bfloat16
+    wanted = expected(paths).astype(bfloat16)
+    np.testing.assert_array_equal(found, wanted, strict=True)
 
 
 # --- The digest of the weights --------------------------------------------------------
@@ -512,40 +467,3 @@ def test_digest_is_of_the_content_only():
     params["conv1"]["kernel"] = np.asfortranarray(params["conv1"]["kernel"])
     assert digest_params(params) == wanted
     assert len(wanted) == 64
-
-
-def test_bfloat16_features_come_back_to_the_bit(paths, cache_dir):
-    bfloat16 = np.dtype("bfloat16")
-
-    def forward(loaded):
-        calls.append(len(loaded))
-        if len(calls) == 2:
-            raise KeyboardInterrupt
-        return features_of(loaded).astype(bfloat16)
-
-    calls = []
-    files = ImageFiles(paths, "tf1_bilinear", PREPROCESSING)
-    where = {"cache_dir": cache_dir, "batch_size": BATCH_SIZE}
-    with pytest.raises(KeyboardInterrupt):  # a pass that goes on, writes so, too
-        compute(forward, files, prefix=PREFIX, dtype="bfloat16", **where)
-    rows, _ = compute(forward, files, prefix=PREFIX, dtype="bfloat16", **where)
-    found = rows[np.arange(len(paths))]
-    whole, _ = compute(Forward(), files, prefix=PREFIX, **where)  # of another store
-    assert found.dtype == bfloat16
-    np.testing.assert_array_equal(
-        found, whole[np.arange(len(paths))].astype(bfloat16), strict=True
-    )
-
-
-def test_a_store_that_fails_is_no_unreadable_image(monkeypatch):
-    path = storage.path("s3://b/x.png")
-
-    def fail(path):
-        raise error
-
-    monkeypatch.setattr(RemotePath, "read_bytes", fail)
-    error = FileNotFoundError(2, "No such file or directory")
-    assert features._digest_files([path]) == ([""], ["No such file or directory"])
-    error = StorageError("no answer")
-    with pytest.raises(StorageError, match="no answer"):
-        features._digest_files([path])

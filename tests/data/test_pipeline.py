@@ -10,13 +10,7 @@ from PIL import Image
 
 from jaxart import storage
 from jaxart.data import images
-from jaxart.data.pipeline import (
-    ImageFiles,
-    batches,
-    in_batches,
-    read_all,
-    read_batches,
-)
+from jaxart.data.pipeline import ImageFiles, batches
 from jaxart.remote import RemotePath, StorageError
 
 # Eleven inputs of two numbers, none of them zero: row i is (i + 1, 10 i + 10).
@@ -247,32 +241,15 @@ def test_the_rows_of_all_processes_are_the_batches(num_processes):
 RED, REASON = [-3, 47, 97, 0, 197], "not an image that Pillow reads"
 
 
-def test_read_all_gives_images_in_order_and_reasons(paintings):
+def test_images_come_in_order_or_blank_with_reasons(paintings):
     files = ImageFiles(paintings, "tf1_bilinear", PREPROCESSING)
-    found = list(read_all(files, batch_size=2))
-    assert [len(loaded) for loaded, _ in found] == [2, 2, 1]
-    loaded = np.concatenate([loaded for loaded, _ in found])
+    loaded, reasons = files.load_or_blank(np.arange(5))
     np.testing.assert_array_equal(loaded[:, 0, 0, 2], RED)
     assert not loaded[3].any()
-    reasons = [reason for _, some in found for reason in some]
     assert reasons == ["", "", "", REASON, ""]
 
 
-def test_read_batches_gives_what_is_asked_for(paintings):
-    files = ImageFiles(paintings, "tf1_bilinear", PREPROCESSING)
-    found = list(read_batches(files, [range(3, 5), [1]]))
-    assert [reasons for _, reasons in found] == [[REASON, ""], [""]]
-    for (loaded, _), wanted in zip(found, ([0, 197], [47]), strict=True):
-        np.testing.assert_array_equal(loaded[:, 0, 0, 2], wanted)
-    assert list(read_batches(files, [])) == []
-
-
-def test_in_batches_leaves_out_nothing():
-    assert in_batches(range(3, 10), 3) == [range(3, 6), range(6, 9), range(9, 10)]
-    assert in_batches(range(0), 3) == []
-
-
-def test_read_all_can_be_sent_to_worker_processes(paintings):
+def test_loading_can_be_sent_to_worker_processes(paintings):
     files = ImageFiles(paintings, "crop", PREPROCESSING)
     load = pickle.loads(pickle.dumps(files.load_or_blank))
     loaded, reasons = load(np.array([3, 2]))
@@ -295,8 +272,8 @@ def objects(paintings, bucket):
 def test_images_there_are_images_here(paintings, objects):
     here = ImageFiles(paintings, "antialias", PREPROCESSING)
     there = ImageFiles(objects, "antialias", PREPROCESSING)
-    (wanted, wanted_reasons), *_ = read_all(here, batch_size=6)
-    (found, reasons), *_ = read_all(pickle.loads(pickle.dumps(there)), batch_size=6)
+    wanted, wanted_reasons = here.load_or_blank(np.arange(6))
+    found, reasons = pickle.loads(pickle.dumps(there)).load_or_blank(np.arange(6))
     np.testing.assert_array_equal(found, wanted)
     assert reasons == wanted_reasons
     assert reasons[5] == "No such file or directory" and reasons[3]

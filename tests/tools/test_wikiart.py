@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from jaxart.data import examples, procedural
+from jaxart.data import examples, files, procedural
+from jaxart.passes import driver
 from jaxart.wikiart.store import Store
 from tests.wikiart.fake_site import Answer, serving
 
@@ -22,8 +23,10 @@ def site(monkeypatch):
 
 
 @pytest.fixture
-def main(capsys):
+def main(capsys, monkeypatch, tmp_path_factory):
     """Runs the command in this process: (status, stdout, stderr)."""
+    cache = tmp_path_factory.mktemp("cache")
+    monkeypatch.setattr(files, "default_cache_dir", lambda: cache)
     spec = importlib.util.spec_from_file_location("wikiart_tool", TOOL)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -329,18 +332,18 @@ def test_every_curate_flag_arrives(main, painted, tmp_path):
     assert printed.splitlines()[1].split()[:4] == ["ink_mist", "3", "3", "50.0%"]
 
 
-def test_curate_under_srun_ends_in_one_data_set(main, painted, tmp_path, monkeypatch):
+def test_curate_on_a_cluster(main, painted, tmp_path, monkeypatch):
+    asked = []
+
+    def stop(*arguments, ray, **settings):
+        asked.append(ray)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("jaxart.passes.running.run", stop)
     flags = ["curate", f"--src={painted}", f"--out={tmp_path}/out"]
-    monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "2")
-    monkeypatch.setenv("SLURM_PROCID", "1")
-    status, printed, said = main(*flags)
-    assert status == 0 and printed.startswith("Other shares are not finished: ")
-    assert "Share 2/2, by SLURM_PROCID=1, SLURM_STEP_NUM_TASKS=2; --share=1/1" in said
-    status, _, said = main(*flags, "--share=1/3")
-    assert status == 1 and "wikiart: " in said and "count=2; this run has" in said
-    status, printed, _ = main(*flags, "--share=1/2")
-    assert status == 0 and printed.endswith(f"written: {tmp_path}/out\n")
-    assert not (tmp_path / "out.parts").exists()
+    for more in ([], ["--ray=auto"], ["--ray=10.0.0.1:6379", "--ray_cpus=0.5"]):
+        assert main(*flags, *more)[0] == 130
+    assert asked == [None, ("auto", 1), ("10.0.0.1:6379", 0.5)]
 
 
 def test_inspect_says_what_two_lists_share(main, painted, tmp_path):
@@ -374,7 +377,7 @@ def test_curate_warns_of_a_class_by_one_artist(main, painted, tmp_path):
         (["curate", "--src={src}", "--split=fair"], "invalid choice: 'fair' (choose"),
         (["curate", "--src={src}", "--val_fraction=1"], "'1' is not between 0 and 1"),
         (["curate", "--src={src}", "--max_distance=128"], "'128' is not a number of b"),
-        (["curate", "--src={src}", "--share=0/2"], "share='0/2': one of 1/N to N/N"),
+        (["curate", "--src={src}", "--ray_cpus=0"], "'0' is not a number above 0"),
         (["curate", "--src={src}", "--resize=0"], "'0' is not a whole number from 1"),
         (
             ["curate", "--src={src}", "--classes=pop"],
@@ -392,14 +395,22 @@ def test_what_cannot_be_curated_or_inspected(main, painted, tmp_path, flags, mes
     assert [path.name for path in tmp_path.iterdir()] == ["src"]
 
 
-def test_curate_stopped_by_hand_writes_nothing(main, painted, tmp_path, monkeypatch):
+def test_curate_stopped_by_hand_goes_on(main, painted, tmp_path, monkeypatch):
     def stop(*arguments):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("jaxart.curation.cleaning.each_once", stop)
-    status, _, said = main("curate", f"--src={painted}", f"--out={tmp_path}/out")
-    assert status == 130 and "wikiart: stopped; nothing is written" in said
-    assert [path.name for path in tmp_path.iterdir()] == ["src"]
+    flags = ["curate", f"--src={painted}", f"--out={tmp_path}/out"]
+    with monkeypatch.context() as patch:
+        patch.setattr("jaxart.curation.cleaning.each_once", stop)
+        status, _, said = main(*flags)
+    assert status == 130 and "wikiart: stopped; the same command goes on" in said
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out.parts", "src"]
+    with driver.alone(tmp_path / "out.parts"):
+        status, printed, said = main(*flags)
+        assert status == 1 and printed == "" and len(said.splitlines()) == 1
+        assert said.startswith(f"wikiart: {tmp_path}/out.parts: process ")
+    assert main(*flags)[0] == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "src"]
 
 
 def test_what_is_downloaded_can_be_curated_and_read_by_training(

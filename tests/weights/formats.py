@@ -180,7 +180,6 @@ ALL = WRITERS | VGG16_WRITERS
 
 def narrow_vgg16():
     """VGG16 with one or two filters a layer: a file is headers for the most part."""
-    rng = np.random.default_rng(0)
     shapes, inputs = {}, 3
     for layer in TORCHVISION:
         outputs = 1 + len(shapes) % 2
@@ -188,6 +187,26 @@ def narrow_vgg16():
         width = 49 * inputs if layer == "fc6" else inputs
         shapes[layer] = (outputs, width, 3, 3) if is_convolution else (outputs, width)
         inputs = outputs
+    return _draw(shapes)
+
+
+def narrow_alexnet():
+    """AlexNet with a few filters a layer, in its groups."""
+    shapes = {
+        "conv1": (4, 3, 11, 11),
+        "conv2": (6, 2, 5, 5),
+        "conv3": (4, 6, 3, 3),
+        "conv4": (2, 2, 3, 3),
+        "conv5": (4, 1, 3, 3),
+        "fc6": (3, 36 * 4),
+        "fc7": (2, 3),
+        "fc8": (5, 2),
+    }
+    return _draw(shapes)
+
+
+def _draw(shapes):
+    rng = np.random.default_rng(0)
     return {
         layer: [rng.normal(size=size).astype(np.float32) for size in (shape, shape[0])]
         for layer, shape in shapes.items()

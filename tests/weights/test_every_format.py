@@ -1,9 +1,10 @@
-"""One network in every format is one network: tiny, and whole at full size.
+"""One network in every format is one network: narrow, and at full size.
 
-At full size it is also run by others: OpenCV (Caffe's importer), onnxruntime, and
-PyTorch where it is installed.
+At full size it is also run by others: onnxruntime, and PyTorch where it is installed;
+tests/models/test_caffe_parity.py has OpenCV, Caffe's importer.
 """
 
+import functools
 import importlib.util
 import json
 import re
@@ -39,26 +40,38 @@ ORDERS = dict.fromkeys(formats.ALL, "bgr") | dict.fromkeys(FOLDED, "torchvision"
 ORDERS |= {"npz": None, "onnx": None}
 
 
-@pytest.mark.parametrize("name", formats.ALL)
-def test_a_narrow_vgg16(tmp_path, name):
-    path = tmp_path / "weights"  # told by content alone
-    narrow_vgg16 = formats.narrow_vgg16()
-    formats.ALL[name](path, narrow_vgg16)
-    path = path if path.exists() else next(tmp_path.iterdir())  # np.save adds .npy
-    source, params = read(path, "conv1_1")
-    assert source.channel_order == ORDERS[name]
-    assert not source.is_recognised
-    wanted = formats.to_tree(narrow_vgg16)
-    assert params.keys() == wanted.keys()
+def assert_one_network(params, wanted, name):
+    """To the bit, but for what torchvision's own input is folded into."""
+    assert params.keys() == wanted.keys(), name
     for layer, arrays in wanted.items():
         for key, array in arrays.items():
-            found = params[layer][key]
-            assert found.dtype == np.float32
-            assert found.flags.c_contiguous
+            found, where = params[layer][key], f"{name}: {layer}/{key}"
+            assert (found.dtype, found.shape) == (np.float32, array.shape), where
+            assert found.flags.c_contiguous, where
             if name in FOLDED and layer == "conv1_1":
-                np.testing.assert_allclose(found, array, rtol=1e-4, atol=1e-5)
+                np.testing.assert_allclose(
+                    found, array, rtol=1e-4, atol=1e-5, err_msg=where
+                )
             else:
-                np.testing.assert_array_equal(found, array)
+                np.testing.assert_array_equal(found, array, err_msg=where)
+
+
+@pytest.mark.parametrize(
+    ("name", "network"),
+    [(name, "vgg16") for name in formats.ALL]
+    + [(name, "alexnet") for name in formats.WRITERS],
+)
+def test_a_narrow_network(tmp_path, name, network):
+    path = tmp_path / "weights"  # told by content alone
+    blobs = {"vgg16": formats.narrow_vgg16, "alexnet": formats.narrow_alexnet}[
+        network
+    ]()
+    formats.ALL[name](path, blobs)
+    path = path if path.exists() else next(tmp_path.iterdir())  # np.save adds .npy
+    source, params = read(path, next(iter(blobs)))
+    assert source.channel_order == ORDERS[name]
+    assert not source.is_recognised
+    assert_one_network(params, formats.to_tree(blobs), name)
 
 
 # --- At full size -------------------------------------------------------------------
@@ -69,41 +82,37 @@ NETWORKS = {
 }
 
 
-# Both encodings of Caffe; a .pth, .safetensors and .h5 of whoever has the network.
+# Each kind of file at the size of one network: a quarter or half a gigabyte.
 FORMATS_OF = {
     AlexNet: (
-        *("npy npz caffemodel v1_caffemodel onnx caffe_h5".split()),
+        *("npy npz caffemodel caffe_h5".split()),
         *("caffe_named_pth caffe_named_safetensors".split()),
     ),
-    VGG16: (
-        *("npy npz caffemodel v1_caffemodel onnx keras_h5".split()),
-        *("torchvision torchvision_pth".split()),
-    ),
+    VGG16: ("v1_caffemodel", "onnx", "keras_h5", "torchvision", "torchvision_pth"),
 }
 
 
 class Whole:
-    """A network with random weights, and what Caffe's importer makes of two images."""
+    """A network with random weights, and two images' logits."""
 
     def __init__(self, name, folder):
         self.model, self.layers = NETWORKS[name][0](), NETWORKS[name][1]
         self.first = next(layer.name for layer in self.layers if layer.shape)
         self.blobs = caffe_networks.random_blobs(self.layers)
-        size = self.model.preprocessing["size"]
-        paths = caffe_networks.write_images(folder, size)
-        (self.logits,) = caffe_networks.run_caffe(
-            self.layers, self.blobs, paths, ["fc8"]
-        ).values()
-        caffe_networks.assert_discriminating(self.logits)
+        self.params = formats.to_tree(self.blobs)
         facts = self.model.preprocessing
+        paths = caffe_networks.write_images(folder, facts["size"])
         self.images = np.stack(
             [images.load(path, resize="antialias", **facts) for path in paths]
         )
-        self._apply = jax.jit(lambda p, x: self.model.apply({"params": p}, x))
 
-    def run(self, params):
+    @functools.cached_property
+    def logits(self):
+        run = jax.jit(lambda p, x: self.model.apply({"params": p}, x))
         with jax.default_matmul_precision("float32"):
-            return np.asarray(self._apply(params, self.images))
+            logits = np.asarray(run(self.params, self.images))
+        caffe_networks.assert_discriminating(logits)
+        return logits
 
 
 @pytest.fixture(scope="module", params=NETWORKS)
@@ -111,27 +120,24 @@ def whole(request, tmp_path_factory):
     return Whole(request.param, tmp_path_factory.mktemp(request.param))
 
 
+@pytest.mark.slow
 @pytest.mark.xdist_group("every_format_whole")
 def test_a_whole_network(whole, tmp_path):
-    """Formats follow one another in one test: each file is half a gigabyte."""
-    logits = whole.run(formats.to_tree(whole.blobs))
-    assert relative_error(logits, whole.logits) < 1e-4
+    """Formats follow one another in one test, to have one file at a time."""
     for name in FORMATS_OF[type(whole.model)]:
         formats.ALL[name](tmp_path / "weights", whole.blobs)
         (path,) = tmp_path.iterdir()
         _, params = read(path, whole.first)
         path.unlink()
-        found = whole.run(params)
-        assert relative_error(found, logits) < 1e-5, name
-        assert relative_error(found, whole.logits) < 1e-4, name
+        assert_one_network(params, whole.params, name)
 
 
+@pytest.mark.slow
 @pytest.mark.xdist_group("every_format_whole")
 def test_onnxruntime_runs_a_whole_network(whole, tmp_path):
-    params = formats.to_tree(whole.blobs)
     classes = tuple(str(i) for i in range(1000))
     path = tmp_path / "a.onnx"
-    onnx_model.write(path, Classifier(whole.model, params, classes, resize=""))
+    onnx_model.write(path, Classifier(whole.model, whole.params, classes, resize=""))
     session = onnxruntime.InferenceSession(path)
     metadata = session.get_modelmeta().custom_metadata_map
     assert json.loads(metadata["mean"]) == list(MEAN)
@@ -139,15 +145,15 @@ def test_onnxruntime_runs_a_whole_network(whole, tmp_path):
     (found,) = session.run(None, inputs)
     del session
     assert relative_error(found, whole.logits) < 1e-4
-    assert relative_error(found, whole.run(params)) < 1e-4
 
     # What was exported is read again.
     source, again = read(path, whole.first)
     path.unlink()
     assert source.channel_order == "bgr"
-    np.testing.assert_array_equal(whole.run(again), whole.run(params))
+    assert_one_network(again, whole.params, "what was exported")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     importlib.util.find_spec("torch") is None,
     reason="PyTorch is in the extra `bench`",
@@ -179,4 +185,3 @@ def test_pytorch_runs_a_whole_network(whole):
         elif layer.type == "Pooling":
             x = functional.max_pool2d(x, int(settings["kernel_size"]), 2)
     assert relative_error(x.numpy(), whole.logits) < 1e-4
-    assert relative_error(whole.run(formats.to_tree(whole.blobs)), x.numpy()) < 1e-4

@@ -1,0 +1,211 @@
+"""What image files are, found in one look: each is read once, and decoded once for all.
+
+What a look has found of a content is kept under its hash, in a small data base, so that
+the next look need not decode it. Its name holds all that could change the answer.
+"""
+
+import contextlib
+import hashlib
+import logging
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import platformdirs
+from PIL import Image
+from tqdm import tqdm
+
+from jaxart import storage
+from jaxart.data import fingerprints, images
+from jaxart.passes.local import map_ahead
+from jaxart.remote import StorageError
+from jaxart.storage import AnyPath
+
+FORMAT = 1  # counts up when the data base has other columns
+
+_BLOCK = 8  # files that are looked at with one connection to the data base
+# Pillow and hashlib work outside of the interpreter's lock.
+_NUM_THREADS = min(16, max(4, os.cpu_count() or 1))
+_NUM_REQUESTS = 32  # to an object store at once: an answer takes long
+_TIMEOUT_S = 60  # while another process writes
+
+_COLUMNS = ("sha256", "phash", "mirrored", "width", "height")
+_TABLE = (
+    "CREATE TABLE IF NOT EXISTS files (sha256 TEXT PRIMARY KEY, "
+    "phash TEXT, mirrored TEXT, width INTEGER, height INTEGER)"
+)
+
+logger = logging.getLogger(__name__)
+
+
+class File(NamedTuple):
+    """What an image file is: plain data.
+
+    Attributes:
+      sha256: of its content, in hex; '' where it cannot be read.
+      num_bytes: of its content.
+      phash: see `fingerprints.Fingerprint`; '' where it gives no picture.
+      mirrored: likewise.
+      width: of the picture, upright, in pixels; 0 where it gives none.
+      height: likewise.
+      reason: why it gives no picture; '' where it does.
+    """
+
+    sha256: str = ""
+    num_bytes: int = 0
+    phash: str = ""
+    mirrored: str = ""
+    width: int = 0
+    height: int = 0
+    reason: str = ""
+
+
+def look(
+    paths: Sequence[AnyPath],
+    cache_dir: Path,
+    *,
+    title: str = "looking at files",
+    quiet: bool = False,
+) -> list[File]:
+    """Looks at files in threads, each once, however often it is listed.
+
+    Args:
+      paths: the files.
+      cache_dir: the folder where is kept what was found. If it cannot be used, nothing
+        is.
+      title: of the progress bar.
+      quiet: shows no progress bar.
+
+    Raises:
+      StorageError: an object store does not answer.
+    """
+    once = list(dict.fromkeys(paths))
+    known = Known(cache_dir)
+    is_remote = any(map(storage.is_remote, once))
+    num_threads = _NUM_REQUESTS if is_remote else _NUM_THREADS
+    blocks = (once[start : start + _BLOCK] for start in range(0, len(once), _BLOCK))
+    files: list[File] = []
+    with tqdm(total=len(once), desc=title, unit="img", disable=quiet) as bar:
+        for some in map_ahead(known.look, blocks, num_threads, 2 * num_threads):
+            files += some
+            bar.update(len(some))
+    file_of = dict(zip(once, files, strict=True))
+    return [file_of[path] for path in paths]
+
+
+def default_cache_dir() -> Path:
+    """Where this machine keeps what was found of files, unless it is told otherwise."""
+    return platformdirs.user_cache_path("jaxart") / "features"
+
+
+def read(path: AnyPath) -> tuple[bytes, File]:
+    """A file's content, and what is known of it before it is decoded.
+
+    Raises:
+      StorageError: an object store does not answer, which says nothing of the file.
+    """
+    try:
+        content = path.read_bytes()
+    except StorageError:
+        raise
+    except OSError as error:
+        return b"", File(reason=error.strerror or str(error))
+    return content, File(hashlib.sha256(content).hexdigest(), len(content))
+
+
+def decode(
+    content: bytes, file: File, side_enough: int = fingerprints.SIDE_ENOUGH
+) -> tuple[File, Image.Image | None]:
+    """What a file turns out to be, and its picture.
+
+    Args:
+      content: all of it.
+      file: what `read` says of it.
+      side_enough: what JPEGs may be decoded down to, at least
+        `fingerprints.SIDE_ENOUGH`.
+    """
+    try:
+        picture = images.decode(content, side_enough)
+    except images.ImageError as error:
+        return file._replace(reason=str(error)), None
+    width, height = images.read_size(content)
+    looks = fingerprints.take(picture)._asdict()
+    return file._replace(**looks, width=width, height=height), picture
+
+
+class Known:
+    """What is known of contents that were looked at before: a data base in a folder.
+
+    Args:
+      folder: where it is. If it cannot be used, nothing is known or kept.
+    """
+
+    def __init__(self, folder: Path):
+        version = f"{FORMAT}_{fingerprints.VERSION}_{images.READER_VERSION}"
+        self._path = folder / f"files_{version}.sqlite"
+        self._is_usable = True
+
+    def look(self, paths: Iterable[AnyPath]) -> list[File]:
+        """Looks at some files, one after the other."""
+        files = []
+        new: dict[str, File] = {}
+        with self._connected() as connection:
+            for path in paths:
+                content, file = read(path)
+                if not file.reason:
+                    known = new.get(file.sha256) or self._recall(connection, file)
+                    file = known or decode(content, file)[0]
+                    # What failed may have failed for want of memory.
+                    if not known and not file.reason:
+                        new[file.sha256] = file
+                files.append(file)
+            self._keep(connection, new.values())
+        return files
+
+    @contextlib.contextmanager
+    def _connected(self) -> Iterator[sqlite3.Connection | None]:
+        connection = None
+        if self._is_usable:
+            with self._giving_up():
+                self._path.parent.mkdir(parents=True, exist_ok=True)
+                connection = sqlite3.connect(self._path, _TIMEOUT_S)
+                connection.execute(_TABLE)
+        try:
+            yield connection
+        finally:
+            if connection is not None:
+                connection.close()
+
+    def _recall(self, connection: sqlite3.Connection | None, file: File) -> File | None:
+        row = None
+        if connection is not None and self._is_usable:
+            with self._giving_up():
+                query = f"SELECT {', '.join(_COLUMNS)} FROM files WHERE sha256 = ?"
+                row = connection.execute(query, (file.sha256,)).fetchone()
+        return row and file._replace(**dict(zip(_COLUMNS, row, strict=True)))
+
+    def _keep(
+        self, connection: sqlite3.Connection | None, files: Iterable[File]
+    ) -> None:
+        rows = [tuple(getattr(file, name) for name in _COLUMNS) for file in files]
+        if rows and connection is not None and self._is_usable:
+            with self._giving_up(), connection:
+                connection.executemany(
+                    "INSERT OR IGNORE INTO files VALUES (?, ?, ?, ?, ?)", rows
+                )
+
+    @contextlib.contextmanager
+    def _giving_up(self) -> Iterator[None]:
+        """Where the data base fails, the look goes on without it."""
+        try:
+            yield
+        except (OSError, sqlite3.Error) as error:
+            if self._is_usable:
+                logger.warning(
+                    "%s cannot be used, so what files are is not kept: %s",
+                    self._path,
+                    error,
+                )
+            self._is_usable = False
