@@ -1,6 +1,39 @@
-"""Where results may go: nobody overwrites another's."""
+"""Where results may go: nobody overwrites another's. Quick to import."""
 
+import json
+
+from jaxart import storage
+from jaxart.passes.driver import SETTINGS
 from jaxart.storage import AnyPath
+
+# Of a folder of maps; the parts are there before the rest is.
+_MANIFEST, _SKIPPED, _PARTS = "manifest.jsonl", "skipped.csv", "parts"
+
+
+def sibling(out: AnyPath, ending: str) -> AnyPath:
+    """A file beside a table, named after it."""
+    return out.with_name(f"{out.stem}.{ending}")
+
+
+def check_table(out: AnyPath, source: AnyPath, features: str | None = None) -> None:
+    """Makes sure that a table overwrites neither what it is of nor another's results.
+
+    Args:
+      out: the table.
+      source: what says which images it is of.
+      features: a layer whose activations go beside it.
+
+    Raises:
+      ValueError: it would; or a folder is where the table would go.
+    """
+    endings = ("skipped.csv", "metrics.json", f"{features}.npy", f"{features}.csv")
+    written = [out, *(sibling(out, ending) for ending in endings)]
+    if storage.resolve(source) in map(storage.resolve, written):
+        raise ValueError(f"out={out} would overwrite {source}: choose another name")
+    if out.is_dir():
+        raise ValueError(f"out={out} is a folder")
+    check_not_a_run(out.parent)
+    check_not_of_maps(out)
 
 
 def check_not_a_run(folder: AnyPath) -> None:
@@ -9,7 +42,7 @@ def check_not_a_run(folder: AnyPath) -> None:
     Raises:
       ValueError: it is.
     """
-    if (folder / "config.json").is_file() and (folder / "checkpoints").is_dir():
+    if (folder / "checkpoints").is_dir() or _has_network(folder / "config.json"):
         raise ValueError(
             f"{folder} is a run of jaxart.main, whose files would be overwritten: "
             "choose another --out, such as a folder in it"
@@ -22,8 +55,17 @@ def check_not_of_maps(file: AnyPath) -> None:
     Raises:
       ValueError: it is.
     """
-    is_of_maps = (file.parent / "manifest.jsonl").is_file()
-    if is_of_maps and file.name in ("manifest.jsonl", "skipped.csv"):
+    signs = (file.parent / _MANIFEST, file.parent / _PARTS / SETTINGS)
+    if file.name in (_MANIFEST, _SKIPPED) and any(sign.is_file() for sign in signs):
         raise ValueError(
             f"{file} belongs to the maps in its folder: choose another name"
         )
+
+
+def _has_network(path: AnyPath) -> bool:
+    """Whether a file is a run's config.json, which is there before any checkpoint."""
+    try:
+        config = json.loads(path.read_text("utf-8"))
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return False
+    return isinstance(config, dict) and "network" in config

@@ -17,7 +17,7 @@ from typing import Any
 from absl import app, flags
 from tqdm.contrib.logging import logging_redirect_tqdm
 
-from jaxart import commands, prediction_files, storage
+from jaxart import commands, outputs, prediction_files, storage
 from jaxart.data.images import RESIZE_RULES
 from jaxart.passes import driver
 
@@ -93,8 +93,10 @@ def main(argv: list[str], values: flags.FlagValues = flags.FLAGS) -> int:
     try:
         out = storage.path(values.out)
         prediction_files.find_format(out)  # a mistake shows before all else
+        outputs.check_table(out, storage.path(values.images), values.features)
+        prediction_files.check_replaceable(out)
         with (
-            driver.alone(out.with_name(f"{out.stem}.parts")),
+            driver.alone(outputs.sibling(out, "parts")),
             logging_redirect_tqdm([commands.set_up()]),
         ):
             return predict(out, values)
@@ -114,7 +116,6 @@ def predict(out: storage.AnyPath, values: flags.FlagValues) -> int:
 
     found = listing.read(values.images, values.image_root)
     network = classifier.load(values.weights, values.workdir)
-    prediction.check_outputs(out, storage.path(values.images), values.features)
     outcome = prediction.predict_images(
         network,
         found.first(values.limit),
@@ -128,7 +129,7 @@ def predict(out: storage.AnyPath, values: flags.FlagValues) -> int:
     )
     print(f"{outcome.num_images} images: {out}")
     if outcome.num_skipped:
-        skipped = prediction.sibling(out, "skipped.csv")
+        skipped = outputs.sibling(out, "skipped.csv")
         print(f"{outcome.num_skipped} skipped: see {skipped}")
     if outcome.metrics:
         print(evaluation.table(outcome.metrics))

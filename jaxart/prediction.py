@@ -9,18 +9,27 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from jaxart import compiling, evaluation, outputs, prediction_files, results, storage
+from jaxart import compiling, evaluation, prediction_files, results, storage
 from jaxart.classifier import Classifier
 from jaxart.data import features as feature_store
 from jaxart.data import images, listing, pipeline
 from jaxart.models import CaffeNet
 from jaxart.models.layers import HEAD, select
+from jaxart.outputs import sibling
 from jaxart.passes import folder, rows, running
 from jaxart.passes.work import Record, Results
 from jaxart.prediction_files import Predictions
 from jaxart.storage import AnyPath
 
 PARTS = "parts"  # what the folder of the pass ends in
+
+# Of a record, and of `Scores` but for the activation.
+_COLUMNS = {
+    "indices": np.int32,
+    "logits": np.float32,
+    "probabilities": np.float32,
+    "losses": np.float32,
+}
 
 _NUM_BATCHES = 4  # of a part: about ten seconds' work on a CPU
 
@@ -146,31 +155,10 @@ class Predictor:
                 continue
             is_read[row] = True
             says = [column[row].tolist() for column in columns]
-            records.append(dict(zip(Scores._fields[:-1], says, strict=True)))
+            records.append(dict(zip(_COLUMNS, says, strict=True)))
         if activation is None:
             return Results(records)
         return Results(records, activation[is_read].astype(np.float32))
-
-
-def sibling(out: AnyPath, ending: str) -> AnyPath:
-    """A file beside the table, named after it."""
-    return out.with_name(f"{out.stem}.{ending}")
-
-
-def check_outputs(out: AnyPath, source: AnyPath, features: str | None = None) -> None:
-    """Makes sure that neither what is read nor another's results are overwritten.
-
-    Raises:
-      ValueError: they would be; or a folder is where the table would go.
-    """
-    endings = ("skipped.csv", "metrics.json", f"{features}.npy", f"{features}.csv")
-    written = [out, *(sibling(out, ending) for ending in endings)]
-    if storage.resolve(source) in map(storage.resolve, written):
-        raise ValueError(f"out={out} would overwrite {source}: choose another name")
-    if out.is_dir():
-        raise ValueError(f"out={out} is a folder")
-    outputs.check_not_a_run(out.parent)
-    outputs.check_not_of_maps(out)
 
 
 def predict_images(
@@ -188,7 +176,7 @@ def predict_images(
     """Writes the best classes of images, and what belongs to them beside the table.
 
     All files appear at the end, or, where anything fails, none; then the same call goes
-    on. The caller holds the parts: `passes.driver.alone(sibling(out, PARTS))`.
+    on. The caller holds the parts: `passes.driver.alone(outputs.sibling(out, PARTS))`.
 
     Args:
       classifier: says what images show.
@@ -224,6 +212,8 @@ def predict_images(
         "images": folder.digest([str(root), *found.names]),
         "labels": folder.digest(map(str, labels)),
         "class_names": folder.digest(class_names),
+        "model": type(model).__name__.lower(),
+        "compute_dtype": model.compute_dtype,
         "network": feature_store.digest_params(jax.device_get(classifier.params)),
         "resize": resize,
         "batch_size": batch_size,
@@ -237,28 +227,20 @@ def predict_images(
     parts = folder.cut(items, part_size)
     outcome = running.run(work, parts, passed, title="predicting", ray=ray)
 
-    names, skipped, is_read = [], [], []
-    columns: list[list] = [[] for _ in Scores._fields[:-1]]
-    for name, record in zip(found.names, passed.records(outcome.names), strict=True):
-        is_read.append("reason" not in record)
-        if "reason" in record:
-            skipped.append((name, record["reason"]))
-            continue
-        names.append(name)
-        for column, key in zip(columns, Scores._fields, strict=False):
-            column.append(record[key])
+    columns, reasons = _read(passed, outcome.names)
+    outcomes = list(zip(found.names, reasons, strict=True))
+    names = [name for name, reason in outcomes if not reason]
+    skipped = [(name, reason) for name, reason in outcomes if reason]
     if not names:
         passed.remove()
         raise ValueError(
             f"none of the {len(items)} images can be read; "
-            f"the first is {found.paths[0]}: {skipped[0][1]}"
+            f"the first is {found.paths[0]}: {reasons[0]}"
         )
-    arrays = [
-        np.array(column, np.int32 if key == "indices" else np.float32)
-        for column, key in zip(columns, Scores._fields, strict=False)
-    ]
-    predictions = Predictions(names, labels[np.array(is_read)], *arrays)
+    is_read = np.array([not reason for reason in reasons])
+    predictions = Predictions(names, labels[is_read], *columns)
     metrics = evaluation.evaluate(predictions, class_names)
+    # What a killed process leaves of it goes with the parts.
     with storage.written_together(out, passed.path) as table:
         write(table, predictions, class_names, top_k)
         results.write_csv(sibling(table, "skipped.csv"), ("path", "reason"), skipped)
@@ -275,6 +257,28 @@ def predict_images(
         sibling(out, "metrics.json").unlink(missing_ok=True)
     passed.remove()
     return Outcome(len(names), len(skipped), metrics)
+
+
+def _read(
+    passed: folder.Folder, names: Sequence[str]
+) -> tuple[list[np.ndarray], list[str]]:
+    """All parts' columns of the images that could be read, and all images' reasons.
+
+    Only one part's records are in memory at a time, which take twenty times as much.
+    """
+    pieces, reasons = [], []
+    for name in names:
+        records = list(passed.records([name]))
+        reasons += [record.get("reason", "") for record in records]
+        readable = [record for record in records if "reason" not in record]
+        if readable:
+            pieces.append(
+                [
+                    np.array([record[key] for record in readable], dtype)
+                    for key, dtype in _COLUMNS.items()
+                ]
+            )
+    return [np.concatenate(column) for column in zip(*pieces, strict=True)], reasons
 
 
 def make_step(model: CaffeNet, num_kept: int, features: str | None) -> Step:

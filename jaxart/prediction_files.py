@@ -1,12 +1,13 @@
 """The files that predictions are written to: CSV, JSON lines, Parquet."""
 
+import csv
 import importlib
 import json
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 from jaxtyping import Float32, Int32
@@ -18,6 +19,9 @@ UNKNOWN = -1  # as a label: nothing says which class the image shows
 
 # A CSV file holds every class's probability, unless there are more classes than this.
 MAX_CLASS_COLUMNS = 30
+
+
+_MAX_LINE = 1 << 24  # bytes; no first line of ours is longer
 
 
 class FormatError(ValueError):
@@ -63,6 +67,41 @@ def find_format(out: AnyPath) -> Write:
     if out.suffix.lower() == ".parquet":
         _import_pyarrow("pyarrow.parquet")
     return formats[out.suffix.lower()]
+
+
+def check_replaceable(out: AnyPath) -> None:
+    """Makes sure that what is there, if anything, is an earlier table.
+
+    Raises:
+      ValueError: it is something else, such as a list of images.
+    """
+    try:
+        file = out.open("rb")
+    except FileNotFoundError:
+        return
+    with file:
+        if not _is_table(file, out.suffix.lower()):
+            raise ValueError(
+                f"out={out} is there, and no table of predictions: choose another name"
+            )
+
+
+def _is_table(file: BinaryIO, suffix: str) -> bool:
+    """Whether a file is empty, or as the functions below write it."""
+    line = file.readline(_MAX_LINE)
+    if not line:
+        return True
+    try:
+        if suffix == ".csv":
+            columns = next(csv.reader([line.decode("utf-8", "replace")]))
+            return {"path", "predicted"} <= set(columns)
+        if suffix == ".jsonl":
+            keys = set(json.loads(line))
+            return {"path", "top"} <= keys <= {"path", "label", "top"}
+        names = _import_pyarrow("pyarrow.parquet").read_schema(file).names
+        return {"path", "top_index"} <= set(names)
+    except (ValueError, TypeError, csv.Error):  # of JSON or Arrow, too
+        return False
 
 
 def num_kept(out: AnyPath, top_k: int | None, num_classes: int) -> int:

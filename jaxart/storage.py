@@ -142,15 +142,20 @@ def local_file(path: AnyPath) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def written_together(out: AnyPath, folder: AnyPath) -> Iterator[Path]:
+def written_together(out: AnyPath, folder: AnyPath | None = None) -> Iterator[Path]:
     """A file to write, in a new folder for what belongs beside it.
 
     All of them appear at the end, `out` last: where it is, all is. None does where
-    the block fails. The new folder is in `folder`, of the same file system as `out`.
+    the block fails.
+
+    Args:
+      out: where the file goes, and what is beside it.
+      folder: of the same file system, for the new folder, which a killed process
+        leaves; None is that of `out`. It is of no use in an object store.
     """
     out.parent.mkdir(parents=True, exist_ok=True)
-    beside = None if isinstance(out, RemotePath) else folder
-    with tempfile.TemporaryDirectory(prefix="whole.", dir=beside) as new:
+    beside = None if isinstance(out, RemotePath) else folder or out.parent
+    with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=beside) as new:
         part = Path(new) / out.name
         yield part
         for file in sorted(Path(new).iterdir(), key=part.__eq__):

@@ -10,9 +10,9 @@ MAX_LINES = 450  # of a module
 
 # A room: its modules and packages, and the rooms above it that it may import.
 ROOMS = {
-    "storage": ("storage remote results json_lines outputs", ""),
+    "storage": ("storage remote results json_lines", ""),
     "devices": ("compiling layout overlap processes", "storage"),
-    "passes": ("passes", "storage devices"),
+    "passes": ("passes outputs", "storage devices"),
     "commands": ("commands", ""),
     "models": ("models", ""),
     "weights": ("weights imagenet", "storage"),

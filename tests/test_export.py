@@ -11,9 +11,10 @@ import onnxruntime
 import pytest
 from PIL import Image
 
-from jaxart import classifier, export, prediction, results
+from jaxart import classifier, export, outputs, prediction, results
 from jaxart.data import listing
 from jaxart.models import MODELS
+from jaxart.passes import driver
 from jaxart.weights import canonical
 from tests import runs
 
@@ -77,9 +78,10 @@ def test_an_exported_run_predicts_as_the_run_does(command, tiny_run, tmp_path):
     for name, given in {"run": (None, tiny_run), "file": (weights, None)}.items():
         network = classifier.load(*(path and str(path) for path in given))
         out = tmp_path / f"{name}.csv"
-        prediction.predict_images(
-            network, found, out, batch_size=3, resize=network.resize
-        )
+        with driver.alone(outputs.sibling(out, prediction.PARTS)):
+            prediction.predict_images(
+                network, found, out, batch_size=3, resize=network.resize
+            )
     lines = (tmp_path / "run.csv").read_text()
     assert len(lines.splitlines()) == 4
     assert (tmp_path / "file.csv").read_text() == lines

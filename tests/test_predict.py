@@ -6,8 +6,11 @@ import json
 import logging
 import math
 import os
+import re
+import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import jax
@@ -18,6 +21,7 @@ from PIL import Image
 from jaxart import (
     evaluation,
     layout,
+    outputs,
     predict,
     prediction,
     prediction_files,
@@ -97,7 +101,7 @@ def direct(network, folder, names, **layers):
 
 def predict_all(network, source, out, **settings):
     settings = {"batch_size": 4, "resize": "antialias"} | settings
-    with driver.alone(prediction.sibling(out, "parts")):
+    with driver.alone(outputs.sibling(out, "parts")):
         return prediction.predict_images(network, listing.read(source), out, **settings)
 
 
@@ -462,17 +466,15 @@ def test_a_stopped_run_goes_on_and_leaves_what_another_does(
 def test_a_picture_that_was_replaced_meanwhile_is_predicted_anew(
     tiny, folder, listed, tmp_path, batches
 ):
-    root = tmp_path / "in"
-    for path in folder.rglob("*.*"):
-        (root / path.relative_to(folder)).parent.mkdir(parents=True, exist_ok=True)
-        (root / path.relative_to(folder)).write_bytes(path.read_bytes())
+    root = shutil.copytree(folder, tmp_path / "in")
     listed = root / "list.txt"
     batches.stop_at = 3
     with pytest.raises(Stopped):
         predict_all(tiny, listed, tmp_path / "out/table.csv", part_size=4)
-    batches.stop_at = None
+    batches.count, batches.stop_at = 0, None
     (root / "b/1.png").write_bytes((root / "a/2.png").read_bytes())
     predict_all(tiny, listed, tmp_path / "out/table.csv", part_size=4)
+    assert batches.count == 2  # the first of three parts, and the last
     predict_all(tiny, listed, tmp_path / "fresh/table.csv")
     assert contents(tmp_path / "out") == contents(tmp_path / "fresh")
 
@@ -552,17 +554,63 @@ def test_the_command_stops_at_limit(command, tiny_run, folder, tmp_path):
     assert (status, stdout) == (0, f"2 images: {tmp_path / 'table.jsonl'}\n")
 
 
-def test_other_results_are_not_overwritten(command, tiny_run, listed, tmp_path):
-    given = [f"--workdir={tiny_run}", f"--images={listed}"]
-    before = contents(tmp_path)
-    status, _, stderr = command(*given, f"--out={tiny_run / 'table.csv'}")
-    assert status == 1
-    assert f"{tiny_run} is a run of jaxart.main, whose files would be" in stderr
-    (tmp_path / "manifest.jsonl").write_text("")
-    for name in ("manifest.jsonl", "skipped.csv"):
-        status, _, stderr = command(*given, f"--out={tmp_path / name}")
-        assert status == 1 and f"{name} belongs to the maps in its folder" in stderr
-    assert contents(tmp_path).keys() - before.keys() == {"manifest.jsonl"}
+@pytest.mark.parametrize(
+    ("there", "name", "said"),
+    [
+        ({"checkpoints/1/x": ""}, "a.csv", "{} is a run of jaxart.main, whose files"),
+        ({"config.json": '{"network": {}}'}, "a.csv", "{} is a run of jaxart.main"),
+        ({"manifest.jsonl": ""}, "manifest.jsonl", "belongs to the maps in its folder"),
+        ({"manifest.jsonl": ""}, "skipped.csv", "belongs to the maps in its folder"),
+        ({"parts/settings.json": "{}"}, "skipped.csv", "belongs to the maps in its"),
+        ({"a.csv": "path,label\n"}, "a.csv", "is there, and no table of predictions"),
+        ({"a.jsonl": '{"path": "x"}\n'}, "a.jsonl", "is there, and no table of"),
+        ({"a.jsonl": "5\n"}, "a.jsonl", "is there, and no table of predictions"),
+        ({"a.parquet": "PAR1"}, "a.parquet", "is there, and no table of predictions"),
+        ({"a.parts/mine.txt": ""}, "a.csv", "a.parts is there, and no folder of this"),
+    ],
+)
+def test_other_results_are_not_overwritten(
+    command, tiny_run, listed, tmp_path, there, name, said
+):
+    for file, content in there.items():
+        (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / file).write_text(content)
+    before = sorted(tmp_path.rglob("*"))
+    status, _, stderr = command(
+        f"--workdir={tiny_run}", f"--images={listed}", f"--out={tmp_path / name}"
+    )
+    assert (status, stderr.count("\n")) == (1, 0)
+    assert said.format(tmp_path) in stderr
+    assert sorted(tmp_path.rglob("*")) == before
+    assert all((tmp_path / file).read_text() == there[file] for file in there)
+
+
+@pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet"])
+def test_an_earlier_table_is_replaced(tiny, folder, tmp_path, suffix):
+    out = tmp_path / f"table.{suffix}"
+    out.touch()
+    for _ in range(2):
+        prediction_files.check_replaceable(out)
+        predict_all(tiny, folder / "a/0.png", out)
+
+
+def test_the_command_stops_and_says_what_goes_on(
+    command, tiny_run, listed, tmp_path, monkeypatch
+):
+    calls = []
+
+    def stop(*arguments, **settings):
+        calls.append(settings)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(prediction, "predict_images", stop)
+    status, _, stderr = command(
+        *(f"--workdir={tiny_run}", f"--images={listed}", f"--out={tmp_path}/a.csv"),
+        *("--ray=auto", "--ray_cpus=2", "--part_size=7"),
+    )
+    assert status == 130
+    assert stderr.endswith("jaxart: stopped; the same command goes on\n")
+    assert (calls[0]["ray"], calls[0]["part_size"]) == (("auto", 2), 7)
 
 
 def test_a_second_one_is_refused_before_jax_is_imported(tmp_path):
@@ -645,6 +693,43 @@ def test_the_command_as_a_user_types_it(folder, tmp_path):
     np.testing.assert_allclose(probabilities, expected, rtol=1e-4)
 
 
+@pytest.mark.slow
+def test_a_killed_command_goes_on(folder, tmp_path):
+    model, params = runs.small_alexnet(num_classes=4)
+    runs.write(tmp_path / "run", model, params, CLASSES, "antialias")
+    for i in range(45):
+        shutil.copy(folder / "ab"[i % 2] / f"{i % 2}.png", tmp_path / f"{i}.png")
+    (tmp_path / "list.txt").write_text("\n".join(f"{i}.png" for i in range(45)))
+
+    def start(out):
+        return subprocess.Popen(
+            [
+                *(sys.executable, "-m", "jaxart.predict", "--features=pool5"),
+                *(f"--workdir={tmp_path / 'run'}", f"--images={tmp_path}/list.txt"),
+                *(f"--out={out}", "--batch_size=1"),
+            ],
+            cwd=Path(__file__).parents[1],
+            env=os.environ | {"JAX_PLATFORMS": "cpu"},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    one, out = tmp_path / "one/table.csv", tmp_path / "two/table.csv"
+    start(one).communicate()
+    killed = start(out)
+    while len(list(out.parent.glob("table.parts/0*.json"))) < 3:
+        assert killed.poll() is None
+        time.sleep(0.01)
+    killed.kill()
+    killed.communicate()
+    assert [path.name for path in out.parent.iterdir()] == ["table.parts"]
+    again = start(out)
+    said = again.communicate()[1]
+    assert again.returncode == 0, said
+    assert 3 <= int(re.search(r"(\d+) of 45 were done already", said)[1]) < 45
+    assert contents(out.parent) == contents(one.parent)
+
+
 # --- In an object store ---------------------------------------------------------------
 
 
@@ -695,9 +780,9 @@ def test_where_the_table_is_all_is(tiny, there, monkeypatch):
 def test_what_is_read_there_is_not_overwritten(there):
     source = storage.path(f"{there.url}/pictures/list.csv")
     with pytest.raises(ValueError, match="would overwrite s3://"):
-        prediction.check_outputs(source, source)
+        outputs.check_table(source, source)
     with pytest.raises(ValueError, match="is a folder"):
-        prediction.check_outputs(source.parent, source.with_name("x"))
+        outputs.check_table(source.parent, source.with_name("x"))
 
 
 def test_a_stopped_run_there_goes_on(tiny, listed, there, tmp_path, batches):

@@ -4,6 +4,7 @@ import contextlib
 import json
 import logging
 import os
+import re
 import secrets
 import shutil
 import socket
@@ -25,12 +26,19 @@ LEASE_SECONDS = 60  # without a word from its holder, a lease counts no more
 _RENEW_SECONDS = 15
 
 _LOCK, _HOLDER = "lock", "driver"
+_OWN_NAME = re.compile(
+    rf"{SETTINGS}$|{_LOCK}$|{_HOLDER}$|\d{{6}}-[0-9a-f]{{24}}|resized$"
+)
 
 logger = logging.getLogger(__name__)
 
 
 class BusyError(ValueError):
     """Another process is at work in the folder; the message says which."""
+
+
+class ForeignFolderError(ValueError):
+    """What is in the folder is not a pass's, and would go with it."""
 
 
 @contextlib.contextmanager
@@ -42,6 +50,7 @@ def alone(folder: AnyPath) -> Iterator[None]:
 
     Raises:
       BusyError: another process holds it.
+      ForeignFolderError: there is a folder, and it is no pass's.
     """
     held = _leased if isinstance(folder, RemotePath) else _locked
     with held(folder):
@@ -66,6 +75,7 @@ def _locked(folder: Path) -> Iterator[None]:
 
 def _acquire(folder: Path) -> FileLock:
     path = folder / _LOCK
+    _check_own(folder)
     while True:
         folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(path, timeout=0)
@@ -78,6 +88,15 @@ def _acquire(folder: Path) -> FileLock:
         if _is_held(path):
             return lock
         lock.release()  # of a folder that has gone meanwhile
+
+
+def _check_own(folder: Path) -> None:
+    there = storage.names_in(folder)
+    if there and not any(map(_OWN_NAME.match, there)):
+        raise ForeignFolderError(
+            f"{folder} is there, and no folder of this command's parts: choose another "
+            "--out"
+        )
 
 
 def _is_held(path: Path) -> bool:

@@ -150,6 +150,7 @@ def describe(work: Explaining, found: listing.Listing) -> dict[str, Any]:
         "options": dataclasses.asdict(work.options),
         "network": {
             "model": type(classifier.model).__name__.lower(),
+            "compute_dtype": classifier.model.compute_dtype,
             "num_classes": len(classifier.class_names),
             "class_names": folder.digest(classifier.class_names),
             "params_blake2b": features.digest_params(jax.device_get(classifier.params)),
