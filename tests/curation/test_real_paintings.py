@@ -19,6 +19,7 @@ NUM_PLANTED = 300
 
 pytestmark = [
     pytest.mark.xdist_group("real_paintings"),
+    pytest.mark.slow,
     pytest.mark.skipif(
         not PAINTINGS.exists(), reason=f"the paintings are not at {PAINTINGS}"
     ),

@@ -204,6 +204,7 @@ def test_an_unreadable_image_stops_with_its_name(paintings):
         list(batches(files, np.arange(5), np.arange(5), batch_size=2))
 
 
+@pytest.mark.slow
 def test_worker_processes_give_the_same_batches(paintings):
     absl.flags.FLAGS.mark_as_parsed()  # grain hands them to its processes
     views = ("whole", "top_left", "center_mirrored")

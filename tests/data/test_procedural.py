@@ -187,6 +187,7 @@ def _accuracy(features, train=20):
     return (distance.argmin(-1) == np.arange(len(features))[:, None]).mean()
 
 
+@pytest.mark.slow
 def test_styles_are_told_apart_by_texture_and_not_by_mean_colour():
     images = [[paint(s, (0, i), 128) for i in range(30)] for s in STYLES]
     texture = _accuracy(np.array([[_texture(x) for x in row] for row in images]))

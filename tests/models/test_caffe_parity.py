@@ -76,12 +76,14 @@ def test_alexnet(alexnet, norm_order):
 
 
 @pytest.mark.parametrize("change", [{"norm_order": "pool_norm"}, {"lrn_alpha": 5e-4}])
+@pytest.mark.slow
 def test_parity_notices_another_normalisation(alexnet, change):
     params, paths, outputs = alexnet
     logits = run_ours(AlexNet(**change), params, paths, [])["logits"]
     assert relative_error(logits, outputs["norm_pool"]["fc8"]) > 100 * TOLERANCE
 
 
+@pytest.mark.slow
 def test_vgg16(tmp_path):
     layers = vgg16_layers()
     blobs = random_blobs(layers)

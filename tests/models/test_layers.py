@@ -526,6 +526,7 @@ def small_in_bfloat16(small):
     return model.clone(compute_dtype="bfloat16"), variables, images
 
 
+@pytest.mark.slow
 def test_bfloat16_activations_and_float32_logits(small_in_bfloat16, activations):
     model, variables, x = small_in_bfloat16
     for before, name in itertools.pairwise((None, *NAMES)):

@@ -30,7 +30,10 @@ def test_a_tile_by_hand():
     np.testing.assert_array_equal(y[..., 0], [[[77, 67], [47, 37]]] * 2)
 
 
-@pytest.mark.parametrize("shape", [(4, 2, 2, 3), (2, 6, 10, 5), (6, 28, 28, 7)])
+@pytest.mark.parametrize(
+    "shape",
+    [(4, 2, 2, 3), pytest.param((2, 6, 10, 5), marks=pytest.mark.slow), (6, 28, 28, 7)],
+)
 def test_it_is_a_convolution(shape):
     x, kernel = draw(*shape), draw(3, 3, shape[-1], 4, seed=1)
     wanted = plain(x, kernel)
@@ -81,6 +84,7 @@ def test_it_suits_float32_only():
     assert not suits((8, 56, 56, 256), KERNEL, 1, 1, dtype=jnp.bfloat16)
 
 
+@pytest.mark.slow
 def test_the_choice_leaves_the_gradients_as_they_are(monkeypatch):
     monkeypatch.setattr(winograd, "MIN_CHANNELS", 4)
     x, kernel = draw(4, 28, 28, 4), draw(3, 3, 4, 6, seed=1)

@@ -14,6 +14,8 @@ from jaxart.saliency import catalogue, methods
 from jaxart.saliency.catalogue import METHODS, bind, complete_settings, find, table
 from jaxart.saliency.choices import CHANNEL_RULES
 
+pytestmark = pytest.mark.usefixtures("quick_compiles")
+
 NOT_ATTRIBUTIONS = {"channel_map", "class_model"}
 
 
