@@ -416,6 +416,7 @@ def test_scaling_compares_divisions_within_rounds(monkeypatch, tmp_path, capsys)
     assert row in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_step_that_is_divided_is_measured():
     settings = {"batch_size": 2, "hidden": [8, 8], "repeats": 1}
     found = scaling.measure(scaling.Division(1, 2), settings)

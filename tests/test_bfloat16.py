@@ -58,6 +58,7 @@ def test_a_run_in_bfloat16_has_nearly_the_losses_of_float32(
     not (PAINTINGS.exists() and CONVOLUTIONS.exists()),
     reason=f"the paintings and the real VGG16 convolutions are not in {DATA}",
 )
+@pytest.mark.slow
 def test_real_paintings_are_told_apart_as_well_in_bfloat16(config, tmp_path):
     weights = tmp_path / "vgg16.safetensors"
     subprocess.run(

@@ -58,6 +58,7 @@ EVERY = TWO + 4 * (2_334_080 + 9216 * 256 + 256)
         ("vgg16 fc8", 4 * (25088 * 10 + 10)),
     ],
 )
+@pytest.mark.slow
 def test_a_step_moves_the_trained_gradients_once_and_nothing_else(seen, run, trained):
     found = seen["moved"][run]
     assert found["trained"] == trained
@@ -66,6 +67,7 @@ def test_a_step_moves_the_trained_gradients_once_and_nothing_else(seen, run, tra
     assert trained < found["moved"]["all-reduce"] <= trained + 64
 
 
+@pytest.mark.slow
 def test_split_kernels_train_as_whole_ones(seen):
     whole, *split = seen["trained"]
     assert whole["piece"] == [9216, 32]

@@ -6,17 +6,25 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+import pytest
 
 from jaxart import layout, optim, steps
 from jaxart.data import pipeline
 from jaxart.models import AlexNet
+from tests.runs import TinyNet
 
 
 def make_step(
-    train_layers, *, hidden=(16, 16), boundary=None, batch_size=2, accumulate_steps=1
+    train_layers,
+    *,
+    kind=TinyNet,
+    hidden=(16, 16),
+    boundary=None,
+    batch_size=2,
+    accumulate_steps=1,
 ):
-    """A step of AlexNet, its state, and a batch for it."""
-    model = AlexNet(num_classes=3, hidden=hidden)
+    """A step of a network, its state, and a batch for it."""
+    model = kind(num_classes=3, hidden=hidden)
     size = model.preprocessing["size"]
     images = 50 * jax.random.normal(jax.random.key(1), (batch_size, size, size, 3))
     params = jax.jit(model.init)(jax.random.key(0), images)["params"]
@@ -66,10 +74,11 @@ def test_frozen_layers_stay_bit_equal_and_have_no_optimizer_state():
             assert rows[:, 2].sum() in (16 * 16, 16, 16 * 3, 3)  # counts every element
 
 
+@pytest.mark.slow
 def test_frozen_layers_cost_no_backward_pass():
     # Full width, with gradient norms and histograms in the step: the issue's bound.
     def flops(train_layers):
-        step, state, batch = make_step(train_layers, hidden=(4096, 4096))
+        step, state, batch = make_step(train_layers, kind=AlexNet, hidden=(4096, 4096))
         return step.lower(state, batch, True).compile().cost_analysis()["flops"]
 
     every_layer = ("conv1", "conv2", "conv3", "conv4", "conv5", "fc6", "fc7", "fc8")

@@ -347,7 +347,7 @@ def test_a_train_layer_that_does_not_exist_is_an_error_that_lists_the_names(
     config, tmp_path
 ):
     config.train_layers = ("fc8", "fc9")
-    with pytest.raises(ValueError, match="'fc9'.*conv1, conv2.*fc7, fc8"):
+    with pytest.raises(ValueError, match="'fc9'.*conv1, conv5.*fc7, fc8"):
         train_and_evaluate(config, tmp_path / "run")
 
 

@@ -37,6 +37,7 @@ def tree(out):
     }
 
 
+@pytest.mark.slow
 def test_kills_change_nothing(site, command, tmp_path):
     subprocess.run(command(tmp_path / "whole"), check=True, capture_output=True)
     num_requests = len(site.log)
