@@ -88,6 +88,8 @@ def start(
         raise ProcessError(f"process_id={process_id}: from 0 to {num_processes - 1}")
     if missing and not launched():
         return
+    logging.getLogger("absl").addFilter(_without_traceback)
+    ctypes.CDLL(None).signal(signal.SIGABRT, _end_at_abort)
     try:
         jax.distributed.initialize(
             coordinator,
@@ -237,8 +239,6 @@ def ending_together(*known: type[Exception]) -> Iterator[None]:
     """
     if count() > 1:
         threading.excepthook = lambda args: _end(args.exc_value, known)
-        logging.getLogger("absl").addFilter(_without_traceback)
-        ctypes.CDLL(None).signal(signal.SIGABRT, _end_at_abort)
     try:
         yield
         if count() > 1:

@@ -120,10 +120,12 @@ def test_a_killed_process_ends_the_run_which_goes_on_as_if_nothing_had_been(
         seconds = time.monotonic() - start_time  # without compiling
     rng = np.random.default_rng(0)
     for number in range(NUM_KILLS):
-        # At any moment: joining, features, compiling, steps, saving, the end.
+        # At any moment from when they are joined: features, compiling, steps, saving.
         shutil.rmtree(run, ignore_errors=True)
-        wait, victim = rng.uniform(0.15, 0.95) * seconds, number % 2
+        wait, victim = rng.uniform(0, 0.7) * seconds, number % 2
         started = start_pair(run, paintings)
+        while not run.exists() and all(one.poll() is None for one in started):
+            time.sleep(0.01)
         time.sleep(wait)
         if any(process.poll() is not None for process in started):
             joined.finish(started)  # it was quicker
