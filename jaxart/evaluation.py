@@ -75,11 +75,12 @@ def evaluate(found: Predictions, class_names: Sequence[str]) -> dict[str, Any] |
 
     occurring = np.union1d(labels, predicted)
     names = [class_names[index] for index in occurring]
-    columns = metrics.precision_recall_fscore_support(
+    *columns, _ = metrics.precision_recall_fscore_support(
         labels, predicted, labels=occurring, zero_division=0
     )
     confusion = metrics.confusion_matrix(labels, predicted, labels=occurring)
     keys = ("precision", "recall", "f1", "support")
+    columns.append(confusion.sum(axis=1))  # counts, and no floats
     rows = zip(*(column.tolist() for column in columns), strict=True)
     return report | {
         "log_loss": float(found.losses[is_known].mean(dtype=np.float64)),
