@@ -57,7 +57,8 @@ def run(
         for progress in _progress(work, parts, folder, ray):
             if not progress.is_new:
                 num_before += progress.num_items
-                bar.initial += progress.num_items  # speed is of what is done now
+                if not quiet:  # speed is of what is done now
+                    bar.initial += progress.num_items
             else:
                 if start is None:
                     start = time.perf_counter()

@@ -1,0 +1,96 @@
+"""The engine: parts that are done are left; one driver at a time."""
+
+import json
+
+import numpy as np
+import pytest
+
+from jaxart.passes import driver, folder, rows, running
+from jaxart.passes.folder import OtherPassError
+from tests.passes.works import Squares, begin
+
+
+@pytest.mark.parametrize("quiet", [False, True])
+@pytest.mark.parametrize("part_size", [2, 4, 100])
+def test_done_parts_are_left_and_the_rest_is_done(tmp_path, part_size, quiet):
+    passed, parts = begin(tmp_path / "parts", 11, part_size)
+    names = running.run(Squares(), parts, passed, title="", quiet=quiet).names
+    wanted = [
+        {"item": i, "square": float(i * i), "batch": 1 if i == 11 else 2}
+        for i in range(1, 12)
+    ]
+    assert list(passed.records(names)) == wanted
+    rows.join([passed.rows(name) for name in names], tmp_path / "all.npy")
+    np.testing.assert_array_equal(
+        np.load(tmp_path / "all.npy")[:, 0], [i * i for i in range(1, 12)]
+    )
+    lost = names[-1]
+    (passed.path / f"{lost}.json").unlink()
+    again = running.run(Squares(), parts, passed, title="", quiet=quiet)
+    assert again.names == names
+    assert again.is_new == [name == lost for name in names]
+    passed.remove()
+    assert not list((tmp_path / "parts").iterdir())
+
+
+def test_another_content_is_another_part(tmp_path):
+    passed, parts = begin(tmp_path, 4, 2)
+    assert passed.name(parts[0], ["a", "b"]) != passed.name(parts[0], ["a", "c"])
+    other = folder.Folder(tmp_path / "other", {"list": "another"})
+    assert passed.name(parts[0], ["a", "b"]) != other.name(parts[0], ["a", "b"])
+
+
+def test_a_folder_belongs_to_one_pass(tmp_path):
+    begin(tmp_path, 4, method="a")
+    begin(tmp_path, 4, method="a")
+    with pytest.raises(
+        OtherPassError, match="made with method='a'; this run has method"
+    ):
+        begin(tmp_path, 4, method="b")
+
+
+@pytest.mark.parametrize(
+    ("num_items", "batch_size", "num_batches", "size"),
+    [(10, 8, 4, 32), (1_000_000, 8, 4, 104), (5, 3, 1, 3)],
+)
+def test_long_lists_have_longer_parts(num_items, batch_size, num_batches, size):
+    assert folder.part_size(num_items, batch_size, num_batches) == size
+
+
+def test_one_driver_at_a_time_and_an_empty_folder_goes(tmp_path):
+    path = tmp_path / "out" / "parts"
+    with driver.alone(path):
+        said = "parts: process .* is at work here"
+        with pytest.raises(driver.BusyError, match=said), driver.alone(path):
+            pass
+    assert not path.parent.exists()
+    with driver.alone(path):
+        (path / driver.SETTINGS).write_text(json.dumps({}))
+    assert path.exists()  # something is left to do
+    (path / driver.SETTINGS).unlink()
+    with driver.alone(path):
+        pass
+    assert not path.exists()
+
+
+def test_a_folder_of_somebody_elses_is_left_alone(tmp_path):
+    (tmp_path / "table.parts").mkdir()
+    (tmp_path / "table.parts" / "mine.txt").touch()
+    said = r"table\.parts is there"
+    with (
+        pytest.raises(driver.ForeignFolderError, match=said),
+        driver.alone(tmp_path / "table.parts"),
+    ):
+        pass
+    assert (tmp_path / "table.parts" / "mine.txt").exists()
+
+
+@pytest.mark.parametrize("num_rows", [1, 9, 10, 12345])
+def test_a_growing_npy_is_numpys(tmp_path, num_rows):
+    values = np.arange(num_rows * 6, dtype=np.float32).reshape(num_rows, 2, 3)
+    with rows.growing(tmp_path / "grown.npy") as append:
+        for start in range(0, num_rows, 1000):
+            append(values[start : start + 1000])
+    np.save(tmp_path / "saved.npy", values)
+    saved = (tmp_path / "saved.npy").read_bytes()
+    assert (tmp_path / "grown.npy").read_bytes() == saved
