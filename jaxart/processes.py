@@ -45,9 +45,8 @@ _LAUNCHERS = (
 
 # What gloo, gRPC and the coordinator say of a process that is gone.
 _SIGNS = re.compile(
-    r"gloo|connection (closed|reset|refused)|broken pipe|socket closed|heartbeat|"
-    r"coordinat|barrier|another task|unavailable|deadline_exceeded|cancelled|aborted",
-    re.IGNORECASE,
+    r"\b[Gg]loo\b|Socket closed|heartbeat|coordination service|[Bb]arrier|another task|"
+    r"\b(UNAVAILABLE|DEADLINE_EXCEEDED|CANCELLED|ABORTED)\b"
 )
 
 
@@ -260,8 +259,9 @@ def _end(error: BaseException | None, known: tuple[type[Exception], ...]) -> NoR
 def is_of_others(error: BaseException | None) -> bool:
     """Whether an error says that another process is gone."""
     while error is not None:
-        is_runtime = isinstance(error, RuntimeError | ValueError | OSError)
-        is_ours = isinstance(error, ProcessError | storage.StorageError)
+        # A file's error is an OSError, but a wait for others may be a TimeoutError.
+        is_runtime = isinstance(error, RuntimeError | ValueError | TimeoutError)
+        is_ours = isinstance(error, ProcessError)
         if is_runtime and not is_ours and _SIGNS.search(str(error)):
             return True
         error = error.__cause__ or error.__context__
