@@ -106,6 +106,7 @@ def test_the_rooms_lie_above_one_another_and_hold_what_there_is():
         assert set(allowed.split()) <= above, room
         above.add(room)
     assert set(ROOM_OF) <= set(MODULES)
+    assert {room_of(module) for module in MODULES if module} == set(ROOMS)
 
 
 def test_no_modules_import_one_another_in_a_circle():

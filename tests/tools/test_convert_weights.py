@@ -67,6 +67,20 @@ def save_npz(path, params):
     np.savez(path, **arrays, **{f"{name}_b": p["bias"] for name, p in params.items()})
 
 
+def read_npz(path):
+    with np.load(path) as arrays:
+        return {
+            name[:-2]: {"kernel": arrays[name], "bias": arrays[name[:-1] + "b"]}
+            for name in arrays
+            if name.endswith("_W")
+        }
+
+
+def metadata_of(model):
+    names = "source source_sha256 source_channel_order mean size resize".split()
+    return dict.fromkeys(names, "") | {"model": model, "class_names": "[]"}
+
+
 @pytest.fixture(scope="module")
 def alexnet_convolutions():
     return random_params("alexnet", with_fc=False)
@@ -110,12 +124,7 @@ def test_a_caffemodel_and_a_npy_of_it_become_one(
     jax.tree.map(np.testing.assert_array_equal, *converted)
 
 
-def test_a_caffemodel_is_not_rgb(convert, alexnet_convolutions, tmp_path):
-    save_caffemodel(tmp_path / "a.caffemodel", alexnet_convolutions)
-    result = convert("alexnet", tmp_path / "a.caffemodel", "--channel-order=rgb")
-    assert_refused(result, "a .caffemodel is Caffe's own format")
-
-
+@pytest.mark.slow
 def test_a_torchvision_file_is_folded_and_not_flipped_again(convert, tmp_path):
     params = random_params("vgg16", with_fc=False)
     # torchvision's places of convolutions among ReLUs and pools.
@@ -146,6 +155,7 @@ def test_a_torchvision_file_is_folded_and_not_flipped_again(convert, tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_a_keras_file_is_told_by_its_content(convert, tmp_path):
     h5py = pytest.importorskip("h5py", reason="Keras' files are HDF5")
     params = random_params("vgg16", with_fc=False)
@@ -162,6 +172,7 @@ def test_a_keras_file_is_told_by_its_content(convert, tmp_path):
     jax.tree.map(np.testing.assert_array_equal, canonical.read(out)[0], params)
 
 
+@pytest.mark.slow
 def test_alexnet_whole(convert, tmp_path):
     params = random_params("alexnet", with_fc=True)
     save_npy(tmp_path / "bvlc_alexnet.npy", params)
@@ -237,22 +248,27 @@ def test_a_npz_needs_its_order_stated(convert, tmp_path, alexnet_convolutions):
     assert_refused(convert("alexnet", tmp_path / "a.npz"), "a.npz", *words)
 
 
-def test_a_npy_is_bgr(convert, tmp_path, alexnet_convolutions):
-    save_npy(tmp_path / "a.npy", alexnet_convolutions)
+@pytest.mark.parametrize(
+    ("save", "message"),
+    [
+        (save_npy, "a .npy dict is Caffe's own format"),
+        (save_caffemodel, "a .caffemodel is Caffe's own format"),
+    ],
+)
+def test_caffes_own_formats_are_bgr(
+    convert, tmp_path, alexnet_convolutions, save, message
+):
+    save(tmp_path / "a.npy", alexnet_convolutions)  # told by content alone
     result = convert("alexnet", tmp_path / "a.npy", "--channel-order=rgb")
-    assert_refused(result, "a.npy", "Caffe's own format")
+    assert_refused(result, "a.npy", message)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("save", [save_npy, save_npz])
 def test_the_real_vgg16_in_either_order(convert, tmp_path, save):
     if not VGG16_CONVOLUTIONS.exists():
         pytest.skip(f"the real VGG16 convolutions are not at {VGG16_CONVOLUTIONS}")
-    with np.load(VGG16_CONVOLUTIONS) as arrays:
-        params = {
-            name[:-2]: {"kernel": arrays[name], "bias": arrays[name[:-1] + "b"]}
-            for name in arrays
-            if name.endswith("_W")
-        }
+    params = read_npz(VGG16_CONVOLUTIONS)
     kernel = params["conv1_1"]["kernel"]
     params["conv1_1"]["kernel"] = kernel[:, :, ::-1]
     save(tmp_path / "rgb", params)
@@ -442,16 +458,13 @@ def test_a_converted_file_is_checked(convert, check, tmp_path, alexnet_convoluti
 
 def test_a_converted_file_of_another_network_is_found_out(check, tmp_path):
     layer = {"kernel": np.ones((3, 3, 3, 4), np.float32), "bias": np.ones(4)}
-    metadata = dict.fromkeys(
-        "source source_sha256 source_channel_order mean size resize".split(), ""
-    )
-    metadata |= {"model": "vgg16", "class_names": "[]"}
-    canonical.write(tmp_path / "a", {"conv1_1": layer}, metadata)
+    canonical.write(tmp_path / "a", {"conv1_1": layer}, metadata_of("vgg16"))
     status, printed, error = check(tmp_path / "a")
     assert (status, printed) == (1, "")
     assert "conv5_3/kernel (3, 3, 512, 512)" in error
 
 
+@pytest.mark.slow
 def test_the_real_vgg16_in_the_wrong_order_is_a_warning(check, tmp_path):
     if not VGG16_CONVOLUTIONS.exists():
         pytest.skip(f"the real VGG16 convolutions are not at {VGG16_CONVOLUTIONS}")
@@ -467,18 +480,9 @@ def test_the_real_vgg16_in_the_wrong_order_is_a_warning(check, tmp_path):
     assert "conv5_3   3x3x512x512" in printed
 
     # A file that was written with the wrong order all the same.
-    with np.load(VGG16_CONVOLUTIONS) as arrays:
-        params = {
-            name[:-2]: {"kernel": arrays[name], "bias": arrays[name[:-1] + "b"]}
-            for name in arrays
-            if name.endswith("_W")
-        }
+    params = read_npz(VGG16_CONVOLUTIONS)
     params["conv1_1"]["kernel"] = params["conv1_1"]["kernel"][:, :, ::-1]
-    metadata = dict.fromkeys(
-        "source source_sha256 source_channel_order mean size resize".split(), ""
-    )
-    metadata |= {"model": "vgg16", "class_names": "[]"}
-    canonical.write(tmp_path / "a.safetensors", params, metadata)
+    canonical.write(tmp_path / "a.safetensors", params, metadata_of("vgg16"))
     status, _, error = check(tmp_path / "a.safetensors")
     assert status == 1
     assert "is bgr, but the first layer is the Oxford VGG16's in rgb order" in error

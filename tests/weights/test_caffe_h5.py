@@ -6,8 +6,7 @@ import h5py
 import numpy as np
 import pytest
 
-from jaxart.weights import WeightsError, caffe_h5, caffemodel, keras_h5
-from tests.models import caffe_files
+from jaxart.weights import WeightsError, caffe_h5, keras_h5
 
 ALEXNET = "conv1 conv2 conv3 conv4 conv5".split()
 VGG16 = (
@@ -111,18 +110,6 @@ def test_gradients_beside_the_weights_are_not_read(tmp_path, assert_params_equal
     assert_params_equal(caffe_h5.read(path), ours(arrays))
 
 
-def test_the_caffemodel_of_the_same_net_is_equal(tmp_path, assert_params_equal):
-    arrays = blobs([*ALEXNET, *HEADS])
-    layers = [
-        caffe_files.Layer(name, "Convolution" if name in ALEXNET else "InnerProduct")
-        for name in arrays
-    ]
-    binary = tmp_path / "a.caffemodel"
-    binary.write_bytes(caffe_files.caffemodel(layers, arrays))
-    path = write(tmp_path / "a.h5", arrays)
-    assert_params_equal(caffe_h5.read(path), caffemodel.read(binary))
-
-
 def test_the_readers_of_hdf5_refuse_each_others_files(file, tmp_path):
     file.close()
     with pytest.raises(WeightsError, match=r"'data/fc8/0', which is neither .* Keras"):
@@ -171,46 +158,14 @@ def test_refuses_other_shapes(file, name, shape, message):
     assert_refused(file, message)
 
 
-@pytest.mark.parametrize(
-    "link",
-    [
-        h5py.ExternalLink("other.h5", "/data"),
-        h5py.ExternalLink("/etc/passwd", "/"),
-        h5py.SoftLink("/data/fc7"),
-    ],
-    ids=repr,
-)
 @pytest.mark.parametrize("place", ["data", "data/fc6", "data/fc6/0", "data/more"])
-def test_refuses_links(file, tmp_path, link, place):
+def test_refuses_links(file, tmp_path, place):
     with h5py.File(tmp_path / "other.h5", "w") as other:
         file.copy("data", other)
     if place in file:
         del file[place]
-    file[place] = link
+    file[place] = h5py.ExternalLink("other.h5", "/data")
     assert_refused(file, "is a link to elsewhere")
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"shape": (10**9, 10**9)}, r"says shape .* but has 0 in the file"),
-        (
-            {"shape": (2, 2), "chunks": (2**14, 2**14), "maxshape": (None, None)},
-            r"says shape .* but has 0 in the file",
-        ),
-        (
-            {"shape": (10**6,), "chunks": (10**6,), "compression": "gzip"},
-            "is compressed",
-        ),
-        ({"shape": (4,), "external": [("raw", 0, 16)]}, "is not stored as an array in"),
-        ({"shape": (4,), "dtype": "i4", "data": [1, 2, 3, 4]}, "is of int32, not of"),
-    ],
-    ids=str,
-)
-def test_nothing_is_read_that_is_no_plain_array(file, options, message):
-    del file["data/fc6/0"]
-    file["data"].create_dataset("fc6/0", **({"dtype": "f4"} | options))
-    assert_refused(file, f"data/fc6/0 {message}")
 
 
 def test_long_names_hide_nothing(file):
@@ -221,13 +176,6 @@ def test_long_names_hide_nothing(file):
     del file["data/fc6/0"]
     file["data/fc6/0"] = np.ones((6, 54), "f4")
     assert_refused(file, "but has 0 in the file")
-
-
-def test_refuses_one_array_under_many_names(file):
-    del file["data/fc6/0"], file["data/fc7/0"]
-    file["data/fc6/0"] = np.ones((200, 200), "f4")
-    file["data/fc7/0"] = file["data/fc6/0"]
-    assert_refused(file, "lie over one another")
 
 
 @pytest.mark.parametrize("name", ["data/again", "data/fc6/again"])
@@ -249,18 +197,3 @@ def test_says_that_h5py_is_missing(file, tmp_path, monkeypatch):
     assert not caffe_h5.is_caffe_h5(tmp_path / "a.h5")
     with pytest.raises(WeightsError, match=r"a\.h5: .*pip install h5py"):
         caffe_h5.read(tmp_path / "a.h5")
-
-
-@pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"\x89HDF\r\n\x1a\n" * 99])
-def test_refuses_files_that_are_no_hdf5(tmp_path, content):
-    path = tmp_path / "a.h5"
-    path.write_bytes(content)
-    assert not caffe_h5.is_caffe_h5(path)
-    with pytest.raises(WeightsError, match=r"a\.h5"):
-        caffe_h5.read(path)
-
-
-@pytest.mark.parametrize("function", [caffe_h5.read, caffe_h5.is_caffe_h5])
-def test_a_missing_file_stays_an_oserror(tmp_path, function):
-    with pytest.raises(FileNotFoundError):
-        function(tmp_path / "a.h5")

@@ -2,12 +2,10 @@
 
 import numpy as np
 import pytest
-from safetensors.numpy import save_file
 
-from jaxart.weights import WeightsError, caffe_state_dict, caffemodel, state_dict
-from tests.weights.test_caffemodel import write_net
+from jaxart.weights import WeightsError, caffe_state_dict, state_dict
 from tests.weights.torch_files import state_dict as torch_state_dict
-from tests.weights.torch_files import write_legacy, write_zip
+from tests.weights.torch_files import write_zip
 
 SHAPES = {
     "alexnet": {
@@ -68,34 +66,6 @@ def test_reads_every_layer(tmp_path, assert_params_equal, model, prefix, dtype):
     params = caffe_state_dict.to_params(path, arrays)
     assert_params_equal(params, wanted(state))
     assert all(a.flags.writeable for pair in params.values() for a in pair.values())
-
-
-@pytest.mark.parametrize("model", SHAPES)
-def test_reads_the_same_from_every_container(tmp_path, assert_params_equal, model):
-    state = state_of(model)
-    write_legacy(tmp_path / "a.pth", torch_state_dict(state))
-    save_file(state, tmp_path / "a.safetensors")
-    for name in ("a.pth", "a.safetensors"):
-        arrays = state_dict.read(tmp_path / name)
-        params = caffe_state_dict.to_params(tmp_path / name, arrays)
-        assert_params_equal(params, wanted(state))
-
-
-def test_reads_the_same_as_a_caffemodel(tmp_path, assert_params_equal):
-    rng = np.random.default_rng(0)
-    shapes = {"conv1": (4, 3, 3, 2), "conv2": (6, 2, 3, 3)}  # the types it knows
-    shapes |= {"fc6": (7, 6 * 5 * 5), "fc7": (7, 7)}
-    pairs = {
-        layer: [rng.normal(size=n).astype(np.float32) for n in (shape, shape[0])]
-        for layer, shape in shapes.items()
-    }
-    path = tmp_path / "a.caffemodel"
-    path.write_bytes(write_net(pairs))
-    state = {}
-    for layer, (weight, bias) in pairs.items():
-        state |= {f"{layer}.weight": weight, f"{layer}.bias": bias}
-    params = caffe_state_dict.to_params(path, state)
-    assert_params_equal(params, caffemodel.read(path))
 
 
 def test_fc6_reads_a_map_of_ours():

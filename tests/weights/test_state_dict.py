@@ -1,7 +1,5 @@
 """The same arrays come out of every container; a damaged one raises one error."""
 
-import resource
-
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
@@ -64,65 +62,7 @@ def test_reads_what_pytorch_writes(tmp_path, zipped):
         np.testing.assert_array_equal(found[name], tensor.detach().numpy())
 
 
-@containers
-def test_damage_raises_nothing_else(tmp_path, arrays, container):
-    path = tmp_path / "a.pth"
-    names = ("a.weight", "c.weight")  # few, for time
-    WRITERS[container](path, {name: arrays[name] for name in names})
-    whole = path.read_bytes()
-    rng = np.random.default_rng(0)
-    num_refused = 0
-    resident = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    for part in range(64):
-        path.write_bytes(whole[: part * len(whole) // 64])
-        with pytest.raises(WeightsError, match=r"a\.pth"):
-            state_dict.read(path)
-    for _ in range(300):
-        damaged = bytearray(whole)
-        damaged[rng.integers(len(whole))] ^= 1 << rng.integers(8)
-        path.write_bytes(damaged)
-        try:
-            state_dict.read(path)
-        except WeightsError:
-            num_refused += 1
-    assert num_refused > 50
-    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - resident
-    assert grown < 30_000  # kilobytes
-
-
-@pytest.mark.parametrize(
-    "content",
-    [b"", b"PK\x03\x04", b"PK\x05\x06" + bytes(18), b"\x89HDF\r\n\x1a\n", b"\x80"],
-)
-def test_refuses_files_that_are_none(tmp_path, content):
-    path = tmp_path / "a.pth"
-    path.write_bytes(content)
-    assert not state_dict.is_state_dict_file(path)
-    with pytest.raises(WeightsError, match=r"a\.pth"):
-        state_dict.read(path)
-
-
-def test_a_npz_is_none(tmp_path):
-    np.savez(tmp_path / "a.npz", data=np.ones(3))
-    assert not state_dict.is_state_dict_file(tmp_path / "a.npz")
-
-
 def test_refuses_safetensors_without_arrays(tmp_path):
     save_file({}, tmp_path / "a.safetensors")
     with pytest.raises(WeightsError, match=r"a\.safetensors: .*no arrays"):
         state_dict.read(tmp_path / "a.safetensors")
-
-
-def test_refuses_safetensors_that_claim_more(tmp_path):
-    header = b'{"a":{"dtype":"F32","shape":[%d],"data_offsets":[0,%d]}}'
-    header %= (10**18, 4 * 10**18)
-    path = tmp_path / "a.safetensors"
-    path.write_bytes(len(header).to_bytes(8, "little") + header + bytes(24))
-    with pytest.raises(WeightsError, match=r"a\.safetensors: "):
-        state_dict.read(path)
-
-
-def test_a_missing_file_is_missing(tmp_path):
-    for function in (state_dict.read, state_dict.is_state_dict_file):
-        with pytest.raises(FileNotFoundError):
-            function(tmp_path / "a.pth")
