@@ -18,6 +18,8 @@ from jaxart.passes import local
 from jaxart.passes.folder import Folder, Part
 from jaxart.passes.work import Item, Results, Work
 
+_NAME = -1
+
 NUM_RETRIES = 3  # of a part whose actor dies, before it is done image by image
 
 logger = logging.getLogger(__name__)
@@ -66,7 +68,7 @@ def run_parts(
 
 
 class _Task(NamedTuple):
-    """A part, or one item of it."""
+    """A part, one item of it, or just what the part is called (`_NAME`)."""
 
     number: int
     items: list[Item]
@@ -153,11 +155,8 @@ def _one_by_one(
     for task in tasks:  # a neighbour of the one that ends its actor has a second try
         if task.index not in done:
             done.update((task.index, s) for s in _map(ray, actor, [task], cluster))
-    if not done:
-        raise ClusterError(
-            f"part {part.number}: every item of it ends its process; see Ray's logs"
-        )
-    name = next(iter(done.values()))["name"]
+    (said,) = _map(ray, actor, [_Task(part.number, items, _NAME)], cluster)
+    name = said["name"]
     with folder.writing(name) as add:
         for index, item in enumerate(items):
             if index in done:
@@ -203,6 +202,9 @@ class _Actor:
                 self._folder.has,
             )
             return {"number": part.number, "name": end.name, "is_new": end.is_new}
+        name = self._folder.name(part, self._opened.identify(part.items))
+        if task.index == _NAME:
+            return {"name": name}
         start = task.index - task.index % self._work.batch_size
         batch = task.items[start : start + self._work.batch_size]
         alone = [
@@ -210,8 +212,7 @@ class _Actor:
             for row, item in enumerate(batch)
         ]
         results = local.run_batch(self._opened, alone)
-        name = self._folder.name(part, self._opened.identify(part.items))
-        return {"index": task.index, "name": name, "results": self._dump(results)}
+        return {"index": task.index, "results": self._dump(results)}
 
     def _dump(self, value: Any) -> str:
         return self._pickle.dumps(value).hex()

@@ -63,13 +63,19 @@ def test_a_cluster_leaves_what_one_process_does_though_a_node_goes(cluster, tmp_
     assert len(list(work.log.iterdir())) == before
 
 
-def test_an_item_that_kills_its_actor_is_skipped_alone(cluster, tmp_path):
-    records, rows = outcome(Squares(), tmp_path / "one", 12)
+@pytest.mark.parametrize("deadly", [7, 13])  # 13 is a part of its own
+def test_an_item_that_kills_its_actor_is_skipped_alone(cluster, tmp_path, deadly):
+    records, rows = outcome(Squares(), tmp_path / "one", 13)
     reason = "ends the process that reads it (out of memory?)"
-    records[6] = {"item": 7, "reason": reason}
-    del rows[6]
-    found = outcome(Squares(deadly=7), tmp_path / "many", 12, cluster)
-    assert found == (records, rows)
+    records[deadly - 1] = {"item": deadly, "reason": reason}
+    del rows[deadly - 1]
+    passed, parts = begin(tmp_path / "many", 13)
+    where = running.Cluster(cluster.address)
+    work = Squares(deadly=deadly)
+    names = running.run(work, parts, passed, title="", ray=where).names
+    assert list(passed.records(names)) == records
+    kept = [path for name in names if (path := passed.rows(name)).exists()]
+    assert np.concatenate([np.load(path) for path in kept]).tolist() == rows
 
 
 def test_an_error_is_the_drivers_and_ends_it(cluster, tmp_path):
