@@ -1,26 +1,25 @@
 """Parts on a Ray cluster: Ray Data hands them to actors, retries, and grows.
 
 An actor opens the work once, does parts as one device does, and writes their records;
-what it sends back is how it went. A part whose actor dies each time is done image by
-image, so that the one that kills it is skipped, and nothing else.
+what it sends back is how it went. A part whose actor dies each time is done item by
+item, so that the one that kills it is skipped, and nothing else.
 """
 
+import functools
 import importlib
 import json
 import logging
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from jaxart.passes import local
 from jaxart.passes.folder import Folder, Part
-from jaxart.passes.work import Item, Results, Work
+from jaxart.passes.work import Item, Opened, Results, Work
 
-_NAME = -1
-
-NUM_RETRIES = 3  # of a part whose actor dies, before it is done image by image
+NUM_RETRIES = 3  # of a part whose actor dies, before it is done item by item
 
 logger = logging.getLogger(__name__)
 
@@ -51,28 +50,22 @@ def run_parts(
       ClusterError: Ray is not installed, or does not answer.
     """
     ray = _connect(cluster.address)
-    actor = (_Actor, _dumps(ray, work), folder)
-    whole = [_Task(part.number, list(part.items), None) for part in parts]
-    by_number = {part.number: part for part in parts}
-    left = dict(by_number)
-    for said in _map(ray, actor, whole, cluster):
+    has_gpus = ray.cluster_resources().get("GPU", 0) >= 1
+    needed = {"num_gpus": 1} if has_gpus else {"num_cpus": cluster.num_cpus}
+    # Only an actor makes the work anew: that may load a network.
+    arguments = (ray.cloudpickle.dumps(work), folder)
+    left = {part.number: part for part in parts}
+    for said in _map(ray, parts, arguments, needed):
         part = left.pop(said["number"])
         yield local.Progress(part, said["name"], len(part.items), said["is_new"], True)
+    alone = ray.remote(**needed)(_Actor)
     for part in left.values():
         logger.warning(
-            "Part %d ended its process %d times: image by image now",
+            "Part %d ended its process %d times: item by item now",
             part.number,
             NUM_RETRIES + 1,
         )
-        yield _one_by_one(ray, actor, work, part, folder, cluster)
-
-
-class _Task(NamedTuple):
-    """A part, one item of it, or just what the part is called (`_NAME`)."""
-
-    number: int
-    items: list[Item]
-    index: int | None
+        yield _one_by_one(ray, lambda: alone.remote(*arguments), work, part, folder)
 
 
 def _connect(address: str) -> Any:
@@ -104,27 +97,19 @@ def _connect(address: str) -> Any:
     return ray
 
 
-def _dumps(ray: Any, work: Work) -> bytes:
-    """The work, which only an actor makes anew: that may load a network."""
-    return ray.cloudpickle.dumps(work)
-
-
 def _map(
-    ray: Any, actor: tuple, tasks: Sequence[_Task], cluster: Cluster
+    ray: Any, parts: Sequence[Part], arguments: tuple, needed: dict[str, Any]
 ) -> Iterator[dict[str, Any]]:
-    """What actors say of tasks, in any order; nothing of those that end their actor.
+    """What actors say of parts, in any order; nothing of those that end their actor.
 
     Raises:
-      Exception: what a task raised.
+      Exception: what a part raised.
     """
-    kind, *arguments = actor
-    has_gpus = ray.cluster_resources().get("GPU", 0) >= 1
-    needed = {"num_gpus": 1} if has_gpus else {"num_cpus": cluster.num_cpus}
-    rows = [{"task": json.dumps(task)} for task in tasks]
+    rows = [{"part": json.dumps([part.number, list(part.items)])} for part in parts]
     # Ray 2.60 to 2.63 have no other word for the number of retries.
     warnings.filterwarnings("ignore", ".*ray_remote_args_fn", DeprecationWarning)
     dataset = ray.data.from_items(rows, override_num_blocks=len(rows)).map_batches(
-        kind,
+        _Actor,
         fn_constructor_args=arguments,
         batch_size=1,
         compute=ray.data.ActorPoolStrategy(
@@ -141,78 +126,70 @@ def _map(
 
 
 def _one_by_one(
-    ray: Any,
-    actor: tuple,
-    work: Work,
-    part: Part,
-    folder: Folder,
-    cluster: Cluster,
+    ray: Any, start: Callable[[], Any], work: Work, part: Part, folder: Folder
 ) -> local.Progress:
-    """Does a part item by item, each in an actor's task of its own."""
-    items = list(part.items)
-    tasks = [_Task(part.number, items, index) for index in range(len(items))]
-    done = {said["index"]: said for said in _map(ray, actor, tasks, cluster)}
-    for task in tasks:  # a neighbour of the one that ends its actor has a second try
-        if task.index not in done:
-            done.update((task.index, s) for s in _map(ray, actor, [task], cluster))
-    (said,) = _map(ray, actor, [_Task(part.number, items, _NAME)], cluster)
-    name = said["name"]
+    """Does a part item by item, in an actor that is started again where one ends it."""
+    actor = None
+
+    def ask(method: str, *arguments: Any) -> Any:
+        """What the actor returns; None where it dies twice, which a node may, too."""
+        nonlocal actor
+        for _ in range(2):
+            actor = actor or start()
+            try:
+                return ray.get(getattr(actor, method).remote(part, *arguments))
+            except (ray.exceptions.RayActorError, ray.exceptions.OutOfMemoryError):
+                actor = None
+            except ray.exceptions.RayTaskError as error:
+                raise error.cause from None
+        return None
+
+    name = ask("name")
+    if name is None:
+        raise ClusterError(f"part {part.number}: no process starts; see Ray's logs")
     with folder.writing(name) as add:
-        for index, item in enumerate(items):
-            if index in done:
-                add(_unpack(ray, done[index]["results"]))
-            else:
-                reason = "ends the process that reads it (out of memory?)"
-                add(Results([work.skip(item, reason)]))
-    return local.Progress(part, name, len(items), is_new=True, is_end=True)
-
-
-def _unpack(ray: Any, text: str) -> Results:
-    return ray.cloudpickle.loads(bytes.fromhex(text))
+        for index, item in enumerate(part.items):
+            reason = "ends the process that reads it (out of memory?)"
+            add(ask("do_alone", index) or Results([work.skip(item, reason)]))
+    return local.Progress(part, name, len(part.items), is_new=True, is_end=True)
 
 
 class _Actor:
-    """What does tasks in a process of the cluster: one dictionary of columns each."""
+    """What does parts in a process of the cluster."""
 
     def __init__(self, work: bytes, folder: Folder):
         self._pickle = importlib.import_module("ray.cloudpickle")
         self._work = self._pickle.loads(work)
         self._folder = folder
-        self._opened = None
+
+    @functools.cached_property
+    def _opened(self) -> Opened:
+        return self._work.open()
 
     def __call__(self, columns: dict[str, np.ndarray]) -> dict[str, list[str]]:
+        """Does parts, each a row of a column 'part'; how it went is a column 'said'."""
         said = []
-        for text in columns["task"]:
+        for text in columns["part"]:
             try:
-                said.append(json.dumps(self._do(_Task(*json.loads(text)))))
+                said.append(json.dumps(self._do(Part(*json.loads(text)))))
             except Exception as error:  # it is the driver's to raise
-                said.append(json.dumps({"error": self._dump(error)}))
+                said.append(json.dumps({"error": self._pickle.dumps(error).hex()}))
         return {"said": said}
 
-    def _do(self, task: _Task) -> dict[str, Any]:
-        if self._opened is None:
-            self._opened = self._work.open()
-        part = Part(task.number, task.items)
-        if task.index is None:
-            *_, end = local.run_parts(
-                self._opened,
-                [part],
-                self._folder,
-                self._work.batch_size,
-                self._folder.has,
-            )
-            return {"number": part.number, "name": end.name, "is_new": end.is_new}
-        name = self._folder.name(part, self._opened.identify(part.items))
-        if task.index == _NAME:
-            return {"name": name}
-        start = task.index - task.index % self._work.batch_size
-        batch = task.items[start : start + self._work.batch_size]
-        alone = [
-            item if start + row == task.index else None
-            for row, item in enumerate(batch)
-        ]
-        results = local.run_batch(self._opened, alone)
-        return {"index": task.index, "results": self._dump(results)}
+    def _do(self, part: Part) -> dict[str, Any]:
+        size, is_done = self._work.batch_size, self._folder.has
+        *_, end = local.run_parts(self._opened, [part], self._folder, size, is_done)
+        return {"number": part.number, "name": end.name, "is_new": end.is_new}
 
-    def _dump(self, value: Any) -> str:
-        return self._pickle.dumps(value).hex()
+    def name(self, part: Part) -> str:
+        """What a part is called."""
+        return self._folder.name(part, self._opened.identify(part.items))
+
+    def do_alone(self, part: Part, index: int) -> Results:
+        """Does one item, in its place of a batch that is blank otherwise."""
+        start = index - index % self._work.batch_size
+        batch: list[Item | None] = [None] * len(
+            part.items[start : start + self._work.batch_size]
+        )
+        batch[index - start] = part.items[index]
+        return local.run_batch(self._opened, batch)
