@@ -56,12 +56,12 @@ def main(argv: list[str]) -> None:
             processes.start(COORDINATOR.value, NUM_PROCESSES.value, PROCESS_ID.value)
         except processes.ProcessError as error:
             sys.exit(f"jaxart: {error}")
-        is_first = processes.is_first()
-        if not is_first:
-            logging.getLogger("jaxart").setLevel(logging.ERROR)
         with processes.ending_together(
             ValueError, OSError, ImportError, FloatingPointError
         ):
+            is_first = processes.is_first()
+            if not is_first:
+                logging.getLogger("jaxart").setLevel(logging.ERROR)
             result = train.train_and_evaluate(CONFIG.value, WORKDIR.value)
     if is_first:
         print(json.dumps(result, indent=2))

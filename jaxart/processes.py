@@ -236,24 +236,25 @@ def ending_together(*known: type[Exception]) -> Iterator[None]:
     Args:
       known: kinds of errors whose message is for people.
     """
-    if count() > 1:
-        threading.excepthook = lambda args: _end(args.exc_value, known)
+    is_joined = jax.distributed.is_initialized()
+
+    def end(error: BaseException | None) -> NoReturn:
+        if is_joined and is_of_others(error):
+            stop(LOST)
+        if isinstance(error, known):
+            stop(f"jaxart: {error}")
+        stop("".join(traceback.format_exception(error)))
+
+    if is_joined:
+        threading.excepthook = lambda args: end(args.exc_value)
     try:
         yield
-        if count() > 1:
+        if is_joined:
             jax.distributed.shutdown()  # waits for the others; may find them gone
     except Exception as error:
-        if count() == 1 and not isinstance(error, known):
+        if not is_joined and not isinstance(error, known):
             raise
-        _end(error, known)
-
-
-def _end(error: BaseException | None, known: tuple[type[Exception], ...]) -> NoReturn:
-    if count() > 1 and is_of_others(error):
-        stop(LOST)
-    if isinstance(error, known):
-        stop(f"jaxart: {error}")
-    stop("".join(traceback.format_exception(error)))
+        end(error)
 
 
 def is_of_others(error: BaseException | None) -> bool:

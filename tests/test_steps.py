@@ -11,7 +11,7 @@ import pytest
 from jaxart import layout, optim, steps
 from jaxart.data import pipeline
 from jaxart.models import AlexNet
-from tests.runs import TinyNet
+from tests.runs import TinyNet, random_params
 
 
 def make_step(
@@ -27,7 +27,7 @@ def make_step(
     model = kind(num_classes=3, hidden=hidden)
     size = model.preprocessing["size"]
     images = 50 * jax.random.normal(jax.random.key(1), (batch_size, size, size, 3))
-    params = jax.jit(model.init)(jax.random.key(0), images)["params"]
+    params = random_params(model)
     labels = optim.label_layers(params, train_layers)
     tx = optim.make_optimizer(
         "sgd",
