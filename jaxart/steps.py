@@ -13,7 +13,7 @@ from jaxtyping import Array
 
 from jaxart import compiling, optim
 from jaxart.layout import DATA, Layout
-from jaxart.metrics import NUM_BUCKETS, Metrics, bucketed, cross_entropy
+from jaxart.metrics import NUM_BUCKETS, Metrics, bucketed
 from jaxart.models import CaffeNet
 
 
@@ -76,7 +76,9 @@ def make_train_step(
                 after=boundary,
                 dropout_keys=keys,
             )
-            losses = cross_entropy(logits, part["label"])
+            losses = optax.softmax_cross_entropy_with_integer_labels(
+                logits, part["label"]
+            )
             loss = jnp.where(part["mask"], losses, 0.0).sum() / count
             return loss, Metrics.from_batch(logits, part["label"], part["mask"])
 
