@@ -49,10 +49,7 @@ def train_and_evaluate(
     Args:
       config: see `jaxart.config.base_config`.
       workdir: gets config.json, checkpoints/, frozen/, event files, predictions.csv,
-        skipped.csv, leaks.csv and result.json.
-
-    Returns:
-      What result.json holds.
+        skipped.csv, leaks.csv and result.json, which holds what is returned.
 
     Raises:
       ValueError: the config, the data or the weights cannot be used; the message
@@ -325,12 +322,7 @@ def train_and_evaluate(
 
 
 def check_finite(losses: list[Array], last_step: int, schedule: optax.Schedule) -> None:
-    """Stops a run whose loss has become infinite or not a number.
-
-    Args:
-      losses: of the last steps.
-      last_step: number of the last of them.
-      schedule: learning rate by step.
+    """Stops a run whose loss, of the steps up to `last_step`, is no longer finite.
 
     Raises:
       FloatingPointError: names the step, the learning rate and what to try.
