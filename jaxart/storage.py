@@ -1,7 +1,7 @@
 """Files wherever they are: in the file system, or in an object store by their URL.
 
-A file system renames and locks. An object store does neither, but an object appears
-whole; so what is written beside and renamed in the one is one PUT in the other.
+A file system renames. An object store does not, but an object appears whole; so what
+is written beside and renamed in the one is one PUT in the other.
 """
 
 import contextlib

@@ -154,32 +154,31 @@ def _list_rows(source: AnyPath) -> list[Row]:
 
 
 def _csv_rows(source: AnyPath) -> list[Row]:
-    reader = read_table(source)
-    columns = reader.fieldnames or []
-    if not {"path", "label"} <= set(columns):
-        raise DataError(
-            f"{source}: needs columns path and label; it has {', '.join(columns)}"
-        )
-    rows = []
-    for row in reader:
-        where = f"{source}:{reader.line_num}"
-        name, label = ((row[column] or "").strip() for column in ("path", "label"))
-        if not name or not label:
-            raise DataError(f"{where}: path or label is empty")
-        rows.append(Row(name, label, where))
+    rows = list(read_table(source, "path", "label"))
+    for row in rows:
+        if not row.name or not row.label:
+            raise DataError(f"{row.where}: path or label is empty")
     return rows
 
 
-def read_table(source: AnyPath) -> csv.DictReader:
+def read_table(source: AnyPath, *needed: str) -> Iterator[Row]:
     """A CSV file's rows; columns path and label where, as in ArtGAN's, no header is.
 
     Raises:
-      DataError: it is not UTF-8.
+      DataError: it is not UTF-8, or has not all columns that are `needed`.
     """
     text = read_text(source)
     first = next(csv.reader(io.StringIO(text)), [])
     is_bare = len(first) == 2 and is_image_name(first[0])
-    return csv.DictReader(io.StringIO(text), ("path", "label") if is_bare else None)
+    names = ("path", "label") if is_bare else None
+    reader = csv.DictReader(io.StringIO(text), names)
+    columns = reader.fieldnames or []
+    if not set(needed) <= set(columns):
+        what = f"{'a column' if len(needed) == 1 else 'columns'} {' and '.join(needed)}"
+        raise DataError(f"{source}: needs {what}; it has {', '.join(columns)}")
+    for row in reader:
+        name, label = ((row.get(column) or "").strip() for column in ("path", "label"))
+        yield Row(name, label, f"{source}:{reader.line_num}")
 
 
 def _folder_rows(source: AnyPath) -> list[Row]:

@@ -66,7 +66,8 @@ def read(source: str | os.PathLike, image_root: str | os.PathLike = "") -> Listi
     elif is_image_name(source.name):
         root, rows = source.parent, [(source.name, "")]
     elif source.suffix.lower() == ".csv":
-        rows = _csv_rows(source)
+        table = examples.read_table(source, "path")
+        rows = [(row.name, row.label) for row in table if row.name]
     else:
         lines = (line.strip() for line in examples.read_text(source).split("\n"))
         rows = [_split(line) for line in lines if line]
@@ -76,17 +77,6 @@ def read(source: str | os.PathLike, image_root: str | os.PathLike = "") -> Listi
     for row in rows:
         images.setdefault(os.path.normpath(row[0]), row)
     return Listing(root, *map(tuple, zip(*images.values(), strict=True)))
-
-
-def _csv_rows(source: AnyPath) -> list[tuple[str, str]]:
-    reader = examples.read_table(source)
-    if "path" not in (reader.fieldnames or ()):
-        raise DataError(f"{source}: needs a column path; it has {reader.fieldnames}")
-    rows = [
-        ((row["path"] or "").strip(), (row.get("label") or "").strip())
-        for row in reader
-    ]
-    return [row for row in rows if row[0]]
 
 
 def _split(line: str) -> tuple[str, str]:
