@@ -61,7 +61,10 @@ def load(
       ImageError: the file is missing, is no image, or is cut short.
       ValueError: `resize` or `view` is none of those.
     """
-    image = decode(path, _side_enough(size, resize, view))
+    # Twice what the rule averages down to: what the scaled decoding left out is gone.
+    # 'tf1_bilinear' takes single pixels, which are there at full size only.
+    side_enough = 2 * _short_side(size, resize, view)
+    image = decode(path, None if resize == "tf1_bilinear" else side_enough)
     pixels = resize_to(image, size, resize, view)
     if channel_order == "bgr":
         pixels = pixels[:, :, ::-1]
@@ -118,16 +121,6 @@ def _readable(file: str | os.PathLike | bytes) -> str | os.PathLike | io.BytesIO
         except FileNotFoundError as error:
             raise ImageError(error.strerror) from error
     return io.BytesIO(file) if isinstance(file, bytes) else file
-
-
-def _side_enough(size: int, rule: str, view: str) -> int | None:
-    """Twice what the rule averages down to: what the scaled decoding left out is gone.
-
-    'tf1_bilinear' takes single pixels, which are there at full size only.
-    """
-    if rule == "tf1_bilinear":
-        return None
-    return 2 * _short_side(size, rule, view)
 
 
 def _short_side(size: int, rule: str, view: str) -> int:
