@@ -59,17 +59,11 @@ def folder_of(workdir: str | os.PathLike) -> str:
 
 
 class Progress(NamedTuple):
-    """How far a run has come.
+    """How far a run has come."""
 
-    Attributes:
-      step: training steps done; also the position in the data, in batches.
-      train_seconds: time they took.
-      num_train: how many training images that data held.
-    """
-
-    step: int
-    train_seconds: float
-    num_train: int
+    step: int  # training steps done; also the position in the data, in batches
+    train_seconds: float  # that they took
+    num_train: int  # how many training images that data held
 
 
 class Checkpoints:
@@ -103,12 +97,9 @@ class Checkpoints:
         return self._manager.metrics(step)
 
     def save_frozen(self, params: Any) -> None:
-        """Saves the layers that do not train, for all checkpoints to come.
+        """Saves the layers that do not train, if any, for all checkpoints to come.
 
         It goes on in the background; the first checkpoint waits for it.
-
-        Args:
-          params: their part of the parameter tree; it may be empty.
         """
         if params:
             self._checkpointer.save(self._frozen, {"params": params}, force=True)
@@ -124,12 +115,8 @@ class Checkpoints:
     ) -> None:
         """Saves a checkpoint, once the last one is on disk, and goes on meanwhile.
 
-        Args:
-          progress: how far the run has come.
-          params: the layers that train.
-          opt_state: the optimizer's state.
-          config: the run's configuration, as plain data.
-          metrics: validation metrics; 'accuracy' decides which is best.
+        `params` are the layers that train. Of `metrics`, of the validation, 'accuracy'
+        decides which checkpoint is best.
         """
         self._checkpointer.wait_until_finished()
         self._manager.save(
@@ -171,12 +158,6 @@ class Checkpoints:
     ) -> tuple[Progress, Any, Any]:
         """The last checkpoint, in the shapes and shardings of `params`, `opt_state`.
 
-        Args:
-          params: the whole parameter tree.
-          opt_state: the optimizer's state.
-          train_layers: which of them train.
-          num_train: how many training images there are.
-
         Raises:
           ResumeError: the run was trained on another number than `num_train` of
             images, so that its position in the data means nothing.
@@ -203,10 +184,7 @@ class Checkpoints:
         return self._with_frozen(params, trained)
 
     def restore_best_trained(self, params: Any, train_layers: Sequence[str]) -> Any:
-        """The part of `restore_best` that trains.
-
-        Waits for a checkpoint that is being saved.
-        """
+        """The part of `restore_best` that trains; waits for one that is being saved."""
         self._manager.wait_until_finished()
         args = ocp.args.StandardRestore(_trained(params, train_layers))
         return self._restore(self.best_step, params=args).params

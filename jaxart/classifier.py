@@ -22,22 +22,14 @@ class ClassifierError(ValueError):
 
 
 class Classifier(NamedTuple):
-    """A network, its parameters, and what its logits mean.
-
-    Attributes:
-      model: the network.
-      params: its parameter tree.
-      class_names: what each logit stands for.
-      resize: how an image becomes square: the rule of its training; '' where the
-        weights do not say.
-      source: the weight file and the run that it was loaded from, of which one is None;
-        None where it was put together by hand.
-    """
+    """A network, its parameters, and what its logits mean."""
 
     model: CaffeNet
     params: Any
-    class_names: tuple[str, ...]
-    resize: str
+    class_names: tuple[str, ...]  # what each logit stands for
+    resize: str  # the rule of its training; '' where the weights do not say
+    # The weight file and the run that it was loaded from, of which one is None; None
+    # where it was put together by hand.
     source: tuple[str | None, str | None] | None = None
 
     def __reduce__(self):
@@ -93,10 +85,7 @@ def load(weights: str | None, workdir: str | None) -> Classifier:
 
 
 def from_weights(path: str | os.PathLike) -> Classifier:
-    """The classifier that a converted weight file holds.
-
-    Args:
-      path: a file of tools/convert_weights.py that holds every layer.
+    """The classifier that a file of tools/convert_weights.py holds.
 
     Raises:
       WeightsError: not such a file.
@@ -162,17 +151,17 @@ def from_run(workdir: str | os.PathLike) -> Classifier:
             f"{workdir}: the run has no checkpoint yet; the same command of "
             "jaxart.main goes on with it"
         )
-    params = checkpoints.restore_best(_abstract_params(model), config["train_layers"])
+    device = jax.sharding.SingleDeviceSharding(jax.devices()[0])
+    params = checkpoints.restore_best(
+        jax.tree.map(lambda x: x.update(sharding=device), param_shapes(model)),
+        config["train_layers"],
+    )
     checkpoints.close()
     return Classifier(model, params, class_names, config["resize"])
 
 
-def _abstract_params(model: CaffeNet) -> Any:
-    """The parameters' shapes and where they go, without their memory."""
+def param_shapes(model: CaffeNet) -> Any:
+    """A network's parameter tree of shapes and types, without their memory."""
     size = model.preprocessing["size"]
     image = jax.ShapeDtypeStruct((1, size, size, 3), jnp.float32)
-    shapes = jax.eval_shape(model.init, jax.random.key(0), image)["params"]
-    device = jax.sharding.SingleDeviceSharding(jax.devices()[0])
-    return jax.tree.map(
-        lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=device), shapes
-    )
+    return jax.eval_shape(model.init, jax.random.key(0), image)["params"]

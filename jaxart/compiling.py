@@ -17,12 +17,7 @@ _CPU_OPTIONS = {
 
 
 def jit(function: Callable[..., Any], **settings: Any) -> Callable[..., Any]:
-    """Compiles a function for whole batches of images.
-
-    Args:
-      function: of arrays. It is called from outside of other compiled functions.
-      settings: of `jax.jit`.
-    """
+    """Compiles a function of whole batches, called from outside of other such ones."""
     return jax.jit(function, compiler_options=compiler_options(), **settings)
 
 

@@ -45,9 +45,7 @@ def find_labels(found: Listing, classifier: Classifier) -> Int32[np.ndarray, " n
 def evaluate(found: Predictions, class_names: Sequence[str]) -> dict[str, Any] | None:
     """Metrics of the images whose label is known; None where no label is.
 
-    Args:
-      found: the predictions, of at least 5 classes each (or of all, if fewer).
-      class_names: what each class is called.
+    The predictions are of at least 5 classes each (or of all, if fewer).
 
     Returns:
       {'count', 'accuracy', 'accuracy_ci95', 'log_loss', 'classes', 'per_class',

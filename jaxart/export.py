@@ -90,20 +90,6 @@ def find_writer(
     return functools.partial(weight_files.write_safetensors, metadata=metadata)
 
 
-def write_whole(out: AnyPath, network: Classifier, write: Write) -> int:
-    """Writes a file and what belongs beside it: all of them, or, on failure, none.
-
-    Returns:
-      The file's size in bytes.
-
-    Raises:
-      OSError: a file cannot be written.
-    """
-    with storage.written_together(out) as part:
-        write(part, network)
-        return part.stat().st_size
-
-
 def main(argv: list[str], values: flags.FlagValues = flags.FLAGS) -> int:
     """Runs what the flags describe; returns the exit status."""
     if len(argv) > 1:
@@ -116,7 +102,9 @@ def main(argv: list[str], values: flags.FlagValues = flags.FLAGS) -> int:
         check_out(out, values.weights)
         network = classifier.load(values.weights, values.workdir)
         write = find_writer(out, network, values.weights, values.workdir)
-        num_bytes = write_whole(out, network, write)
+        with storage.written_together(out) as part:
+            write(part, network)
+            num_bytes = part.stat().st_size
     except (ValueError, OSError) as error:
         sys.exit(f"jaxart: {error}")
     except KeyboardInterrupt:

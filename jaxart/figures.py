@@ -17,13 +17,6 @@ def confusion_matrix(
     """Draws a confusion matrix: a row for each class, a column for each prediction.
 
     A cell's shade is its share of its row; its number is the count.
-
-    Args:
-      counts: examples by class and predicted class.
-      class_names: names of the rows and columns.
-
-    Returns:
-      uint8 [H, W, 3].
     """
     font = ImageFont.load_default(13)
     corner = "class / predicted"

@@ -23,25 +23,15 @@ PROCEDURAL_IMAGES_PER_STYLE = 60
 
 
 class Data(NamedTuple):
-    """Training and validation examples over one set of inputs.
+    """Training and validation examples over one set of inputs."""
 
-    Attributes:
-      inputs: what the trained part of the network is fed, by index.
-      names: each input's path, as the lists give it.
-      labels: int32 [N], each input's class.
-      train: int [n, V], the inputs of each training example: one for each view.
-      val: int [m], the input of each validation example: the whole picture.
-      class_names: what each class is called.
-      num_skipped: images that could not be read.
-    """
-
-    inputs: pipeline.Inputs
-    names: tuple[str, ...]
-    labels: np.ndarray
-    train: np.ndarray
-    val: np.ndarray
+    inputs: pipeline.Inputs  # what the trained part of the network is fed, by index
+    names: tuple[str, ...]  # each input's path, as the lists give it
+    labels: np.ndarray  # int32 [N], each input's class
+    train: np.ndarray  # int [n, V], inputs of each training example: one for each view
+    val: np.ndarray  # int [m], input of each validation example: the whole picture
     class_names: tuple[str, ...]
-    num_skipped: int
+    num_skipped: int  # images that could not be read
 
 
 def read_examples(
@@ -54,17 +44,9 @@ def read_examples(
     seed: int,
     workdir: AnyPath,
 ) -> tuple[examples.Examples, examples.Examples]:
-    """Training and validation examples.
+    """Training and validation examples; the arguments are the config's fields.
 
-    Args:
-      train_data: list file, CSV file, folder of class folders, or 'procedural':
-        paintings that a program paints into `workdir`.
-      val_data: likewise; '' splits `val_fraction` off the training data.
-      num_classes: how many classes there are.
-      image_root: where relative paths start; '' is the list's own folder.
-      val_fraction: share of each class.
-      seed: of the split, and of the painted pictures.
-      workdir: the run's folder.
+    For 'procedural', a program paints training data into `workdir`.
 
     Raises:
       examples.DataError: something is missing, malformed or does not fit.
@@ -93,12 +75,7 @@ def look(
 ) -> list[File]:
     """What the files of both sides are, training first; each is read once.
 
-    The processes of a run share the work.
-
-    Args:
-      train: training examples.
-      val: validation examples.
-      cache_dir: where is kept what is found.
+    The processes of a run share the work. What is found is kept in `cache_dir`.
     """
     paths = list(dict.fromkeys([*train.paths, *val.paths]))
     quiet = not processes.is_first()
@@ -123,16 +100,10 @@ def prepare(
 ) -> Data:
     """Puts both sides on one set of inputs, without the images that cannot be read.
 
-    Args:
-      train: training examples.
-      val: validation examples.
-      looked: what `look` says of both.
-      views: what training sees of a picture, of `images.VIEWS`; validation sees
-        the whole.
-      compute_inputs: image paths, a view of each, and a digest of its content ('' where
-        it cannot be read) -> inputs, and the reason why another one cannot be read.
-      max_skipped_fraction: share of unreadable images that is still accepted.
-      workdir: gets skipped.csv (path, split, reason).
+    Those are listed in skipped.csv (path, split, reason) in `workdir`. Training sees
+    `views` of a picture, validation the whole. `compute_inputs` is a function of image
+    paths, a view of each, and a digest of its content ('' where it cannot be read),
+    that gives inputs, and for each the reason why it cannot be read after all, or ''.
 
     Raises:
       examples.DataError: too many images cannot be read, or none is left.
@@ -216,20 +187,10 @@ def frozen_features(
     cache_dir: str | os.PathLike,
     batch_size: int,
 ) -> tuple[pipeline.Inputs, list[str]]:
-    """The activations of layer `boundary`, from the store or computed now.
+    """The activations of layer `boundary`, as `features.compute` gives them.
 
-    Args:
-      image_files: the images.
-      contents: a digest of each; '' leaves it out.
-      model: the network.
-      params: its parameters, not yet on the layout's devices.
-      boundary: the last frozen layer.
-      layout: whose devices compute; those of each process on their own.
-      cache_dir: where stores are kept.
-      batch_size: images that run at once on a process's devices.
-
-    Returns:
-      The inputs, and for each file the reason why it cannot be read.
+    The parameters are not yet on the layout's devices. Those of each process compute on
+    their own, `batch_size` images at once.
     """
     layers = select(model.layers(), None, boundary)
     params = {name: params[name] for name in params if name in layers}
@@ -237,11 +198,7 @@ def frozen_features(
     layout = layout.local
     params = layout.put(params)
     run_layers = compiling.jit(
-        layout.by_rows(
-            lambda params, images: model.apply(
-                {"params": params}, images, upto=boundary
-            )
-        )
+        layout.by_rows(lambda p, x: model.apply({"params": p}, x, upto=boundary))
     )
     return features.compute(
         lambda images: run_layers(params, layout.put_batch(images)),

@@ -9,23 +9,13 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from jaxart.storage import AnyPath
-
 Entry = dict[str, Any]
 
 
-def read(path: AnyPath, is_entry: Callable[[Entry], bool]) -> Iterator[Entry]:
-    """The entries up to the first line that is not complete, or is no entry."""
-    yield from (entry for entry, _ in _complete(path, is_entry))
-
-
 class Appender:
-    """Writes further lines.
+    """Writes further lines; `see` is given every entry that is there already.
 
-    Args:
-      path: the file, which is made where there is none.
-      is_entry: whether what a line holds is an entry.
-      see: is given every entry that is there already.
+    The file is made where there is none.
     """
 
     def __init__(
@@ -44,10 +34,6 @@ class Appender:
     def append(self, entry: Mapping[str, Any]) -> None:
         """Writes a line, which is in the file when this returns."""
         self._file.write(json.dumps(entry, allow_nan=False).encode() + b"\n")
-        self.flush()
-
-    def flush(self) -> None:
-        """Makes sure that all lines are in the file."""
         self._file.flush()
 
     def close(self) -> None:
@@ -56,9 +42,9 @@ class Appender:
 
 
 def _complete(
-    path: AnyPath, is_entry: Callable[[Entry], bool]
+    path: Path, is_entry: Callable[[Entry], bool]
 ) -> Iterator[tuple[Entry, int]]:
-    """Entries, and the bytes of their lines."""
+    """Entries, up to the first line that is not a whole one, and the lines' bytes."""
     with path.open("rb") as lines:
         for line in lines:
             try:

@@ -17,6 +17,8 @@ from jaxtyping import Array
 
 DATA, MODEL = "data", "model"
 
+Forward = Callable[[Any, Array], Array]
+
 _SPLIT = {
     ("fc6", "kernel"): PartitionSpec(None, MODEL),
     ("fc6", "bias"): PartitionSpec(MODEL),
@@ -26,13 +28,9 @@ _SPLIT = {
 
 @dataclasses.dataclass(frozen=True)
 class Layout:
-    """How arrays lie on a mesh.
+    """How arrays lie on a mesh."""
 
-    Attributes:
-      mesh: devices by `data` and `model`; the devices of a process follow each other.
-    """
-
-    mesh: Mesh
+    mesh: Mesh  # by `data` and `model`; the devices of a process follow each other
 
     @property
     def split(self) -> NamedSharding:
@@ -117,13 +115,10 @@ class Layout:
             jax.tree.map(lambda _: self.split, rows), rows
         )
 
-    def by_rows(
-        self, function: Callable[[Any, Array], Array]
-    ) -> Callable[[Any, Array], Array]:
+    def by_rows(self, function: Forward) -> Forward:
         """Has each device run `function` on its own rows, and nothing else.
 
-        Args:
-          function: of parameters and inputs [B, ...], a row an example.
+        It is of parameters and inputs [B, ...], a row an example.
         """
         rows = PartitionSpec(DATA)
         return jax.shard_map(
@@ -136,10 +131,9 @@ class Layout:
 
 
 def over_all_devices(model_axis: int = 1) -> Layout:
-    """The layout of a run.
+    """The layout of a run, where `model_axis` devices share fc6 and fc7.
 
-    Args:
-      model_axis: devices that share fc6 and fc7; of one process, for they talk much.
+    They are of one process, for they talk much.
 
     Raises:
       ValueError: `model_axis` does not divide each process's devices.

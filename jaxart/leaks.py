@@ -15,16 +15,10 @@ logger = logging.getLogger(__name__)
 def find(
     train: Examples, val: Examples, *, files: Sequence[File], workdir: AnyPath
 ) -> dict[str, int]:
-    """Looks for validation images that are training images, or near copies of some.
+    """Counts validation images that are copies of training images: 'exact' and 'near'.
 
-    Args:
-      train: training examples.
-      val: validation examples.
-      files: what their files are, those of training first.
-      workdir: gets leaks.csv: each such image with the nearest training image.
-
-    Returns:
-      How many validation images are 'exact' and how many 'near' copies.
+    `files` is what all their files are, those of training first. leaks.csv in `workdir`
+    lists each such image with the nearest training image.
     """
     sides, names = [], []
     for examples, start in ((train, 0), (val, len(train.names))):

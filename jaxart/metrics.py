@@ -56,19 +56,12 @@ class Metrics(metrics.Collection):
     ) -> "Metrics":
         """Metrics of one batch."""
         return cls.single_from_model_output(
-            loss=cross_entropy(logits, labels),
+            loss=optax.softmax_cross_entropy_with_integer_labels(logits, labels),
             correct=jnp.argmax(logits, axis=-1) == labels,
             logits=logits,
             labels=labels,
             mask=mask,
         )
-
-
-def cross_entropy(
-    logits: Float[Array, "b k"], labels: Int[Array, " b"]
-) -> Float[Array, " b"]:
-    """Softmax cross-entropy of each example, in nats."""
-    return optax.softmax_cross_entropy_with_integer_labels(logits, labels)
 
 
 def bucketed(values: Float[Array, "..."]) -> Float[Array, "n 3"]:

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from clu import parameter_overview
 from jaxtyping import Array
 
+from jaxart.classifier import param_shapes
 from jaxart.models import MODELS, CaffeNet
 from jaxart.models.layers import FC_NAMES
 from jaxart.weights import canonical, merge
@@ -31,21 +31,10 @@ def build(
     train_layers: Sequence[str],
     key: Array,
 ) -> tuple[CaffeNet, Any]:
-    """Makes a network and its parameters.
+    """Makes a network and its parameter tree; the arguments are the config's fields.
 
-    Args:
-      name: one of `MODELS`.
-      num_classes: number of logits.
-      hidden: widths of fc6 and fc7.
-      dropout_rate: of drop6 and drop7.
-      compute_dtype: of the activations.
-      weights: a file of tools/convert_weights.py; '' leaves every layer random.
-      train_layers: the layers that may start from random parameters where the
-        file does not fit them.
-      key: draws the random parameters.
-
-    Returns:
-      The network and its parameter tree.
+    `train_layers` may start from random parameters, which `key` draws, where the file
+    `weights` does not fit them; where that is '', every layer does.
 
     Raises:
       WeightsError: the file is missing, damaged, of another network, or does not
@@ -62,9 +51,7 @@ def build(
         compute_dtype=compute_dtype,
         **fields,
     )
-    size = model.preprocessing["size"]
-    image = jax.ShapeDtypeStruct((1, size, size, 3), jnp.float32)
-    shapes = jax.eval_shape(model.init, key, image)["params"]
+    shapes = param_shapes(model)
     if not os.fspath(weights):
         logger.info("weights='': every layer starts from random parameters")
         return model, draw(shapes, key)
@@ -91,10 +78,7 @@ def draw(shapes: Any, key: Array) -> dict[str, dict[str, np.ndarray]]:
     """Random parameters as the layers draw them: Glorot-uniform kernels, zero biases.
 
     All numbers are one draw, cut into pieces: a draw a layer compiles much longer.
-
-    Args:
-      shapes: `{layer: {'kernel', 'bias'}}`, kernels [..., fan in, fan out].
-      key: of the draw.
+    Kernels are [..., fan in, fan out].
     """
     num_numbers = sum(arrays["kernel"].size for arrays in shapes.values())
     numbers = np.asarray(jax.random.uniform(key, (num_numbers,), minval=-1))

@@ -73,15 +73,11 @@ def make_optimizer(
     weight_decay: float,
     labels: Mapping[str, Any],
 ) -> optax.GradientTransformation:
-    """The optimizer of the trained layers; frozen ones are masked out.
+    """The optimizer of the trained layers; frozen ones are masked out by `labels`.
 
-    Args:
-      kind: 'sgd' (plain where `momentum` is 0) or 'adamw'.
-      schedule: learning rate by step.
-      momentum: of SGD; AdamW keeps its own two moments.
-      weight_decay: of kernels, never of biases, as in Caffe's prototxts
-        (decay_mult 1 and 0). SGD adds it to the gradient (L2), AdamW decouples it.
-      labels: from `label_layers`.
+    `momentum` is of SGD, which is plain where it is 0; AdamW keeps its own two moments.
+    Weights decay in kernels, never in biases, as in Caffe's prototxts (decay_mult 1 and
+    0). SGD adds the decay to the gradient (L2), AdamW decouples it.
 
     Raises:
       ValueError: `kind` is none of `OPTIMIZERS`.

@@ -18,10 +18,7 @@ def sibling(out: AnyPath, ending: str) -> AnyPath:
 def check_table(out: AnyPath, source: AnyPath, features: str | None = None) -> None:
     """Makes sure that a table overwrites neither what it is of nor another's results.
 
-    Args:
-      out: the table.
-      source: what says which images it is of.
-      features: a layer whose activations go beside it.
+    `source` says which images it is of; activations of `features` go beside it.
 
     Raises:
       ValueError: it would; or a folder is where the table would go.

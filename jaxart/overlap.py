@@ -9,8 +9,7 @@ import jax
 def fetch_one_behind(started: Iterable[tuple[Any, Any]]) -> Iterator[tuple[Any, Any]]:
     """Yields results as NumPy arrays, each once the next one has been started.
 
-    Args:
-      started: (a result that the device is computing, what it belongs to), lazily.
+    `started` gives results that the device is computing, lazily, and what they are of.
     """
     running = None
     for following in started:

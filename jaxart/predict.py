@@ -11,8 +11,8 @@ list, or class folders), predictions.metrics.json says how right the network is.
 A stopped run goes on with the same command. `--ray=auto` runs on a Ray cluster.
 """
 
+import functools
 import sys
-from typing import Any
 
 from absl import app, flags
 from tqdm.contrib.logging import logging_redirect_tqdm
@@ -24,62 +24,61 @@ from jaxart.passes import driver
 
 def define_flags(values: flags.FlagValues) -> None:
     """Adds the command's flags: not on import, for other commands have the same."""
-    text, number = flags.DEFINE_string, flags.DEFINE_integer
-    everywhere: dict[str, Any] = {"flag_values": values}
-    at_least_1 = everywhere | {"lower_bound": 1}
-    text("weights", None, "A file of tools/convert_weights.py.", **everywhere)
-    text("workdir", None, "A run of jaxart.main; its best epoch.", **everywhere)
+    text = functools.partial(flags.DEFINE_string, flag_values=values)
+    at_least_1 = functools.partial(
+        flags.DEFINE_integer, lower_bound=1, flag_values=values
+    )
+    text("weights", None, "A file of tools/convert_weights.py.")
+    text("workdir", None, "A run of jaxart.main; its best epoch.")
     text(
         "images",
         None,
         "A folder (searched deep), an image, a list file (`path` or `path label` a "
         "line), or a CSV file with a column path and maybe label.",
-        **everywhere,
     )
     text(
         "image_root",
         "",
         "Where relative paths of a list start; its own folder if empty.",
-        **everywhere,
     )
-    text("out", None, "The table: .csv, .jsonl or .parquet.", **everywhere)
-    number(
+    text("out", None, "The table: .csv, .jsonl or .parquet.")
+    at_least_1(
         "top_k",
         None,
         "The best classes of each image, this many; 5 by default, but all of up to "
         f"{prediction_files.MAX_CLASS_COLUMNS} classes in a .csv file, a column each.",
-        **at_least_1,
     )
-    number("batch_size", 32, "Images at once; bounds the memory.", **at_least_1)
+    at_least_1("batch_size", 32, "Images at once; bounds the memory.")
     flags.DEFINE_enum(
         "resize",
         None,
         RESIZE_RULES,
         "How an image becomes square; by default as in the run's training, or "
         "antialias.",
-        **everywhere,
+        flag_values=values,
     )
-    number("limit", None, "Only the first images, this many.", **at_least_1)
-    text("features", None, "Also write this layer's activations.", **everywhere)
-    number(
+    at_least_1("limit", None, "Only the first images, this many.")
+    text("features", None, "Also write this layer's activations.")
+    at_least_1(
         "part_size",
         None,
         "Images of a part, which is what a killed run may lose; by default about ten "
         "seconds' work, or more of a long list.",
-        **at_least_1,
     )
     text(
         "ray",
         None,
         "Run on a Ray cluster: `auto` for the one that this machine is part of, or its "
         "address. One actor for each GPU, or for --ray_cpus where there are none.",
-        **everywhere,
     )
     flags.DEFINE_float(
-        "ray_cpus", 1, "CPUs of an actor.", lower_bound=0.1, **everywhere
+        "ray_cpus", 1, "CPUs of an actor.", lower_bound=0.1, flag_values=values
     )
     flags.DEFINE_bool(
-        "strict", False, "Exit with status 1 if an image was skipped.", **everywhere
+        "strict",
+        False,
+        "Exit with status 1 if an image was skipped.",
+        flag_values=values,
     )
 
 

@@ -35,30 +35,21 @@ _NUM_BATCHES = 4  # of a part: about ten seconds' work on a CPU
 
 
 class Outcome(NamedTuple):
-    """What became of a run's images.
+    """What became of a run's images."""
 
-    Attributes:
-      num_images: how many could be read.
-      num_skipped: how many could not.
-      metrics: of those whose label is known, if any.
-    """
-
-    num_images: int
+    num_images: int  # that could be read
     num_skipped: int
-    metrics: dict[str, Any] | None
+    metrics: dict[str, Any] | None  # of those whose label is known, if any
 
 
 class Scores(NamedTuple):
-    """What the network says of a batch: as in `Predictions`, and a layer's activation.
-
-    The activation is None where no layer is asked for.
-    """
+    """What the network says of a batch: as in `Predictions`, and an activation."""
 
     indices: Array
     logits: Array
     probabilities: Array
     losses: Array
-    activation: Array | None
+    activation: Array | None  # where a layer is asked for
 
 
 Step = Callable[[Any, Any, Any], Scores]
@@ -81,57 +72,38 @@ class Loaded(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Predicting:
-    """The work of a run.
-
-    Attributes:
-      network: says what images show.
-      root: where relative names start.
-      resize: one of `images.RESIZE_RULES`.
-      num_kept: best classes of each image, this many.
-      features: a layer whose activations are kept, too.
-      batch_size: images that run at once.
-    """
+    """The work of a run: `passes.work.Work`, and, with a step, `Opened`."""
 
     network: Classifier
-    root: AnyPath
-    resize: str
-    num_kept: int
-    features: str | None
+    root: AnyPath  # where relative names start
+    resize: str  # one of `images.RESIZE_RULES`
+    num_kept: int  # best classes of each image
+    features: str | None  # a layer whose activations are kept, too
     batch_size: int
+    step: Step | None = None
 
-    def open(self) -> "Predictor":
+    def open(self) -> "Predicting":
         """Makes the step, which compiles with the first batch."""
         step = make_step(self.network.model, self.num_kept, self.features)
-        return Predictor(self, step)
+        return dataclasses.replace(self, step=step)
 
     def skip(self, item: Item, reason: str) -> Record:
         """What stands for an image that cannot be read."""
         return {"reason": reason}
 
-
-class Predictor:
-    """The work in a process: `passes.work.Opened`."""
-
-    def __init__(self, work: Predicting, step: Step):
-        self._work = work
-        self._step = step
-
     def identify(self, items: Sequence[Item]) -> list[str]:
         """What each image's content is."""
-        root = self._work.root
-        return pipeline.versions([storage.join(root, name) for name, _ in items])
+        return pipeline.versions([storage.join(self.root, name) for name, _ in items])
 
     def load(self, items: Sequence[Item | None]) -> Loaded:
         """Reads a batch's images."""
-        work = self._work
-        names = [item and item[0] for item in items]
         batch, reasons = pipeline.load_batch(
-            [name and storage.join(work.root, name) for name in names],
-            work.resize,
-            work.network.model.preprocessing,
-            work.batch_size,
+            [item and storage.join(self.root, item[0]) for item in items],
+            self.resize,
+            self.network.model.preprocessing,
+            self.batch_size,
         )
-        labels = np.zeros(work.batch_size, np.int32)
+        labels = np.zeros(self.batch_size, np.int32)
         for row, item in enumerate(items):
             labels[row] = item[1] if item else 0
         return Loaded(batch, labels, reasons)
@@ -139,7 +111,7 @@ class Predictor:
     def start(self, loaded: Loaded) -> Scores:
         """Runs the step."""
         arrays = jax.device_put((loaded.images, loaded.labels))
-        return self._step(self._work.network.params, *arrays)
+        return self.step(self.network.params, *arrays)
 
     def finish(
         self, items: Sequence[Item | None], loaded: Loaded, values: Scores
@@ -151,7 +123,7 @@ class Predictor:
             if item is None:
                 continue
             if loaded.reasons[row]:
-                records.append(self._work.skip(item, loaded.reasons[row]))
+                records.append(self.skip(item, loaded.reasons[row]))
                 continue
             is_read[row] = True
             says = [column[row].tolist() for column in columns]
@@ -178,17 +150,10 @@ def predict_images(
     All files appear at the end, or, where anything fails, none; then the same call goes
     on. The caller holds the parts: `passes.driver.alone(outputs.sibling(out, PARTS))`.
 
-    Args:
-      classifier: says what images show.
-      found: the images.
-      out: the table; its suffix is the format.
-      top_k: how many classes of each image; None is the format's choice.
-      batch_size: images that run at once.
-      part_size: images of a part, which is what a killed run may lose; None takes
-        about ten seconds' work, or more of a long list.
-      resize: one of `images.RESIZE_RULES`.
-      features: a layer whose activations are written, too.
-      ray: the cluster that does it; None does it here.
+    The suffix of the table `out` is its format, which chooses how many classes are
+    written where `top_k` is None. A part of `part_size` images is what a killed run may
+    lose; None takes about ten seconds' work, or more of a long list. The activations of
+    layer `features` are written, too. Where `ray` is None, all is done here.
 
     Raises:
       FormatError: the format is unknown, or its package is missing.

@@ -20,7 +20,6 @@ UNKNOWN = -1  # as a label: nothing says which class the image shows
 # A CSV file holds every class's probability, unless there are more classes than this.
 MAX_CLASS_COLUMNS = 30
 
-
 _MAX_LINE = 1 << 24  # bytes; no first line of ours is longer
 
 
@@ -29,34 +28,23 @@ class FormatError(ValueError):
 
 
 class Predictions(NamedTuple):
-    """What a network says of images, in their order.
+    """What a network says of images, in their order."""
 
-    Attributes:
-      names: each image's path, as its list gives it.
-      labels: the class that each is said to show, or `UNKNOWN`.
-      indices: the best classes, the best one first.
-      logits: theirs.
-      probabilities: theirs.
-      losses: minus the logarithm of the label's probability; nan where unknown.
-    """
-
-    names: Sequence[str]
-    labels: Int32[np.ndarray, " n"]
-    indices: Int32[np.ndarray, "n k"]
+    names: Sequence[str]  # each image's path, as its list gives it
+    labels: Int32[np.ndarray, " n"]  # what each is said to show, or `UNKNOWN`
+    indices: Int32[np.ndarray, "n k"]  # the best classes, the best one first
     logits: Float32[np.ndarray, "n k"]
     probabilities: Float32[np.ndarray, "n k"]
-    losses: Float32[np.ndarray, " n"]
+    losses: Float32[np.ndarray, " n"]  # -ln the label's probability; nan if unknown
 
 
+# Of the path, the predictions, the names of the classes, and how many of the best
+# classes to write (None is the format's own choice).
 Write = Callable[[Path, Predictions, Sequence[str], int | None], None]
 
 
 def find_format(out: AnyPath) -> Write:
     """How a file is written, by its suffix.
-
-    Returns:
-      A function of the path, the predictions, the names of the classes, and how many
-      of the best classes to write (None is the format's own choice).
 
     Raises:
       FormatError: the suffix is none that is known, or a package is missing.

@@ -13,7 +13,7 @@ from jaxtyping import Array
 
 from jaxart import compiling, optim
 from jaxart.layout import DATA, Layout
-from jaxart.metrics import NUM_BUCKETS, Metrics, bucketed, cross_entropy
+from jaxart.metrics import NUM_BUCKETS, Metrics, bucketed
 from jaxart.models import CaffeNet
 
 
@@ -37,19 +37,13 @@ def make_train_step(
 ) -> Callable[[TrainState, Mapping[str, Array], Any], tuple[TrainState, dict]]:
     """The training step, compiled once for a whole run.
 
-    Each device works on its own rows of the batch; then the gradients are summed over
-    all devices, once, and nothing else is but a few numbers.
+    Each device works on its own rows of the batch, in `accumulate_steps` parts, one
+    after the other: their activations are in memory one part at a time. Then the
+    gradients are summed over all devices, once, and nothing else is but a few numbers.
 
-    Args:
-      model: the network.
-      tx: from `optim.make_optimizer`.
-      labels: from `optim.label_layers`.
-      boundary: the layer whose activation the batches hold; None for images.
-      dropout_key: the run's; the number of the step and the example's place in the
-        batch are folded in, so that devices and parts change no draw.
-      layout: where state and batches lie.
-      accumulate_steps: parts that a device's rows are worked on in, one after the
-        other: their activations are in memory one part at a time.
+    `labels` are from `optim.label_layers`. `boundary` is the layer whose activation the
+    batches hold; None for images. The number of the step and the example's place in the
+    batch are folded into `dropout_key`, so that devices and parts change no draw.
 
     Returns:
       A function (state, batch, is_display) -> (new state, logs); the state is used
@@ -76,7 +70,9 @@ def make_train_step(
                 after=boundary,
                 dropout_keys=keys,
             )
-            losses = cross_entropy(logits, part["label"])
+            losses = optax.softmax_cross_entropy_with_integer_labels(
+                logits, part["label"]
+            )
             loss = jnp.where(part["mask"], losses, 0.0).sum() / count
             return loss, Metrics.from_batch(logits, part["label"], part["mask"])
 
@@ -153,12 +149,7 @@ def make_eval_step(
 def evaluate(
     eval_step: Callable, params: Any, batches: Iterable[Mapping[str, Array]]
 ) -> tuple[dict[str, Any], np.ndarray]:
-    """Evaluates on every example whose mask is True.
-
-    Args:
-      eval_step: from `make_eval_step`.
-      params: the parameter tree.
-      batches: {'image', 'label', 'mask'}, each example once.
+    """Evaluates on every example whose mask is True; the batches hold each once.
 
     Returns:
       {'loss': float, 'accuracy': float, 'confusion': int [K, K]}, and the

@@ -1,7 +1,7 @@
 """Files wherever they are: in the file system, or in an object store by their URL.
 
-A file system renames and locks. An object store does neither, but an object appears
-whole; so what is written beside and renamed in the one is one PUT in the other.
+A file system renames. An object store does not, but an object appears whole; so what
+is written beside and renamed in the one is one PUT in the other.
 """
 
 import contextlib
@@ -10,12 +10,10 @@ import os
 import posixpath
 import secrets
 import tempfile
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import platformdirs
-from filelock import FileLock
 
 from jaxart.remote import PACKAGES, RemotePath, StorageError
 
@@ -50,8 +48,8 @@ def join(root: AnyPath, name: str) -> AnyPath:
     return path(f"{root}/{name}") if isinstance(root, RemotePath) else root / name
 
 
-def is_remote(path: str | os.PathLike) -> bool:
-    """Whether a path lies in an object store."""
+def is_remote(path: str | os.PathLike | None) -> bool:
+    """Whether a path, if any, lies in an object store."""
     return isinstance(path, RemotePath)
 
 
@@ -146,12 +144,8 @@ def written_together(out: AnyPath, folder: AnyPath | None = None) -> Iterator[Pa
     """A file to write, in a new folder for what belongs beside it.
 
     All of them appear at the end, `out` last: where it is, all is. None does where
-    the block fails.
-
-    Args:
-      out: where the file goes, and what is beside it.
-      folder: of the same file system, for the new folder, which a killed process
-        leaves; None is that of `out`. It is of no use in an object store.
+    the block fails. A killed process leaves the new folder: in `folder`, which is of
+    the same file system, or else beside `out`; nowhere of an object store.
     """
     out.parent.mkdir(parents=True, exist_ok=True)
     beside = None if isinstance(out, RemotePath) else folder or out.parent
@@ -163,13 +157,6 @@ def written_together(out: AnyPath, folder: AnyPath | None = None) -> Iterator[Pa
                 out.with_name(file.name).upload(file)
             else:
                 os.replace(file, out.with_name(file.name))
-
-
-def locked(path: AnyPath) -> contextlib.AbstractContextManager:
-    """A lock; none in an object store, which has no locks."""
-    if isinstance(path, RemotePath):
-        return contextlib.nullcontext()
-    return FileLock(path)
 
 
 def local_copy(path: AnyPath) -> Path:
@@ -187,10 +174,6 @@ def local_copy(path: AnyPath) -> Path:
     copy = platformdirs.user_cache_path("jaxart") / _CACHE / name / path.name
     if not copy.is_file():
         copy.parent.mkdir(parents=True, exist_ok=True)
-        beside = copy.with_name(f".{os.getpid()}.{threading.get_ident()}.tmp")
-        try:
+        with written(copy) as beside:
             path.download(beside)
-            os.replace(beside, copy)
-        finally:
-            beside.unlink(missing_ok=True)
     return copy

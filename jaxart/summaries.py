@@ -1,4 +1,7 @@
-"""What a run shows in TensorBoard."""
+"""What a run shows in TensorBoard, through a clu `MetricWriter`.
+
+A step's number is how many training steps are done.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,12 +13,7 @@ from jaxart import figures
 
 
 def write_config(writer: Any, fields: Mapping[str, Any]) -> None:
-    """Writes the hyper-parameters as a table.
-
-    Args:
-      writer: a clu `MetricWriter`.
-      fields: by name.
-    """
+    """Writes the hyper-parameters as a table."""
     rows = "".join(f"| {name} | `{value!r}` |\n" for name, value in fields.items())
     writer.write_texts(0, {"hyperparameters": f"| field | value |\n|---|---|\n{rows}"})
 
@@ -23,14 +21,7 @@ def write_config(writer: Any, fields: Mapping[str, Any]) -> None:
 def write_training(
     writer: Any, step: int, logs: Mapping[str, Any], learning_rate: float
 ) -> None:
-    """Writes what a training step logs: numbers, and histograms of trained layers.
-
-    Args:
-      writer: a clu `MetricWriter`.
-      step: training steps done.
-      logs: from the training step.
-      learning_rate: of that step.
-    """
+    """Writes what a training step logs: numbers, and histograms of trained layers."""
     numbers = ("loss", "accuracy", "gradient_norm")
     scalars = {f"train/{name}": float(logs[name]) for name in numbers}
     writer.write_scalars(step, scalars | {"train/learning_rate": learning_rate})
@@ -51,14 +42,7 @@ def write_training(
 def write_validation(
     writer: Any, step: int, metrics: Mapping[str, Any], class_names: Sequence[str]
 ) -> None:
-    """Writes an epoch's validation: loss, accuracy, and how each class fared.
-
-    Args:
-      writer: a clu `MetricWriter`.
-      step: training steps done.
-      metrics: from `steps.evaluate`.
-      class_names: what each class is called.
-    """
+    """Writes an epoch's validation, of `steps.evaluate`, and how each class fared."""
     confusion = metrics["confusion"]
     scalars = {f"val/{name}": metrics[name] for name in ("loss", "accuracy")}
     for i, name in enumerate(class_names):

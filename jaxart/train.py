@@ -11,7 +11,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-import platformdirs
 from jaxtyping import Array
 from ml_collections import ConfigDict
 from tqdm import tqdm
@@ -30,7 +29,7 @@ from jaxart import (
 )
 from jaxart import config as config_lib
 from jaxart import layout as layout_lib
-from jaxart.data import pipeline
+from jaxart.data import files, pipeline
 from jaxart.models.layers import frozen_boundary, trainable
 from jaxart.steps import TrainState, evaluate, make_eval_step, make_train_step
 
@@ -49,10 +48,7 @@ def train_and_evaluate(
     Args:
       config: see `jaxart.config.base_config`.
       workdir: gets config.json, checkpoints/, frozen/, event files, predictions.csv,
-        skipped.csv, leaks.csv and result.json.
-
-    Returns:
-      What result.json holds.
+        skipped.csv, leaks.csv and result.json, which holds what is returned.
 
     Raises:
       ValueError: the config, the data or the weights cannot be used; the message
@@ -93,8 +89,7 @@ def train_and_evaluate(
         workdir=workdir,
     )
     cache_dir = storage.require_local(
-        config.cache_dir or platformdirs.user_cache_path("jaxart") / "features",
-        "cache_dir",
+        config.cache_dir or files.default_cache_dir(), "cache_dir"
     )
     looked = inputs.look(train, val, cache_dir)
     found_leaks = None
@@ -120,11 +115,11 @@ def train_and_evaluate(
     boundary = frozen_boundary(layers, config.train_layers) if config.cache else None
 
     def compute_inputs(paths, views, contents):
-        files = pipeline.ImageFiles(paths, config.resize, model.preprocessing, views)
+        pictures = pipeline.ImageFiles(paths, config.resize, model.preprocessing, views)
         if boundary is None:
-            return files, [""] * len(paths)
+            return pictures, [""] * len(paths)
         return inputs.frozen_features(
-            files,
+            pictures,
             contents,
             model,
             params,
@@ -325,12 +320,7 @@ def train_and_evaluate(
 
 
 def check_finite(losses: list[Array], last_step: int, schedule: optax.Schedule) -> None:
-    """Stops a run whose loss has become infinite or not a number.
-
-    Args:
-      losses: of the last steps.
-      last_step: number of the last of them.
-      schedule: learning rate by step.
+    """Stops a run whose loss, of the steps up to `last_step`, is no longer finite.
 
     Raises:
       FloatingPointError: names the step, the learning rate and what to try.

@@ -29,10 +29,8 @@ logger = logging.getLogger(__name__)
 def create_writer(kind: str, logdir: str | os.PathLike, *, to_disk: bool = True) -> Any:
     """A `clu.metric_writers.MetricWriter`, or one that has its methods.
 
-    Args:
-      kind: one of `WRITERS`; 'tensorflow' is clu's own.
-      logdir: folder of the event files; those of a URL are put there at each flush.
-      to_disk: False writes nothing: in all processes of a run but the first.
+    Event files of a `logdir` that is a URL are put there at each flush. `to_disk=False`
+    writes nothing: in all processes of a run but the first.
 
     Raises:
       ValueError: `kind` is none of `WRITERS`.

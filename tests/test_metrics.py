@@ -6,28 +6,18 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxart.metrics import (
-    NUM_BUCKETS,
-    Metrics,
-    bucketed,
-    cross_entropy,
-)
+from jaxart.metrics import NUM_BUCKETS, Metrics, bucketed
 
 LOGITS = jnp.array([[2.0, 0.0], [0.0, 2.0], [0.0, 0.0], [5.0, 0.0]])
 LABELS = jnp.array([0, 0, 1, 1])
 MASK = jnp.array([True, True, True, False])
 
 
-def test_cross_entropy_is_in_nats():
-    # -ln softmax: ln(1 + e^-2), ln(1 + e^2), ln 2, ln(1 + e^5).
-    expected = [math.log1p(math.exp(x)) for x in (-2, 2, 0, 5)]
-    np.testing.assert_allclose(cross_entropy(LOGITS, LABELS), expected, rtol=1e-5)
-
-
 def test_metrics_count_the_masked_in_only_and_merge_by_examples():
     metrics = Metrics.from_batch(LOGITS, LABELS, MASK)
     one_more = Metrics.from_batch(LOGITS[:1], LABELS[:1], MASK[:1])
     values = metrics.merge(one_more).compute()
+    # In nats, -ln softmax: ln(1 + e^-2), ln(1 + e^2), ln 2, and the first again.
     losses = [math.log1p(math.exp(x)) for x in (-2, 2, 0, -2)]
     assert float(values["loss"]) == pytest.approx(sum(losses) / 4, rel=1e-6)
     # Right, wrong, tie (argmax takes the first: wrong), and right again.

@@ -437,8 +437,8 @@ def batches(monkeypatch):
             raise Stopped
         return real(self, *args)
 
-    real = prediction.Predictor.finish
-    monkeypatch.setattr(prediction.Predictor, "finish", finish)
+    real = prediction.Predicting.finish
+    monkeypatch.setattr(prediction.Predicting, "finish", finish)
     return Batches
 
 

@@ -85,13 +85,6 @@ def test_what_is_written_together_appears_together(folder):
     assert names_in(folder) == ["x", "y"] and (folder / "x").read_bytes() == b"1"
 
 
-def test_only_a_file_system_has_locks(folder):
-    folder.mkdir(parents=True, exist_ok=True)
-    with storage.locked(folder / "lock"):
-        names = names_in(folder)
-    assert names == ([] if storage.is_remote(folder) else ["lock"])
-
-
 def test_an_object_is_copied_once_and_anew_when_it_changes(
     bucket, tmp_path, monkeypatch
 ):

@@ -22,19 +22,12 @@ _BLOCK = 1024  # pictures that are compared with as many at once
 
 
 class Pair(NamedTuple):
-    """Two pictures that are one.
-
-    Attributes:
-      a: index of the one.
-      b: index of the other.
-      kind: 'exact' where the files are equal, or 'near'.
-      distance: bits in which the hashes differ, mirrored or not; 0 of equal files.
-    """
+    """Two pictures that are one, by their indices."""
 
     a: int
     b: int
-    kind: str
-    distance: int
+    kind: str  # 'exact' where the files are equal, or 'near'
+    distance: int  # bits in which the hashes differ, mirrored or not; 0 of equal files
 
 
 def within(pictures: Sequence[File], max_distance: int = MAX_DISTANCE) -> list[Pair]:
@@ -91,32 +84,23 @@ def _near(
     these: Sequence[File], those: Sequence[File], max_distance: int
 ) -> Iterator[tuple[int, int, int]]:
     """Pairs whose hashes, or that of the one and the mirrored other, are near."""
-    a = _Hashes([picture.phash for picture in these])
-    plain = _Hashes([picture.phash for picture in those])
-    mirrored = _Hashes([picture.mirrored for picture in those])
     for row in range(0, len(these), _BLOCK):
+        signs = _signs([picture.phash for picture in these[row : row + _BLOCK]])
         # Among themselves, each pair once.
         for column in range(row if these is those else 0, len(those), _BLOCK):
+            others = those[column : column + _BLOCK]
+            plain = _signs([picture.phash for picture in others])
+            mirrored = _signs([picture.mirrored for picture in others])
             # Equal signs less differing ones: 256 - 2 * distance.
-            agreement = a.signs(row) @ np.stack(
-                [plain.signs(column).T, mirrored.signs(column).T]
-            )
-            agreement = agreement.max(0)
+            agreement = np.maximum(signs @ plain.T, signs @ mirrored.T)
             for i, j in np.argwhere(agreement >= _BITS - 2 * max_distance):
                 distance = (_BITS - int(agreement[i, j])) // 2
                 yield row + int(i), column + int(j), distance
 
 
-class _Hashes:
-    """Hashes as bits; a block of them at once as what distances are made of."""
-
-    def __init__(self, hashes: Sequence[str]):
-        self._is_known = np.array([bool(text) for text in hashes], bool)
-        content = b"".join(bytes.fromhex(text or "0" * (_BITS // 4)) for text in hashes)
-        self._bytes = np.frombuffer(content, np.uint8).reshape(-1, _BITS // 8)
-
-    def signs(self, start: int) -> Float32[np.ndarray, "n bits"]:
-        """-1 and 1 for each bit; 0 of pictures without a hash, which are near none."""
-        block = slice(start, start + _BLOCK)
-        bits = np.unpackbits(self._bytes[block], axis=1)
-        return (2 * bits.astype(np.float32) - 1) * self._is_known[block, None]
+def _signs(hashes: Sequence[str]) -> Float32[np.ndarray, "n bits"]:
+    """-1 and 1 for each bit; 0 of pictures without a hash, which are near none."""
+    content = bytes.fromhex("".join(text or "0" * (_BITS // 4) for text in hashes))
+    bits = np.unpackbits(np.frombuffer(content, np.uint8)).reshape(-1, _BITS)
+    is_known = np.array([[text != ""] for text in hashes])
+    return (2 * bits.astype(np.float32) - 1) * is_known

@@ -23,18 +23,11 @@ class DataError(ValueError):
 
 
 class Examples(NamedTuple):
-    """Images with their classes.
+    """Images with their classes."""
 
-    Attributes:
-      root: folder that relative names start from.
-      names: each image's path, as the list gives it.
-      labels: int32 [N], an index into `class_names`.
-      class_names: what each class is called.
-    """
-
-    root: AnyPath
-    names: tuple[str, ...]
-    labels: Int32[np.ndarray, " n"]
+    root: AnyPath  # that relative names start from
+    names: tuple[str, ...]  # each image's path, as the list gives it
+    labels: Int32[np.ndarray, " n"]  # indices into `class_names`
     class_names: tuple[str, ...]
 
     @property
@@ -60,14 +53,9 @@ def read(
     A list file has `path label` on each line: the last field is the label, so a
     path may hold spaces. A CSV file has columns `path` and `label`. Labels are
     class indices from 0, or names. Where they are indices, `classes.txt` beside the
-    file (`index name` a line) names the classes.
-
-    Args:
-      source: the list, the CSV file or the folder.
-      num_classes: how many classes the network tells apart.
-      image_root: where relative paths start; by default the source's own folder.
-      class_names: names in the order that the network was trained with; found in
-        the source where none are given.
+    file (`index name` a line) names the classes. Relative paths start at `image_root`,
+    by default the source's own folder. `class_names` are in the order that the network
+    was trained with; by default they are found in the source.
 
     Raises:
       DataError: something is missing, malformed or does not fit `num_classes`.
@@ -123,17 +111,11 @@ def split(
 
 
 class Row(NamedTuple):
-    """An image as a source names it.
+    """An image as a source names it."""
 
-    Attributes:
-      name: its path.
-      label: its class's index or name.
-      where: file and line, for messages.
-    """
-
-    name: str
-    label: str
-    where: str
+    name: str  # its path
+    label: str  # its class's index or name
+    where: str  # file and line, for messages
 
 
 def read_rows(
@@ -141,8 +123,7 @@ def read_rows(
 ) -> tuple[AnyPath, list[Row]]:
     """What a list file, CSV file or folder of class folders says, as it stands there.
 
-    Returns:
-      The folder that relative names start from, and the rows.
+    That are the folder that relative names start from, and the rows.
 
     Raises:
       DataError: the source is missing, malformed or empty.
@@ -173,32 +154,31 @@ def _list_rows(source: AnyPath) -> list[Row]:
 
 
 def _csv_rows(source: AnyPath) -> list[Row]:
-    reader = read_table(source)
-    columns = reader.fieldnames or []
-    if not {"path", "label"} <= set(columns):
-        raise DataError(
-            f"{source}: needs columns path and label; it has {', '.join(columns)}"
-        )
-    rows = []
-    for row in reader:
-        where = f"{source}:{reader.line_num}"
-        name, label = ((row[column] or "").strip() for column in ("path", "label"))
-        if not name or not label:
-            raise DataError(f"{where}: path or label is empty")
-        rows.append(Row(name, label, where))
+    rows = list(read_table(source, "path", "label"))
+    for row in rows:
+        if not row.name or not row.label:
+            raise DataError(f"{row.where}: path or label is empty")
     return rows
 
 
-def read_table(source: AnyPath) -> csv.DictReader:
+def read_table(source: AnyPath, *needed: str) -> Iterator[Row]:
     """A CSV file's rows; columns path and label where, as in ArtGAN's, no header is.
 
     Raises:
-      DataError: it is not UTF-8.
+      DataError: it is not UTF-8, or has not all columns that are `needed`.
     """
     text = read_text(source)
     first = next(csv.reader(io.StringIO(text)), [])
     is_bare = len(first) == 2 and is_image_name(first[0])
-    return csv.DictReader(io.StringIO(text), ("path", "label") if is_bare else None)
+    names = ("path", "label") if is_bare else None
+    reader = csv.DictReader(io.StringIO(text), names)
+    columns = reader.fieldnames or []
+    if not set(needed) <= set(columns):
+        what = f"{'a column' if len(needed) == 1 else 'columns'} {' and '.join(needed)}"
+        raise DataError(f"{source}: needs {what}; it has {', '.join(columns)}")
+    for row in reader:
+        name, label = ((row.get(column) or "").strip() for column in ("path", "label"))
+        yield Row(name, label, f"{source}:{reader.line_num}")
 
 
 def _folder_rows(source: AnyPath) -> list[Row]:
@@ -231,21 +211,18 @@ def _class_folders(source: AnyPath) -> Iterator[tuple[AnyPath, list[str]]]:
 
 def image_names(folder: AnyPath) -> list[str]:
     """Files in a folder, searched deep, whose suffix is an image's; hidden ones not."""
-    if isinstance(folder, RemotePath):
+    is_remote = isinstance(folder, RemotePath)
+    if is_remote:
         inside = sorted(map(PurePosixPath, folder.keys_below()))
-        return [
-            str(path)
-            for path in inside
-            if is_image_name(path.name)
-            and not any(part.startswith(".") for part in path.parts)
-        ]
-    names = []
-    for path in sorted(folder.rglob("*")):
-        inside = path.relative_to(folder)
-        is_hidden = any(part.startswith(".") for part in inside.parts)
-        if is_image_name(path.name) and not is_hidden and path.is_file():
-            names.append(inside.as_posix())
-    return names
+    else:
+        inside = [path.relative_to(folder) for path in sorted(folder.rglob("*"))]
+    return [
+        path.as_posix()
+        for path in inside
+        if is_image_name(path.name)
+        and not any(part.startswith(".") for part in path.parts)
+        and (is_remote or (folder / path).is_file())
+    ]
 
 
 def is_image_name(name: str) -> bool:

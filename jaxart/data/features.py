@@ -37,11 +37,7 @@ logger = logging.getLogger(__name__)
 class FeatureRows:
     """A store's rows as a network's inputs: indices [B] -> features [B, ...].
 
-    Args:
-      paths: the store's .npy files, of `shard_rows` rows each.
-      shard_rows: how many.
-      dtype: of the features.
-      rows: the row of each index.
+    Its .npy files have `shard_rows` rows each; `rows` is the row of each index.
     """
 
     def __init__(
@@ -88,16 +84,13 @@ class _FrozenPart:
         return [content for content, _ in items]
 
     def load(self, items: Sequence[list[str]]) -> tuple[np.ndarray, list[str]]:
-        batch = dataclasses.replace(
-            self.files,
-            paths=[self.files.paths[self.index_of[content]] for content, _ in items],
+        return pipeline.load_batch(
+            [self.files.paths[self.index_of[content]] for content, _ in items],
+            self.files.resize,
+            self.files.preprocessing,
+            self.batch_size,
             views=[view for _, view in items],
         )
-        loaded, reasons = batch.load_or_blank(np.arange(len(items)))
-        missing = self.batch_size - len(items)
-        if missing:
-            loaded = np.pad(loaded, [(0, missing)] + [(0, 0)] * 3)
-        return loaded, reasons
 
     def start(self, loaded: tuple[np.ndarray, list[str]]) -> Any:
         return self.forward(loaded[0])
@@ -108,8 +101,10 @@ class _FrozenPart:
         loaded: tuple[np.ndarray, list[str]],
         values: np.ndarray,
     ) -> Results:
-        records = [{"reason": reason} if reason else {} for reason in loaded[1]]
-        return Results(records, np.asarray(values)[: len(items)])
+        count = len(items)
+        reasons = loaded[1][:count]
+        records = [{"reason": reason} if reason else {} for reason in reasons]
+        return Results(records, np.asarray(values)[:count])
 
 
 def compute(
@@ -124,16 +119,10 @@ def compute(
 ) -> tuple[pipeline.Inputs, list[str]]:
     """Runs the frozen part over image files once, or finds that it has been done.
 
-    The processes of a run share the work, and the folder.
-
-    Args:
-      forward: images [batch_size, S, S, 3] -> features [batch_size, ...].
-      files: the images. Equal views of equal bytes share a row.
-      contents: a digest of each file's bytes; '' leaves the file out.
-      prefix: what `forward` computes, as plain data: layers and weight digest.
-      dtype: of the features.
-      cache_dir: where stores are kept.
-      batch_size: images a call of `forward`.
+    `forward`, images [batch_size, S, S, 3] -> features [batch_size, ...] of `dtype`, is
+    described by `prefix`, plain data: layers and weight digest. `contents` are digests
+    of the files' bytes; '' leaves a file out. Equal views of equal bytes share a row.
+    The processes of a run share the work, and the folder: a store in `cache_dir`.
 
     Returns:
       The features, indexed as `files` are, and for each file the reason why it

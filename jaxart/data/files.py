@@ -9,9 +9,9 @@ import hashlib
 import logging
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import platformdirs
 from PIL import Image
@@ -41,25 +41,15 @@ logger = logging.getLogger(__name__)
 
 
 class File(NamedTuple):
-    """What an image file is: plain data.
+    """What an image file is: plain data."""
 
-    Attributes:
-      sha256: of its content, in hex; '' where it cannot be read.
-      num_bytes: of its content.
-      phash: see `fingerprints.Fingerprint`; '' where it gives no picture.
-      mirrored: likewise.
-      width: of the picture, upright, in pixels; 0 where it gives none.
-      height: likewise.
-      reason: why it gives no picture; '' where it does.
-    """
-
-    sha256: str = ""
+    sha256: str = ""  # of its content, in hex; '' where it cannot be read
     num_bytes: int = 0
-    phash: str = ""
+    phash: str = ""  # see `fingerprints.Fingerprint`; '' where it gives no picture
     mirrored: str = ""
-    width: int = 0
+    width: int = 0  # of the picture, upright, in pixels; 0 where it gives none
     height: int = 0
-    reason: str = ""
+    reason: str = ""  # why it gives no picture; '' where it does
 
 
 def look(
@@ -71,12 +61,7 @@ def look(
 ) -> list[File]:
     """Looks at files in threads, each once, however often it is listed.
 
-    Args:
-      paths: the files.
-      cache_dir: the folder where is kept what was found. If it cannot be used, nothing
-        is.
-      title: of the progress bar.
-      quiet: shows no progress bar.
+    What was found is kept in `cache_dir`; where that cannot be used, nothing is.
 
     Raises:
       StorageError: an object store does not answer.
@@ -118,13 +103,9 @@ def read(path: AnyPath) -> tuple[bytes, File]:
 def decode(
     content: bytes, file: File, side_enough: int = fingerprints.SIDE_ENOUGH
 ) -> tuple[File, Image.Image | None]:
-    """What a file turns out to be, and its picture.
+    """What a file, of which `read` says `file`, turns out to be, and its picture.
 
-    Args:
-      content: all of it.
-      file: what `read` says of it.
-      side_enough: what JPEGs may be decoded down to, at least
-        `fingerprints.SIDE_ENOUGH`.
+    JPEGs may be decoded down to `side_enough`, at least `fingerprints.SIDE_ENOUGH`.
     """
     try:
         picture = images.decode(content, side_enough)
@@ -138,8 +119,7 @@ def decode(
 class Known:
     """What is known of contents that were looked at before: a data base in a folder.
 
-    Args:
-      folder: where it is. If it cannot be used, nothing is known or kept.
+    Where it cannot be used, nothing is known or kept.
     """
 
     def __init__(self, folder: Path):
@@ -151,56 +131,31 @@ class Known:
         """Looks at some files, one after the other."""
         files = []
         new: dict[str, File] = {}
-        with self._connected() as connection:
+        with contextlib.ExitStack() as stack:
+            connection = self._try(self._connect, stack)
             for path in paths:
                 content, file = read(path)
                 if not file.reason:
-                    known = new.get(file.sha256) or self._recall(connection, file)
+                    known = new.get(file.sha256) or self._try(_recall, connection, file)
                     file = known or decode(content, file)[0]
                     # What failed may have failed for want of memory.
                     if not known and not file.reason:
                         new[file.sha256] = file
                 files.append(file)
-            self._keep(connection, new.values())
+            self._try(_keep, connection, new.values())
         return files
 
-    @contextlib.contextmanager
-    def _connected(self) -> Iterator[sqlite3.Connection | None]:
-        connection = None
-        if self._is_usable:
-            with self._giving_up():
-                self._path.parent.mkdir(parents=True, exist_ok=True)
-                connection = sqlite3.connect(self._path, _TIMEOUT_S)
-                connection.execute(_TABLE)
-        try:
-            yield connection
-        finally:
-            if connection is not None:
-                connection.close()
+    def _connect(self, stack: contextlib.ExitStack) -> sqlite3.Connection:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        connection = sqlite3.connect(self._path, _TIMEOUT_S)
+        stack.callback(connection.close)
+        connection.execute(_TABLE)
+        return connection
 
-    def _recall(self, connection: sqlite3.Connection | None, file: File) -> File | None:
-        row = None
-        if connection is not None and self._is_usable:
-            with self._giving_up():
-                query = f"SELECT {', '.join(_COLUMNS)} FROM files WHERE sha256 = ?"
-                row = connection.execute(query, (file.sha256,)).fetchone()
-        return row and file._replace(**dict(zip(_COLUMNS, row, strict=True)))
-
-    def _keep(
-        self, connection: sqlite3.Connection | None, files: Iterable[File]
-    ) -> None:
-        rows = [tuple(getattr(file, name) for name in _COLUMNS) for file in files]
-        if rows and connection is not None and self._is_usable:
-            with self._giving_up(), connection:
-                connection.executemany(
-                    "INSERT OR IGNORE INTO files VALUES (?, ?, ?, ?, ?)", rows
-                )
-
-    @contextlib.contextmanager
-    def _giving_up(self) -> Iterator[None]:
+    def _try(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """Where the data base fails, the look goes on without it."""
         try:
-            yield
+            return function(*arguments) if self._is_usable else None
         except (OSError, sqlite3.Error) as error:
             if self._is_usable:
                 logger.warning(
@@ -209,3 +164,18 @@ class Known:
                     error,
                 )
             self._is_usable = False
+            return None
+
+
+def _recall(connection: sqlite3.Connection, file: File) -> File | None:
+    query = f"SELECT {', '.join(_COLUMNS)} FROM files WHERE sha256 = ?"
+    row = connection.execute(query, (file.sha256,)).fetchone()
+    return row and file._replace(**dict(zip(_COLUMNS, row, strict=True)))
+
+
+def _keep(connection: sqlite3.Connection, files: Iterable[File]) -> None:
+    rows = [tuple(getattr(file, name) for name in _COLUMNS) for file in files]
+    with connection:
+        connection.executemany(
+            "INSERT OR IGNORE INTO files VALUES (?, ?, ?, ?, ?)", rows
+        )

@@ -22,17 +22,14 @@ _FLAT = 2.0  # levels of standard deviation below which frequencies are noise
 
 
 class Fingerprint(NamedTuple):
-    """One picture's.
+    """What a picture looks like, '' where it is of one colour, and like nothing.
 
-    Attributes:
-      phash: what the picture looks like: `imagehash.phash(picture, 16)` in hex, but
-        for the few bits that a JPEG's decoding at a fraction may change; '' where it
-        is of one colour, and looks like nothing.
-      mirrored: the same of the picture flipped left to right.
+    That is `imagehash.phash(picture, 16)` in hex, but for the few bits that a JPEG's
+    decoding at a fraction may change.
     """
 
     phash: str
-    mirrored: str
+    mirrored: str  # of the picture flipped left to right
 
 
 def take(picture: Image.Image) -> Fingerprint:

@@ -53,64 +53,41 @@ def load(
 ) -> Float32[np.ndarray, "size size 3"]:
     """Reads an image file as a network wants it.
 
-    Args:
-      path: an image file of any format, mode and size that Pillow reads, here or in
-        an object store.
-      resize: one of `RESIZE_RULES`.
-      view: one of `VIEWS`, see `resize_to`.
-      size: side of the square input, in pixels.
-      channel_order: 'bgr' or 'rgb'.
-      mean: subtracted from each channel, in `channel_order`, on a scale of 0 to 255.
-
-    Returns:
-      float32 [size, size, 3], channels in `channel_order`, mean subtracted.
+    It may be of any format, mode and size that Pillow reads, here or in an object
+    store. For `resize` and `view` see `resize_to`. Channels are in `channel_order`,
+    'bgr' or 'rgb', as `mean` is, which is subtracted on a scale of 0 to 255.
 
     Raises:
       ImageError: the file is missing, is no image, or is cut short.
       ValueError: `resize` or `view` is none of those.
     """
-    image = decode(path, _side_enough(size, resize, view))
+    # Twice what the rule averages down to: what the scaled decoding left out is gone.
+    # 'tf1_bilinear' takes single pixels, which are there at full size only.
+    side_enough = 2 * _short_side(size, resize, view)
+    image = decode(path, None if resize == "tf1_bilinear" else side_enough)
     pixels = resize_to(image, size, resize, view)
     if channel_order == "bgr":
         pixels = pixels[:, :, ::-1]
     return pixels - np.asarray(mean, np.float32)
 
 
-def fetch(file: str | os.PathLike | bytes) -> str | os.PathLike | bytes:
-    """What this machine can read, more than once: a file, or an object's content.
-
-    Raises:
-      ImageError: there is no such object.
-      OSError: the object store cannot be used.
-    """
-    if isinstance(file, PurePath) and not isinstance(file, Path):
-        try:
-            return file.read_bytes()
-        except FileNotFoundError as error:
-            raise ImageError(error.strerror) from error
-    return file
-
-
 def decode(
     file: str | os.PathLike | bytes, side_enough: int | None = None
 ) -> Image.Image:
-    """Reads an image file as RGB.
+    """Reads an image file, by its path or its content, as RGB.
 
     EXIF rotation is applied, transparency is laid over white, the first frame of
-    an animation is taken, and 16-bit grey is scaled to 8.
-
-    Args:
-      file: its path, or its content.
-      side_enough: a JPEG may come at 1/2, 1/4 or 1/8 of its size, as long as no side
-        is below this: libjpeg then decodes fewer coefficients. None takes it whole.
+    an animation is taken, and 16-bit grey is scaled to 8. A JPEG may come at 1/2, 1/4
+    or 1/8 of its size, as long as no side is below `side_enough`: libjpeg then decodes
+    fewer coefficients. None takes it whole.
 
     Raises:
       ImageError: the file is missing, is no image, or is cut short.
       OSError: the object store that it is in cannot be used.
     """
-    file = fetch(file)
+    readable = _readable(file)
     try:
-        with Image.open(_readable(file)) as image:
+        with Image.open(readable) as image:
             if side_enough is not None:
                 image.draft(None, (side_enough, side_enough))
             ImageOps.exif_transpose(image, in_place=True)
@@ -119,8 +96,9 @@ def decode(
     except ImageError:
         raise
     except Image.UnidentifiedImageError:
-        is_empty = not (file if isinstance(file, bytes) else os.path.getsize(file))
-        reason = "the file is empty" if is_empty else "not an image that Pillow reads"
+        is_content = isinstance(readable, io.BytesIO)
+        size = len(readable.getbuffer()) if is_content else os.path.getsize(readable)
+        reason = "not an image that Pillow reads" if size else "the file is empty"
         raise ImageError(reason) from None
     # Pillow's decoders raise whatever a damaged file makes them stumble over.
     except Exception as error:
@@ -130,23 +108,19 @@ def decode(
 
 def read_size(file: str | os.PathLike | bytes) -> tuple[int, int]:
     """Width and height of a sound image file, upright, without decoding it."""
-    with Image.open(_readable(fetch(file))) as image:
+    with Image.open(_readable(file)) as image:
         is_turned = image.getexif().get(ExifTags.Base.Orientation, 1) >= 5
         return image.size[::-1] if is_turned else image.size
 
 
 def _readable(file: str | os.PathLike | bytes) -> str | os.PathLike | io.BytesIO:
+    """What Pillow opens: a file's path, or what is in an object."""
+    if isinstance(file, PurePath) and not isinstance(file, Path):
+        try:
+            file = file.read_bytes()
+        except FileNotFoundError as error:
+            raise ImageError(error.strerror) from error
     return io.BytesIO(file) if isinstance(file, bytes) else file
-
-
-def _side_enough(size: int, rule: str, view: str) -> int | None:
-    """Twice what the rule averages down to: what the scaled decoding left out is gone.
-
-    'tf1_bilinear' takes single pixels, which are there at full size only.
-    """
-    if rule == "tf1_bilinear":
-        return None
-    return 2 * _short_side(size, rule, view)
 
 
 def _short_side(size: int, rule: str, view: str) -> int:
@@ -214,10 +188,9 @@ def resize_to(
 def field_of_view(
     width: int, height: int, size: int, rule: str, view: str = "whole"
 ) -> tuple[float, float, float, float]:
-    """The part of a picture that the network sees, in the picture's own pixels.
+    """The part of a picture that the network sees: left, top, right, bottom.
 
-    Returns:
-      left, top, right, bottom; all of it, unless the rule or the view crops.
+    In the picture's own pixels; all of it, unless the rule or the view crops.
     """
     # Only what is kept is resized, so the crop is taken in the picture's pixels.
     short = _short_side(size, rule, view)

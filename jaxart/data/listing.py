@@ -2,32 +2,20 @@
 
 import itertools
 import os
-from pathlib import PurePath
 from typing import NamedTuple
 
 from jaxart import storage
-from jaxart.data.examples import (
-    DataError,
-    image_names,
-    is_image_name,
-    read_table,
-    read_text,
-)
+from jaxart.data import examples
+from jaxart.data.examples import DataError, is_image_name
 from jaxart.storage import AnyPath
 
 
 class Listing(NamedTuple):
-    """Images, with a label where the source gives one.
+    """Images, with a label where the source gives one."""
 
-    Attributes:
-      root: folder that relative names start from.
-      names: each image's path, as the source gives it; none twice.
-      labels: what the source calls each image's class; '' where it does not.
-    """
-
-    root: AnyPath
-    names: tuple[str, ...]
-    labels: tuple[str, ...]
+    root: AnyPath  # that relative names start from
+    names: tuple[str, ...]  # each image's path, as the source gives it; none twice
+    labels: tuple[str, ...]  # what the source calls its class; '' where it does not
 
     @property
     def paths(self) -> list[AnyPath]:
@@ -49,45 +37,39 @@ class Listing(NamedTuple):
         kept = [folder not in storage.join(root, name).parents for name in self.names]
         if not any(kept):
             raise DataError(f"all images lie in {folder}, the output folder")
-        names, labels = (
-            tuple(itertools.compress(values, kept))
-            for values in (self.names, self.labels)
-        )
-        return self._replace(names=names, labels=labels)
+        names, labels = (itertools.compress(values, kept) for values in self[1:])
+        return self._replace(names=tuple(names), labels=tuple(labels))
 
 
 def read(source: str | os.PathLike, image_root: str | os.PathLike = "") -> Listing:
     """Finds images.
 
-    Args:
-      source: a folder (in folders of classes, the class folder is the label), an
-        image file, a CSV file with a column `path` and maybe `label`, or a text file
-        with a path, or `path label`, on each line.
-      image_root: where relative paths start; by default the list's own folder.
+    In a folder (in folders of classes, the class folder is the label), an image file, a
+    CSV file with a column `path` and maybe `label`, or a text file with a path, or
+    `path label`, on each line. Relative paths start at `image_root`, by default the
+    list's own folder.
 
     Raises:
       DataError: there is no such source, or it names no images.
     """
     source = storage.path(source)
-    suffix = source.suffix.lower()
     root = storage.path(image_root) if os.fspath(image_root) else source.parent
     if source.is_dir():
         root = source
-        names = image_names(source)
-        folders = [PurePath(name).parts[:-1] for name in names]
+        names = examples.image_names(source)
+        folders = [name.partition("/")[0] if "/" in name else "" for name in names]
         # A folder called 3 is no class 3: only a list counts classes.
-        rows = [
-            (name, parents[0] if parents and not parents[0].isdecimal() else "")
-            for name, parents in zip(names, folders, strict=True)
-        ]
+        labels = ["" if folder.isdecimal() else folder for folder in folders]
+        rows = list(zip(names, labels, strict=True))
     elif not source.is_file():
         raise DataError(f"{source}: no such folder, image or list file")
     elif is_image_name(source.name):
         root, rows = source.parent, [(source.name, "")]
-    elif suffix == ".csv":
-        rows = _csv_rows(source)
+    elif source.suffix.lower() == ".csv":
+        table = examples.read_table(source, "path")
+        rows = [(row.name, row.label) for row in table if row.name]
     else:
-        lines = (line.strip() for line in read_text(source).split("\n"))
+        lines = (line.strip() for line in examples.read_text(source).split("\n"))
         rows = [_split(line) for line in lines if line]
     if not rows:
         raise DataError(f"{source}: names no images")
@@ -95,17 +77,6 @@ def read(source: str | os.PathLike, image_root: str | os.PathLike = "") -> Listi
     for row in rows:
         images.setdefault(os.path.normpath(row[0]), row)
     return Listing(root, *map(tuple, zip(*images.values(), strict=True)))
-
-
-def _csv_rows(source: AnyPath) -> list[tuple[str, str]]:
-    reader = read_table(source)
-    if "path" not in (reader.fieldnames or ()):
-        raise DataError(f"{source}: needs a column path; it has {reader.fieldnames}")
-    rows = [
-        ((row["path"] or "").strip(), (row.get("label") or "").strip())
-        for row in reader
-    ]
-    return [row for row in rows if row[0]]
 
 
 def _split(line: str) -> tuple[str, str]:

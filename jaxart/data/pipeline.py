@@ -3,7 +3,7 @@
 import concurrent.futures
 import dataclasses
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import grain
@@ -31,19 +31,12 @@ class Inputs(Protocol):
 
 @dataclasses.dataclass(frozen=True)
 class ImageFiles:
-    """Image files that are loaded when asked for.
+    """Image files that are loaded when asked for."""
 
-    Attributes:
-      paths: the files.
-      resize: one of `images.RESIZE_RULES`.
-      preprocessing: the network's own facts: size, channel_order, mean.
-      views: what is seen of each of `paths`, of `images.VIEWS`; None: the whole.
-    """
-
-    paths: Sequence[AnyPath]
-    resize: str
-    preprocessing: dict[str, Any]
-    views: Sequence[str] | None = None
+    paths: Sequence[AnyPath | None]  # None is a blank image
+    resize: str  # one of `images.RESIZE_RULES`
+    preprocessing: dict[str, Any]  # the network's own facts: size, channel_order, mean
+    views: Sequence[str] | None = None  # of each, of `images.VIEWS`; None: the whole
 
     def __getitem__(self, indices: np.ndarray) -> np.ndarray:
         """Images [B, S, S, 3]; one that cannot be read raises `images.ImageError`."""
@@ -60,6 +53,8 @@ class ImageFiles:
 
         def load(row: int) -> str:
             index = indices[row]
+            if self.paths[index] is None:
+                return ""
             try:
                 loaded[row] = images.load(
                     self.paths[index],
@@ -71,11 +66,8 @@ class ImageFiles:
                 return str(error)
             return ""
 
-        rows = range(len(indices))
-        if not any(storage.is_remote(self.paths[index]) for index in indices):
-            return loaded, list(map(load, rows))
-        with concurrent.futures.ThreadPoolExecutor(_NUM_REQUESTS) as pool:
-            return loaded, list(pool.map(load, rows))
+        paths = [self.paths[index] for index in indices]
+        return loaded, _map_paths(load, range(len(paths)), paths)
 
 
 def versions(paths: Sequence[AnyPath]) -> list[str]:
@@ -89,10 +81,17 @@ def versions(paths: Sequence[AnyPath]) -> list[str]:
         except OSError:
             return "unreadable"
 
+    return _map_paths(version, paths, paths)
+
+
+def _map_paths(
+    function: Callable[[Any], str], items: Iterable[Any], paths: Sequence[Any]
+) -> list[str]:
+    """As `map`, with several requests at once if some of the paths are remote."""
     if not any(map(storage.is_remote, paths)):
-        return list(map(version, paths))
+        return list(map(function, items))
     with concurrent.futures.ThreadPoolExecutor(_NUM_REQUESTS) as pool:
-        return list(pool.map(version, paths))
+        return list(pool.map(function, items))
 
 
 def load_batch(
@@ -100,28 +99,17 @@ def load_batch(
     resize: str,
     preprocessing: dict[str, Any],
     batch_size: int,
+    views: Sequence[str] | None = None,
 ) -> tuple[np.ndarray, list[str]]:
     """Images as a batch of fixed size, whatever is missing of it.
-
-    Args:
-      paths: at most as many as the batch has rows; None leaves a row blank.
-      resize: one of `images.RESIZE_RULES`.
-      preprocessing: the network's own facts: size, channel_order, mean.
-      batch_size: rows of the batch.
 
     Returns:
       float32 [batch_size, S, S, 3], zeros in rows without an image, and for each row
       the reason why its file cannot be read ('' where it can, or there is none).
     """
-    rows = [row for row, path in enumerate(paths) if path is not None]
-    size = preprocessing["size"]
-    batch = np.zeros((batch_size, size, size, 3), np.float32)
-    files = ImageFiles([paths[row] for row in rows], resize, preprocessing)
-    batch[rows], found = files.load_or_blank(np.arange(len(rows)))
-    reasons = [""] * batch_size
-    for row, reason in zip(rows, found, strict=True):
-        reasons[row] = reason
-    return batch, reasons
+    paths = [*paths, *[None] * (batch_size - len(paths))]
+    files = ImageFiles(paths, resize, preprocessing, views)
+    return files.load_or_blank(np.arange(batch_size))
 
 
 def batches(
@@ -141,18 +129,12 @@ def batches(
     Every epoch holds each example once. Its ragged last batch is filled up to
     `batch_size` with zeros whose mask is False, so that all batches have one shape.
 
-    Args:
-      inputs: gives the network's input for an array of indices.
-      labels: int [N], the class of each input.
-      indices: int [n], which examples; or int [n, V], the V inputs that stand for
-        each example, of which one is drawn anew in each epoch.
-      batch_size: examples a batch.
-      seed: of the shuffling and the draws, anew in each epoch; None keeps the order.
-      num_epochs: how often to go through the examples.
-      first_batch: how many batches to leave out at the start: where a run resumes.
-      rows: which rows of each batch to load: where processes share the batches.
-      num_workers: processes that load; 0 loads in threads of this one. The
-        batches are the same.
+    `labels` int [N] are the classes of `inputs`. `indices` int [n] say which examples;
+    or int [n, V], the V inputs that stand for each example, of which one is drawn anew
+    in each epoch. `seed` is of the draws and of the shuffling, anew in each epoch; None
+    keeps the order. Where a run resumes, batches before `first_batch` are left out;
+    where processes share the batches, each loads its own `rows` of them. `num_workers`
+    processes load, or threads of this one; the batches are the same.
 
     Returns:
       Dataset of {'image': float32 [B, ...], 'label': int32 [B], 'mask': bool [B]}, or

@@ -29,19 +29,10 @@ _CARD = "procedural.json"
 def paint(
     style: str, seed: int | tuple[int, ...], size: int = 256
 ) -> UInt8[np.ndarray, "size size 3"]:
-    """Paint one picture; equal arguments always give equal pixels.
-
-    Args:
-        style: one of `STYLES`.
-        seed: any integer, or a tuple of integers; each gives another picture.
-        size: width and height in pixels, at least `MIN_SIZE`.
-
-    Returns:
-        The picture, RGB.
+    """Paint one RGB picture; equal arguments always give equal pixels.
 
     Raises:
-        ValueError: the style is unknown, or the size too small.
-
+      ValueError: `style` is none of `STYLES`, or `size` is below `MIN_SIZE` pixels.
     """
     if style not in PAINTERS:
         raise ValueError(f"unknown style {style!r}, choose from: {', '.join(STYLES)}")
@@ -64,16 +55,9 @@ def write_folder(
     share no picture. The folder is written under another name and renamed when
     it is complete; where it is complete already, nothing is done.
 
-    Args:
-        folder: where to write; its parents are made.
-        images_per_style: the number of pictures of each style, at least 1.
-        seed: any integer.
-        size: width and height in pixels, at least `MIN_SIZE`.
-
     Raises:
-        ValueError: the folder exists and holds something else, or an argument
-            is out of range.
-
+      ValueError: the folder exists and holds something else, `images_per_style` is
+        below 1, or `size` below `MIN_SIZE`.
     """
     if images_per_style < 1:
         raise ValueError(f"images_per_style must be at least 1, got {images_per_style}")

@@ -180,7 +180,7 @@ def test_errors_name_the_source(tmp_path):
         "empty": "names no images",
         "blank.txt": "names no images",
         "header.csv": "names no images",
-        "names.csv": "needs a column path; it has ['name', 'label']",
+        "names.csv": "needs a column path; it has name, label",
     }.items():
         with pytest.raises(DataError) as error:
             listing.read(tmp_path / name)
