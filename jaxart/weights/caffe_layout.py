@@ -1,11 +1,45 @@
 """Turns kernels as Caffe and PyTorch have them into ours: outputs go last."""
 
 import math
+from collections.abc import Iterable
 
 import numpy as np
 from jaxtyping import Float, Float32
 
 _NUM_AT_ONCE = 64
+
+
+def to_params(
+    layers: Iterable[tuple[str, np.ndarray, np.ndarray]],
+) -> dict[str, dict[str, np.ndarray]]:
+    """Turns layers in network order into parameters, `{'conv1': {'kernel', 'bias'}}`.
+
+    Args:
+      layers: a name, a kernel (out, in, height, width) or (out, in), and a bias (out,)
+        each. A fully connected layer after a convolution reads its map as C, H, W.
+
+    Raises:
+      ValueError: an array has another shape; names the layer.
+    """
+    params = {}
+    filters = None  # of the convolution just before, if there is one
+    for name, kernel, bias in layers:
+        is_kernel = kernel.ndim in (2, 4) and 0 not in kernel.shape
+        if not is_kernel or bias.shape != kernel.shape[:1]:
+            raise ValueError(
+                f"{name} has a kernel of shape {kernel.shape} and a bias of "
+                f"{bias.shape}; the ones read are (out, in, height, width) or "
+                "(out, in), and (out,)"
+            )
+        if kernel.ndim == 4:
+            kernel, filters = hwio(kernel), len(bias)
+        else:
+            try:
+                kernel, filters = in_out(kernel, filters), None
+            except ValueError as error:
+                raise ValueError(f"{name}: {error}") from None
+        params[name] = {"kernel": kernel, "bias": np.array(bias, np.float32)}
+    return params
 
 
 def hwio(

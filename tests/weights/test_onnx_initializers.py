@@ -1,5 +1,6 @@
 """ONNX weights are found by the graph, whatever their names; damage is refused."""
 
+import sys
 import tracemalloc
 
 import numpy as np
@@ -484,9 +485,36 @@ def test_refuses_endless_fields(refuse, monkeypatch):
 
 @pytest.mark.parametrize("length", [101, 10**6])
 def test_refuses_more_dimensions_than_there_are(refuse_at_once, length):
-    refuse_at_once(
-        field(7, field(5, field(1, b"\x01" * length))), "bytes of dimensions"
-    )
+    content = field(7, field(5, field(1, b"\x01" * length)))
+    refuse_at_once(content, f"'' has {length:,} dimensions")
+
+
+def test_refuses_much_that_is_no_weight(refuse_at_once):
+    """Messages of two bytes would take a hundred times as many in memory."""
+    annotation = field(14, field(2, b"") * (1 << 22))
+    content = field(7, field(1, b"") + annotation)
+    refuse_at_once(content, r"8,388,\d{3} bytes beside the weights, where few")
+
+
+def test_refuses_what_protobuf_does_not_read(write):
+    path = write(build(network([*ALEXNET, "fc8"])))
+    whole = path.read_bytes()
+    padding = b"\xfa\x01" + b"\x80\x80\x80\x80\x08"  # field 31 has 2 GB
+    path.write_bytes(whole + padding)
+    with open(path, "r+b") as file:
+        file.truncate(len(whole + padding) + (2 << 30))
+    assert onnx_initializers.is_onnx(path)
+    for function in (onnx_initializers.read, onnx_initializers.channel_order):
+        with pytest.raises(WeightsError, match=r"a\.onnx: 2,147,48.* ends at 2 GB"):
+            function(path)
+    path.unlink()
+
+
+def test_tells_what_is_to_be_installed(refuse, write, monkeypatch):
+    model = build(network([*ALEXNET, *HEADS]))
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    assert onnx_initializers.is_onnx(write(model))
+    refuse(model, r"needs the package onnx: pip install 'jaxart\[onnx\]'")
 
 
 def test_tells_the_format_by_content(write, tmp_path):
