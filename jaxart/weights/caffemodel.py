@@ -8,16 +8,16 @@ inner product after a convolution reads its map as C, H, W. The input is BGR.
 Reference: https://github.com/BVLC/caffe/blob/master/src/caffe/proto/caffe.proto
 """
 
-import io
 import math
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from jaxart.weights.caffe_layout import hwio, in_out
 from jaxart.weights.errors import WeightsError, refuse_bad_file
+from jaxart.weights.layout import from_caffe
 from jaxart.weights.protobuf import (
     BYTES,
     FIXED32,
@@ -68,9 +68,6 @@ class _Layer(NamedTuple):
 def read(path: str | Path) -> dict[str, dict[str, np.ndarray]]:
     """Reads a `.caffemodel` of convolutions and inner products.
 
-    Args:
-      path: the file.
-
     Returns:
       `{'conv1': {'kernel', 'bias'}, ...}`, float32, layers in the file's order.
 
@@ -78,11 +75,19 @@ def read(path: str | Path) -> dict[str, dict[str, np.ndarray]]:
       WeightsError: no caffemodel, a layer of another type with weights, a damaged file.
       OSError: the file cannot be opened.
     """
+    walker = Walker(unpacked_floats=5)
     with open(path, "rb") as stream, refuse_bad_file(path):
         try:
-            return _read_net(stream)
+            messages = _layer_messages(stream, walker)
         except ValueError as error:
-            raise WeightsError(f"{path}: {error}") from error
+            reason = str(error)
+            if re.fullmatch(rb"[\t\n\r -~]+", stream.read(200)):
+                reason = "it is text, as a .prototxt is; the weights are another file"
+            raise WeightsError(f"no caffemodel, or a damaged one: {reason}") from None
+        params = from_caffe(_read_layers(walker, messages))
+        if not params:
+            raise WeightsError("a caffemodel without weights")
+        return params
 
 
 def is_caffemodel(path: str | Path) -> bool:
@@ -99,42 +104,28 @@ def is_caffemodel(path: str | Path) -> bool:
     return True
 
 
-def _read_net(stream: io.BufferedIOBase) -> dict[str, dict[str, np.ndarray]]:
-    walker = Walker(unpacked_floats=5)
-    try:
-        messages = _layer_messages(stream, walker)
-    except ValueError as error:
-        reason = str(error)
-        if re.fullmatch(rb"[\t\n\r -~]+", stream.read(200)):
-            reason = "it is text, as a .prototxt is; the weights are another file"
-        raise ValueError(f"no caffemodel, or a damaged one: {reason}") from None
-    params = {}
-    filters = None  # of the convolution just before, if there is one
+def _read_layers(
+    walker: Walker, messages: list[tuple[int, memoryview]]
+) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+    """Yields the layers with weights: each one's name, kernel and bias."""
+    names = set()
     for number, message in messages:
         layer = _read_layer(walker, number, message)
         if not layer.blobs:
             continue
-        if layer.name in params:
-            raise ValueError(f"layer {layer.name!r} is there twice")
+        if layer.name in names:
+            raise WeightsError(f"layer {layer.name!r} is there twice")
+        names.add(layer.name)
         if layer.type not in _V1_TYPES.values():
-            raise ValueError(
+            raise WeightsError(
                 f"layer {layer.name!r} has weights and is of type {layer.type!r}; the "
                 f"types read are {' and '.join(_V1_TYPES.values())}"
             )
         try:
             kernel, bias = _kernel_and_bias(walker, layer)
-            if layer.type == "Convolution":
-                filters = len(bias)
-                kernel = hwio(kernel)
-            else:
-                kernel = in_out(kernel, filters)
-                filters = None
-        except ValueError as error:
-            raise ValueError(f"layer {layer.name!r}: {error}") from error
-        params[layer.name] = {"kernel": kernel, "bias": np.array(bias, np.float32)}
-    if not params:
-        raise ValueError("a caffemodel without weights")
-    return params
+        except WeightsError as error:
+            raise WeightsError(f"layer {layer.name!r}: {error}") from error
+        yield layer.name, kernel, bias
 
 
 def _layer_messages(stream, walker: Walker) -> list[tuple[int, memoryview]]:
@@ -147,7 +138,7 @@ def _layer_messages(stream, walker: Walker) -> list[tuple[int, memoryview]]:
         if number in (2, 100)
     ]
     if not messages:
-        raise ValueError("it has no layers")
+        raise WeightsError("it has no layers")
     return messages
 
 
@@ -172,7 +163,7 @@ def _read_layer(walker: Walker, number: int, message: memoryview) -> _Layer:
 def _kernel_and_bias(walker: Walker, layer: _Layer) -> tuple[np.ndarray, np.ndarray]:
     """Views of the file: (out, in, height, width) or (out, in), and (out,)."""
     if len(layer.blobs) != 2:
-        raise ValueError(f"{len(layer.blobs)} blobs; a kernel and a bias are read")
+        raise WeightsError(f"{len(layer.blobs)} blobs; a kernel and a bias are read")
     kernel, bias = (_read_blob(walker, blob) for blob in layer.blobs)
     num_dims = 4 if layer.type == "Convolution" else 2
     # The dimensions before these are the ones that fill up the four of a V1 blob.
@@ -183,7 +174,7 @@ def _kernel_and_bias(walker: Walker, layer: _Layer) -> tuple[np.ndarray, np.ndar
         or bias_shape != kernel_shape[:1]
         or bias.size != bias_shape[0]
     ):
-        raise ValueError(
+        raise WeightsError(
             f"kernel {kernel.shape} and bias {bias.shape} are no {layer.type}'s"
         )
     return kernel.reshape(kernel_shape), bias.reshape(bias_shape)
@@ -201,12 +192,12 @@ def _read_blob(walker: Walker, message: memoryview) -> np.ndarray:
         elif number == 7:
             shape += _dims(walker, value)
         else:
-            raise ValueError("weights in double precision, which are not read")
+            raise WeightsError("weights in double precision, which are not read")
     if v1_shape:  # goes before shape in Caffe too, see Blob::FromProto
         shape = [v1_shape.get(number, 0) for number in (1, 2, 3, 4)]
     num_floats = sum(len(chunk) for chunk in chunks)
     if not 1 <= len(shape) <= 4 or min(shape) < 1 or math.prod(shape) != num_floats:
-        raise ValueError(
+        raise WeightsError(
             f"a blob says shape {tuple(shape[:5])}, but holds {num_floats:,} floats"
         )
     data = chunks[0] if len(chunks) == 1 else np.concatenate(chunks)

@@ -19,15 +19,18 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jaxart.weights.caffe_layout import to_params
 from jaxart.weights.errors import WeightsError, refuse_bad_file
+from jaxart.weights.layout import (
+    ALEXNET_CONVOLUTIONS,
+    FULLY_CONNECTED,
+    VGG16_CONVOLUTIONS,
+    from_caffe,
+)
 from jaxart.weights.protobuf import BYTES, FIXED32, Walker, map_file
-from jaxart.weights.vgg16_layout import CONVOLUTIONS, FULLY_CONNECTED
 
 # Messages of the package `onnx`, which is an optional dependency.
 ModelProto = NodeProto = TensorProto = Any
 
-_ALEXNET = ("conv1", "conv2", "conv3", "conv4", "conv5")
 # What the fully connected layers are where there are so many.
 _HEADS = ((), ("fc8",), ("fc6", "fc8"), FULLY_CONNECTED)
 _OTHER_VGGS = {8: "vgg11", 10: "vgg13", 16: "vgg19"}
@@ -108,41 +111,37 @@ def read(path: str | Path) -> dict[str, dict[str, np.ndarray]]:
     with _open_model(path) as model:
         layers = _Chain(model).layers
         named = zip(_names(layers), layers, strict=True)
-        return to_params((name, layer.kernel, layer.bias) for name, layer in named)
+        return from_caffe((name, layer.kernel, layer.bias) for name, layer in named)
 
 
 @contextlib.contextmanager
 def _open_model(path) -> Iterator[ModelProto]:
-    """Gives the model; what is wrong with it is one line that names the file."""
+    """Gives the model; what goes wrong meanwhile is one `WeightsError`."""
     with open(path, "rb") as stream, refuse_bad_file(path):
         try:
-            yield _load(stream)
+            parts = list(_walk(stream, _MODEL))
         except ValueError as error:
-            reason = " ".join(str(error).split())
-            raise WeightsError(f"{path}: {reason[:500]}") from error
-
-
-def _load(stream: io.BufferedIOBase) -> ModelProto:
-    try:
-        parts = list(_walk(stream, _MODEL))
-    except ValueError as error:
-        raise ValueError(f"no ONNX model, or a damaged one: {error}") from None
-    num_graphs = sum(name == "graph" for name, _ in parts)
-    if num_graphs != 1:
-        raise ValueError(f"no ONNX model, or a damaged one: it has {num_graphs} graphs")
-    num_bytes = stream.seek(0, io.SEEK_END)
-    if num_bytes > _MAX_BYTES:
-        raise ValueError(f"{num_bytes:,} bytes; protobuf, and so onnx, ends at 2 GB")
-    num_others = num_bytes - sum(size for name, size in parts if name == "numbers")
-    if num_others > _MAX_BYTES_BESIDE_NUMBERS:
-        raise ValueError(f"{num_others:,} bytes beside the weights, where few belong")
-    try:
-        import onnx  # noqa: PLC0415 (an optional dependency)
-    except ImportError:
-        needed = "reading ONNX needs the package onnx: pip install 'jaxart[onnx]'"
-        raise ValueError(needed) from None
-    stream.seek(0)
-    return onnx.load(stream, "protobuf", load_external_data=False)
+            raise WeightsError(f"no ONNX model, or a damaged one: {error}") from None
+        num_graphs = sum(name == "graph" for name, _ in parts)
+        if num_graphs != 1:
+            raise WeightsError(f"no ONNX model: it has {num_graphs} graphs, not one")
+        num_bytes = stream.seek(0, io.SEEK_END)
+        if num_bytes > _MAX_BYTES:
+            raise WeightsError(
+                f"{num_bytes:,} bytes; protobuf, and so onnx, ends at 2 GB"
+            )
+        num_others = num_bytes - sum(size for name, size in parts if name == "numbers")
+        if num_others > _MAX_BYTES_BESIDE_NUMBERS:
+            raise WeightsError(
+                f"{num_others:,} bytes beside the weights, where few belong"
+            )
+        try:
+            import onnx  # noqa: PLC0415 (an optional dependency)
+        except ImportError:
+            needed = "reading ONNX needs the package onnx: pip install 'jaxart[onnx]'"
+            raise WeightsError(needed) from None
+        stream.seek(0)
+        yield onnx.load(stream, "protobuf", load_external_data=False)
 
 
 def _walk(stream: io.BufferedIOBase, fields: dict) -> Iterator[tuple[str, int]]:
@@ -164,7 +163,7 @@ class _Chain:
     """The layers with weights, found node by node in the order ONNX has sorted them in.
 
     Raises:
-      ValueError: a node is none of these networks', or lacks its weights.
+      WeightsError: a node is none of these networks', or lacks its weights.
     """
 
     def __init__(self, model: ModelProto):
@@ -177,18 +176,18 @@ class _Chain:
         self._transposed: set[int] = set()  # depths at which a value is transposed
         for tensor in model.graph.initializer:
             if tensor.name in self._stored:
-                raise ValueError(f"the initialiser {tensor.name!r} is there twice")
+                raise WeightsError(f"the initialiser {tensor.name!r} is there twice")
             self._store(tensor.name, tensor)
         for node in model.graph.node:
             self._follow(node)
         for node in self._products.values():
-            raise ValueError(f"MatMul {node.name!r} has no bias: no Add follows it")
+            raise WeightsError(f"MatMul {node.name!r} has no bias: no Add follows it")
 
     def _store(self, name: str, tensor: TensorProto) -> None:
         """Keeps a tensor under a name, if it is as long as its shape says."""
         tensor.name = name
         if tensor.external_data or tensor.data_location:
-            raise ValueError(
+            raise WeightsError(
                 f"the numbers of {name!r} are in another file, which is not opened: "
                 "onnx.save_model(onnx.load(PATH), OUT) puts them into one"
             )
@@ -199,17 +198,17 @@ class _Chain:
                 num_stored += item_bytes * len(tensor.float_data)
             is_shape = len(dims) <= _MAX_DIMS and min(dims, default=1) > 0
             if not is_shape or math.prod(dims) * item_bytes != num_stored:
-                raise ValueError(
+                raise WeightsError(
                     f"{name!r} says shape {tuple(dims[:_MAX_DIMS])} of "
                     f"float{8 * item_bytes}, but holds {num_stored:,} bytes of it"
                 )
         elif len(tensor.dims) > _MAX_DIMS:
-            raise ValueError(f"{name!r} has {len(tensor.dims):,} dimensions")
+            raise WeightsError(f"{name!r} has {len(tensor.dims):,} dimensions")
         self._stored[name] = tensor
 
     def _follow(self, node: NodeProto) -> None:
         if not node.output:
-            raise ValueError(f"a node without outputs, {node.name!r}")
+            raise WeightsError(f"a node without outputs, {node.name!r}")
         depth = max((self._depths.get(name, 0) for name in node.input), default=0)
         layer = self._find_layer(node)
         if layer is not None:
@@ -250,15 +249,15 @@ class _Chain:
     def _append(self, layer: _Layer, depth: int) -> None:
         kernel, bias = layer.kernel, layer.bias
         if kernel.ndim not in (2, 4) or bias.shape != kernel.shape[:1]:
-            raise ValueError(
+            raise WeightsError(
                 f"{layer.name!r} has a kernel {kernel.shape} and a bias {bias.shape}, "
                 "which belong to no convolution of images and no fully connected layer"
             )
         if depth != len(self.layers):
-            raise ValueError(f"the network has a branch that ends at {layer.name!r}")
+            raise WeightsError(f"the network has a branch that ends at {layer.name!r}")
         follows_map = bool(self.layers) and self.layers[-1].kernel.ndim == 4
         if kernel.ndim == 2 and depth in self._transposed and follows_map:
-            raise ValueError(
+            raise WeightsError(
                 f"a Transpose stands between the convolutions and {layer.name!r}, as "
                 "TensorFlow's exports have it: the order of its inputs is not known"
             )
@@ -268,7 +267,7 @@ class _Chain:
         kernel = self._array(node, 1, "kernel")
         name = self._stored[node.input[1]].name
         if name in self._kernels:
-            raise ValueError(f"two layers share the kernel {name!r}")
+            raise WeightsError(f"two layers share the kernel {name!r}")
         self._kernels.add(name)
         return kernel
 
@@ -278,10 +277,10 @@ class _Chain:
 
         name = node.input[index] if index < len(node.input) else ""
         if not name:
-            raise ValueError(f"{node.op_type} {node.name!r} has no {what}")
+            raise WeightsError(f"{node.op_type} {node.name!r} has no {what}")
         if name not in self._stored:
             maker = self._makers.get(name)
-            raise ValueError(
+            raise WeightsError(
                 f"{node.op_type} {node.name!r}: its {what} {name!r} "
                 + (
                     f"comes from {maker}, not from an initialiser"
@@ -291,13 +290,13 @@ class _Chain:
             )
         tensor = self._stored[name]
         if tensor.data_type not in _ITEM_BYTES:
-            raise ValueError(f"{tensor.name!r} is no tensor of floats")
+            raise WeightsError(f"{tensor.name!r} is no tensor of floats")
         return numpy_helper.to_array(tensor)
 
     def _refuse_weights(self, node: NodeProto) -> None:
         """Refuses nodes with weights, but for lone numbers, of which many have some."""
         if node.op_type == "BatchNormalization":
-            raise ValueError(
+            raise WeightsError(
                 f"a network with batch norm (vgg16_bn?), {node.name!r}, which AlexNet "
                 "and VGG16 do not have"
             )
@@ -305,7 +304,7 @@ class _Chain:
             tensor = self._stored.get(name)
             is_float = tensor is not None and tensor.data_type in _ITEM_BYTES
             if is_float and max(tensor.dims, default=1) > 1:
-                raise ValueError(
+                raise WeightsError(
                     f"{node.op_type} {node.name!r} has weights, {name!r}; those of "
                     "Conv, Gemm, and MatMul with Add are read"
                 )
@@ -317,7 +316,7 @@ def _is_out_in(node: NodeProto) -> bool:
     for attribute in node.attribute:
         found[attribute.name] = attribute.f if attribute.HasField("f") else attribute.i
     if any(found[key] != _GEMM[key] for key in ("alpha", "beta", "transA")):
-        raise ValueError(
+        raise WeightsError(
             f"Gemm {node.name!r} has alpha {found['alpha']}, beta {found['beta']} and "
             f"transA {found['transA']}; a fully connected layer has 1, 1 and 0"
         )
@@ -330,23 +329,23 @@ def _names(layers: list[_Layer]) -> tuple[str, ...]:
     count = sum(kernel.ndim == 4 for kernel in kernels)
     num_heads = len(layers) - count
     if any(kernel.ndim == 2 for kernel in kernels[:count]):
-        raise ValueError("a convolution comes after a fully connected layer")
+        raise WeightsError("a convolution comes after a fully connected layer")
     if count and kernels[0].shape == (64, 3, 11, 11):
-        raise ValueError(
+        raise WeightsError(
             "torchvision's alexnet, another network than Caffe's AlexNet: 64 filters "
             "in the first layer instead of 96, no groups, no response norm, other sizes"
         )
     if count in _OTHER_VGGS and all(k.shape[2:] == (3, 3) for k in kernels[:count]):
-        raise ValueError(f"{_OTHER_VGGS[count]}; the VGG read is vgg16")
+        raise WeightsError(f"{_OTHER_VGGS[count]}; the VGG read is vgg16")
     given = tuple(layer.name for layer in layers)
-    for convolutions in (_ALEXNET, CONVOLUTIONS):
+    for convolutions in (ALEXNET_CONVOLUTIONS, VGG16_CONVOLUTIONS):
         if count != len(convolutions):
             continue
         if given == convolutions + tuple(n for n in FULLY_CONNECTED if n in given):
             return given
         if num_heads < len(_HEADS):
             return convolutions + _HEADS[num_heads]
-    raise ValueError(
+    raise WeightsError(
         f"{count} convolutions and {num_heads} fully connected layers; AlexNet has 5, "
         "VGG16 has 13, and either has up to 3"
     )

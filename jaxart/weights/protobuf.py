@@ -14,6 +14,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from jaxart.weights.errors import WeightsError
+
 # Wire types.
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 
@@ -29,7 +31,7 @@ def map_file(stream: io.BufferedIOBase) -> memoryview:
     """Maps an open file; the map is closed with the last view of it.
 
     Raises:
-      ValueError: the file is empty.
+      WeightsError: the file is empty.
     """
     return memoryview(mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ))
 
@@ -60,13 +62,13 @@ class Walker:
           schema: the numbers of the fields to yield, each with its wire types.
 
         Raises:
-          ValueError: not a message of that schema.
+          WeightsError: not a message of that schema.
         """
         position = 0
         while position < len(message):
             self._num_fields += 1
             if self._num_fields > _MAX_FIELDS:
-                raise ValueError(f"more than {_MAX_FIELDS:,} protobuf fields")
+                raise WeightsError(f"more than {_MAX_FIELDS:,} protobuf fields")
             if run := self._float_run.match(message, position):
                 number, wire, start = self._float_field, FIXED32, position
                 end = run.end()
@@ -75,9 +77,9 @@ class Walker:
                 number, wire = tag >> 3, tag & 7
                 start, end = _value_range(message, start, wire)
             if number == 0 or wire not in schema.get(number, (wire,)):
-                raise ValueError(f"a protobuf field {number} of wire type {wire}")
+                raise WeightsError(f"a protobuf field {number} of wire type {wire}")
             if end > len(message):
-                raise ValueError(
+                raise WeightsError(
                     f"a protobuf field {number} of {end - start:,} bytes, where "
                     f"{len(message) - start:,} are left"
                 )
@@ -91,24 +93,24 @@ def varint(message: memoryview, start: int) -> tuple[int, int]:
     """Returns the number that starts there, and where it ends.
 
     Raises:
-      ValueError: it does not end.
+      WeightsError: it does not end.
     """
     value = 0
     for i, byte in enumerate(message[start : start + 10]):
         value |= (byte & 127) << 7 * i
         if byte < 128:
             return value, start + i + 1
-    raise ValueError("a protobuf number without end")
+    raise WeightsError("a protobuf number without end")
 
 
 def varints(message: memoryview) -> list[int]:
     """The numbers of a packed field, signed.
 
     Raises:
-      ValueError: they are cut short, or more than a shape has.
+      WeightsError: they are cut short, or more than a shape has.
     """
     if len(message) > 100:
-        raise ValueError(f"{len(message):,} bytes of dimensions")
+        raise WeightsError(f"{len(message):,} bytes of dimensions")
     numbers, position = [], 0
     while position < len(message):
         number, position = varint(message, position)
@@ -125,10 +127,10 @@ def text(value: memoryview) -> str:
     """Decodes a name.
 
     Raises:
-      ValueError: it is no name.
+      WeightsError: it is no name.
     """
     if len(value) > _MAX_NAME_BYTES:
-        raise ValueError(f"a name of {len(value):,} bytes")
+        raise WeightsError(f"a name of {len(value):,} bytes")
     return str(value, "utf-8")
 
 
@@ -141,4 +143,4 @@ def _value_range(message: memoryview, start: int, wire: int) -> tuple[int, int]:
         return start, start + length
     if wire in (FIXED32, FIXED64):
         return start, start + (4 if wire == FIXED32 else 8)
-    raise ValueError(f"protobuf wire type {wire}")
+    raise WeightsError(f"protobuf wire type {wire}")

@@ -43,11 +43,11 @@ def read_pickled_npy(path: str | Path) -> object:
         open(path, "rb") as stream,
         refuse_bad_file(path, note="; nothing in it was run"),
     ):
-        header = read_npy_header(stream)
-        if header.dtype != object or header.shape != ():
+        shape, _, dtype = read_npy_header(stream)
+        if dtype != np.dtype(object) or shape != ():
             raise ValueError(
-                f"it holds an array of dtype {header.dtype} and shape {header.shape}, "
-                "not one pickled dict of layers (dtype object, shape ())"
+                f"it holds an array of dtype {dtype} and shape {shape}, not one "
+                "pickled dict of layers (dtype object, shape ())"
             )
         stored = Unpickler(stream, encoding="latin1").load()
         if not isinstance(stored, StoredArray) or not isinstance(stored.value, list):
