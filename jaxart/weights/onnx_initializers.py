@@ -11,10 +11,12 @@ https://github.com/onnx/onnx/blob/main/onnx/onnx.proto
 """
 
 import contextlib
+import importlib
 import io
 import math
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -71,7 +73,7 @@ def is_onnx(path: str | Path) -> bool:
     """
     with open(path, "rb") as stream:
         try:
-            return "node" in [name for name, _ in _walk(stream, _OUTER_MODEL)]
+            return "node" in dict(_walk(map_file(stream), _OUTER_MODEL, _walker()))
         except ValueError:
             return False
 
@@ -111,7 +113,21 @@ def read(path: str | Path) -> dict[str, dict[str, np.ndarray]]:
     with _open_model(path) as model:
         layers = _Chain(model).layers
         named = zip(_names(layers), layers, strict=True)
-        return from_caffe((name, layer.kernel, layer.bias) for name, layer in named)
+        return from_caffe(layer._replace(name=name) for name, layer in named)
+
+
+def import_onnx() -> ModuleType:
+    """The package `onnx`, an optional dependency.
+
+    Raises:
+      WeightsError: it is not installed.
+    """
+    try:
+        return importlib.import_module("onnx")
+    except ImportError:
+        raise WeightsError(
+            "an .onnx file needs the package onnx: pip install 'jaxart[onnx]'"
+        ) from None
 
 
 @contextlib.contextmanager
@@ -119,7 +135,7 @@ def _open_model(path) -> Iterator[ModelProto]:
     """Gives the model; what goes wrong meanwhile is one `WeightsError`."""
     with open(path, "rb") as stream, refuse_bad_file(path):
         try:
-            parts = list(_walk(stream, _MODEL))
+            parts = list(_walk(map_file(stream), _MODEL, _walker()))
         except ValueError as error:
             raise WeightsError(f"no ONNX model, or a damaged one: {error}") from None
         num_graphs = sum(name == "graph" for name, _ in parts)
@@ -135,28 +151,24 @@ def _open_model(path) -> Iterator[ModelProto]:
             raise WeightsError(
                 f"{num_others:,} bytes beside the weights, where few belong"
             )
-        try:
-            import onnx  # noqa: PLC0415 (an optional dependency)
-        except ImportError:
-            needed = "reading ONNX needs the package onnx: pip install 'jaxart[onnx]'"
-            raise WeightsError(needed) from None
         stream.seek(0)
-        yield onnx.load(stream, "protobuf", load_external_data=False)
+        yield import_onnx().load(stream, "protobuf", load_external_data=False)
 
 
-def _walk(stream: io.BufferedIOBase, fields: dict) -> Iterator[tuple[str, int]]:
-    """Yields the name and the size of every part of a file that is looked at."""
-    walker = Walker(unpacked_floats=4)
+def _walker() -> Walker:
+    return Walker(unpacked_floats=4)
 
-    def walk(message: memoryview, fields: dict) -> Iterator[tuple[str, int]]:
-        schema = dict.fromkeys(fields, (BYTES, FIXED32))
-        for number, _, value in walker.fields(message, schema):
-            name, inner = fields[number]
-            yield name, len(value)
-            if inner:
-                yield from walk(value, inner)
 
-    return walk(map_file(stream), fields)
+def _walk(
+    message: memoryview, fields: dict, walker: Walker
+) -> Iterator[tuple[str, int]]:
+    """Yields the name and the size of every part of a message that is looked at."""
+    schema = dict.fromkeys(fields, (BYTES, FIXED32))
+    for number, _, value in walker.fields(message, schema):
+        name, inner = fields[number]
+        yield name, len(value)
+        if inner:
+            yield from _walk(value, inner, walker)
 
 
 class _Chain:
@@ -225,9 +237,10 @@ class _Chain:
         product = next((name for name in node.input if name in self._products), None)
         match node.op_type:
             case "Conv":
-                return _Layer(node.name, self._kernel(node), self._array(node, 2))
+                kernel = self._array(node, 1, "kernel")
+                return _Layer(node.name, kernel, self._array(node, 2))
             case "Gemm":
-                kernel = self._kernel(node)
+                kernel = self._array(node, 1, "kernel")
                 kernel = kernel if _is_out_in(node) else kernel.T
                 return _Layer(node.name, kernel, self._array(node, 2))
             case "MatMul":
@@ -235,7 +248,7 @@ class _Chain:
             case "Add" if product is not None:
                 first = self._products.pop(product)
                 bias = self._array(node, 1 - list(node.input).index(product))
-                return _Layer(first.name, self._kernel(first).T, bias)
+                return _Layer(first.name, self._array(first, 1, "kernel").T, bias)
             case "Identity" if self._stored.keys() & node.input[:1]:
                 self._stored[node.output[0]] = self._stored[node.input[0]]
             case "Constant":
@@ -263,35 +276,26 @@ class _Chain:
             )
         self.layers.append(layer)
 
-    def _kernel(self, node: NodeProto) -> np.ndarray:
-        kernel = self._array(node, 1, "kernel")
-        name = self._stored[node.input[1]].name
-        if name in self._kernels:
-            raise WeightsError(f"two layers share the kernel {name!r}")
-        self._kernels.add(name)
-        return kernel
-
     def _array(self, node: NodeProto, index: int, what: str = "bias") -> np.ndarray:
-        """The floats that a node has for an input."""
-        from onnx import numpy_helper  # noqa: PLC0415 (an optional dependency)
-
+        """The floats that a node has for an input; a kernel is for one node alone."""
         name = node.input[index] if index < len(node.input) else ""
         if not name:
             raise WeightsError(f"{node.op_type} {node.name!r} has no {what}")
         if name not in self._stored:
             maker = self._makers.get(name)
+            origin = maker and f"comes from {maker}, not from an initialiser"
             raise WeightsError(
                 f"{node.op_type} {node.name!r}: its {what} {name!r} "
-                + (
-                    f"comes from {maker}, not from an initialiser"
-                    if maker
-                    else "is not there"
-                )
+                f"{origin or 'is not there'}"
             )
         tensor = self._stored[name]
         if tensor.data_type not in _ITEM_BYTES:
             raise WeightsError(f"{tensor.name!r} is no tensor of floats")
-        return numpy_helper.to_array(tensor)
+        if what == "kernel":
+            if tensor.name in self._kernels:
+                raise WeightsError(f"two layers share the kernel {tensor.name!r}")
+            self._kernels.add(tensor.name)
+        return import_onnx().numpy_helper.to_array(tensor)
 
     def _refuse_weights(self, node: NodeProto) -> None:
         """Refuses nodes with weights, but for lone numbers, of which many have some."""
@@ -312,9 +316,7 @@ class _Chain:
 
 def _is_out_in(node: NodeProto) -> bool:
     """Whether a Gemm's kernel is (out, in); refuses one that is no plain layer."""
-    found = dict(_GEMM)
-    for attribute in node.attribute:
-        found[attribute.name] = attribute.f if attribute.HasField("f") else attribute.i
+    found = _GEMM | {a.name: a.f if a.HasField("f") else a.i for a in node.attribute}
     if any(found[key] != _GEMM[key] for key in ("alpha", "beta", "transA")):
         raise WeightsError(
             f"Gemm {node.name!r} has alpha {found['alpha']}, beta {found['beta']} and "
