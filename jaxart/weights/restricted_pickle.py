@@ -235,15 +235,20 @@ def _dispatch_table() -> dict:
 
 
 class Unpickler(pickle._Unpickler):
+    """Reads what the allowed opcodes and names give, and refuses everything else."""
+
+    allowed_names = _ALLOWED_NAMES
+    purpose = "array"
     dispatch = _dispatch_table()
 
     def find_class(self, module, name):
         """Resolves a name that the pickle asks for, to one of ours or to an error."""
-        if (module, name) not in _ALLOWED_NAMES:
+        if (module, name) not in self.allowed_names:
             raise pickle.UnpicklingError(
-                f"it asks for {f'{module}.{name}'[:80]!r}, which no array needs"
+                f"it asks for {f'{module}.{name}'[:80]!r}, which no {self.purpose} "
+                "needs"
             )
-        return _ALLOWED_NAMES[module, name]
+        return self.allowed_names[module, name]
 
     def persistent_load(self, pid):
         """Refuses references to things outside the file."""
