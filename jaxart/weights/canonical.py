@@ -68,11 +68,7 @@ def write(
     missing = _missing_metadata(metadata)
     if missing:
         raise WeightsError(f"{path}: not written: metadata {missing} are missing")
-    tensors = {
-        f"{layer}/{name}": np.ascontiguousarray(array, np.float32)
-        for layer, arrays in params.items()
-        for name, array in arrays.items()
-    }
+    tensors = _flat(params)
     _check_finite(path, tensors)
     metadata["content_blake2b"] = _content_blake2b(tensors, metadata)
     with storage.local_file(path) as file:
@@ -92,9 +88,6 @@ def read(
 ) -> tuple[dict[str, dict[str, np.ndarray]], dict[str, str]]:
     """Reads a canonical file.
 
-    Args:
-      path: the file.
-
     Returns:
       The parameters, `{'conv1': {'kernel', 'bias'}, ...}` in network order, float32,
       and the metadata.
@@ -111,11 +104,11 @@ def read(
             layer: {name: tensors[f"{layer}/{name}"] for name in ("kernel", "bias")}
             for layer in json.loads(metadata["layers"])
         }
-    if len(tensors) != 2 * len(params):
-        raise WeightsError(f"{path}: its arrays are not those of the layers it names")
-    for name, array in tensors.items():
-        if array.dtype != np.float32:
-            raise WeightsError(f"{path}: {name} is {array.dtype}, not float32")
+        if len(tensors) != 2 * len(params):
+            raise WeightsError("its arrays are not those of the layers it names")
+        for name, array in tensors.items():
+            if array.dtype != np.float32:
+                raise WeightsError(f"{name} is {array.dtype}, not float32")
     _check_finite(path, tensors)
     return params, metadata
 
@@ -130,12 +123,7 @@ def verify(
       FileNotFoundError: there is no such file.
     """
     params, metadata = read(path)
-    tensors = {
-        f"{layer}/{name}": array
-        for layer, arrays in params.items()
-        for name, array in arrays.items()
-    }
-    if _content_blake2b(tensors, metadata) != metadata["content_blake2b"]:
+    if _content_blake2b(_flat(params), metadata) != metadata["content_blake2b"]:
         raise WeightsError(f"{path}: damaged: its content is not what was written")
     return params, metadata
 
@@ -188,13 +176,9 @@ def read_metadata(path: str | PurePath) -> dict[str, str]:
 
 
 def model_fields(metadata: dict[str, str]) -> dict[str, str | float]:
-    """Returns the fields of the model class that the weights fix, by their names.
+    """Returns the fields of the model class that a file's metadata fix, by name.
 
-    Args:
-      metadata: of a canonical file.
-
-    Returns:
-      `norm_order` and `lrn_alpha` for AlexNet; nothing for VGG16.
+    They are `norm_order` and `lrn_alpha` for AlexNet; none for VGG16.
     """
     if metadata["model"] != "alexnet":
         return {}
@@ -207,6 +191,14 @@ def model_fields(metadata: dict[str, str]) -> dict[str, str | float]:
 def _missing_metadata(metadata: dict[str, str]) -> list[str]:
     required = _REQUIRED_METADATA + _REQUIRED_OF_MODEL.get(metadata.get("model"), ())
     return [key for key in required if key not in metadata]
+
+
+def _flat(params: dict[str, dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    return {
+        f"{layer}/{name}": np.ascontiguousarray(array, np.float32)
+        for layer, arrays in params.items()
+        for name, array in arrays.items()
+    }
 
 
 def _content_blake2b(tensors: dict[str, np.ndarray], metadata: dict[str, str]) -> str:
