@@ -14,7 +14,6 @@ An .onnx file says in its metadata how images are prepared and what the logits s
 for; a .stablehlo file has NAME.stablehlo.json beside it for that.
 """
 
-import functools
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -88,7 +87,9 @@ def find_writer(
         metadata = canonical.read_metadata(weights)
     else:
         metadata = weight_files.run_metadata(network, storage.path(workdir))
-    return functools.partial(weight_files.write_safetensors, metadata=metadata)
+    return lambda path, network: canonical.write(
+        path, weight_files.arrays(network), metadata
+    )
 
 
 def write_whole(out: AnyPath, network: Classifier, write: Write) -> int:

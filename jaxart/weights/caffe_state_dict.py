@@ -25,11 +25,7 @@ def names_caffe_layers(arrays: dict[str, np.ndarray]) -> bool:
 def to_params(
     path: str | Path, arrays: dict[str, np.ndarray]
 ) -> dict[str, dict[str, np.ndarray]]:
-    """Turns the arrays of a file into parameters.
-
-    Args:
-      path: the file, for messages.
-      arrays: by names for which `names_caffe_layers` is true.
+    """Turns arrays for which `names_caffe_layers` is true into parameters.
 
     Returns:
       `{'conv1': {'kernel', 'bias'}, ...}`, float32, layers in the order of the names.

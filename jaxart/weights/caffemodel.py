@@ -12,7 +12,6 @@ import math
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
@@ -57,12 +56,6 @@ _BLOB = {
 _BLOB_SHAPE = {1: (VARINT, BYTES)}  # dim
 
 _V1_TYPES = {4: "Convolution", 14: "InnerProduct"}
-
-
-class _Layer(NamedTuple):
-    name: str
-    type: str
-    blobs: list[memoryview]
 
 
 def read(path: str | Path) -> dict[str, dict[str, np.ndarray]]:
@@ -110,22 +103,22 @@ def _read_layers(
     """Yields the layers with weights: each one's name, kernel and bias."""
     names = set()
     for number, message in messages:
-        layer = _read_layer(walker, number, message)
-        if not layer.blobs:
+        name, kind, blobs = _read_layer(walker, number, message)
+        if not blobs:
             continue
-        if layer.name in names:
-            raise WeightsError(f"layer {layer.name!r} is there twice")
-        names.add(layer.name)
-        if layer.type not in _V1_TYPES.values():
+        if name in names:
+            raise WeightsError(f"layer {name!r} is there twice")
+        names.add(name)
+        if kind not in _V1_TYPES.values():
             raise WeightsError(
-                f"layer {layer.name!r} has weights and is of type {layer.type!r}; the "
-                f"types read are {' and '.join(_V1_TYPES.values())}"
+                f"layer {name!r} has weights and is of type {kind!r}; the types read "
+                f"are {' and '.join(_V1_TYPES.values())}"
             )
         try:
-            kernel, bias = _kernel_and_bias(walker, layer)
+            kernel, bias = _kernel_and_bias(walker, kind, blobs)
         except WeightsError as error:
-            raise WeightsError(f"layer {layer.name!r}: {error}") from error
-        yield layer.name, kernel, bias
+            raise WeightsError(f"layer {name!r}: {error}") from error
+        yield name, kernel, bias
 
 
 def _layer_messages(stream, walker: Walker) -> list[tuple[int, memoryview]]:
@@ -142,7 +135,10 @@ def _layer_messages(stream, walker: Walker) -> list[tuple[int, memoryview]]:
     return messages
 
 
-def _read_layer(walker: Walker, number: int, message: memoryview) -> _Layer:
+def _read_layer(
+    walker: Walker, number: int, message: memoryview
+) -> tuple[str, str, list[memoryview]]:
+    """Returns a layer's name, its type, and its blobs."""
     is_v1 = number == 2
     schema = _V1_LAYER if is_v1 else _LAYER
     name_field, type_field, _ = schema
@@ -157,15 +153,17 @@ def _read_layer(walker: Walker, number: int, message: memoryview) -> _Layer:
             kind = _V1_TYPES.get(value, f"{value} of V1LayerParameter")
         else:
             kind = text(value)
-    return _Layer(name, kind, blobs)
+    return name, kind, blobs
 
 
-def _kernel_and_bias(walker: Walker, layer: _Layer) -> tuple[np.ndarray, np.ndarray]:
+def _kernel_and_bias(
+    walker: Walker, kind: str, blobs: list[memoryview]
+) -> tuple[np.ndarray, np.ndarray]:
     """Views of the file: (out, in, height, width) or (out, in), and (out,)."""
-    if len(layer.blobs) != 2:
-        raise WeightsError(f"{len(layer.blobs)} blobs; a kernel and a bias are read")
-    kernel, bias = (_read_blob(walker, blob) for blob in layer.blobs)
-    num_dims = 4 if layer.type == "Convolution" else 2
+    if len(blobs) != 2:
+        raise WeightsError(f"{len(blobs)} blobs; a kernel and a bias are read")
+    kernel, bias = (_read_blob(walker, blob) for blob in blobs)
+    num_dims = 4 if kind == "Convolution" else 2
     # The dimensions before these are the ones that fill up the four of a V1 blob.
     kernel_shape, bias_shape = kernel.shape[-num_dims:], bias.shape[-1:]
     if (
@@ -175,7 +173,7 @@ def _kernel_and_bias(walker: Walker, layer: _Layer) -> tuple[np.ndarray, np.ndar
         or bias.size != bias_shape[0]
     ):
         raise WeightsError(
-            f"kernel {kernel.shape} and bias {bias.shape} are no {layer.type}'s"
+            f"kernel {kernel.shape} and bias {bias.shape} are no {kind}'s"
         )
     return kernel.reshape(kernel_shape), bias.reshape(bias_shape)
 
@@ -190,7 +188,8 @@ def _read_blob(walker: Walker, message: memoryview) -> np.ndarray:
         elif number == 5:
             chunks.append(np.frombuffer(value, TAGGED_FLOAT)["value"])
         elif number == 7:
-            shape += _dims(walker, value)
+            for _, wire, dim in walker.fields(value, _BLOB_SHAPE):
+                shape += [signed(dim)] if wire == VARINT else varints(dim)
         else:
             raise WeightsError("weights in double precision, which are not read")
     if v1_shape:  # goes before shape in Caffe too, see Blob::FromProto
@@ -202,10 +201,3 @@ def _read_blob(walker: Walker, message: memoryview) -> np.ndarray:
         )
     data = chunks[0] if len(chunks) == 1 else np.concatenate(chunks)
     return data.reshape(shape)
-
-
-def _dims(walker: Walker, message: memoryview) -> list[int]:
-    dims = []
-    for _, wire, value in walker.fields(message, _BLOB_SHAPE):
-        dims += [signed(value)] if wire == VARINT else varints(value)
-    return dims

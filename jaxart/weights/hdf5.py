@@ -6,7 +6,7 @@ link is followed to another file, and nothing is read before its size is plausib
 
 import contextlib
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from jaxart.weights.errors import WeightsError, refuse_bad_file
@@ -69,8 +69,12 @@ def hard_links(group) -> list[str]:
 def find_datasets(top) -> dict:
     """Returns the datasets below a group, unread, by the names that lead to them.
 
+    All are plain stored floats that fit the file.
+
     Raises:
-      WeightsError: as `hard_links` has it, for any group below.
+      WeightsError: as `hard_links` has it, for any group below; a dataset is something
+        else, compressed, larger than what is stored of it, or stored elsewhere; or they
+        overlap.
     """
     datasets = {}
     num_objects = 0
@@ -87,47 +91,38 @@ def find_datasets(top) -> dict:
                 pending.append(((*parts, name), item))
             else:
                 datasets[*parts, name] = item
+    num_stored = sum(_stored_bytes(*item) for item in datasets.items())
+    if num_stored > Path(top.file.filename).stat().st_size:
+        raise WeightsError("its arrays lie over one another")
     return datasets
 
 
-def check_sizes(path: str | Path, datasets: Iterable[tuple]) -> None:
-    """Requires plain stored floats that fit the file, before any is read.
-
-    Args:
-      path: the file.
-      datasets: each after what a message calls it.
-
-    Raises:
-      WeightsError: one is something else, compressed, larger than what is stored of
-        it, or stored elsewhere; or they overlap.
-    """
+def _stored_bytes(parts: tuple[str, ...], dataset) -> int:
+    """How much of the file a dataset takes, which is as much as its shape says."""
     import h5py  # noqa: PLC0415 (an optional dependency)
 
-    num_stored = 0
-    for name, dataset in datasets:
-        if not isinstance(dataset, h5py.Dataset) or dataset.shape is None:
-            raise WeightsError(f"{name} is no array")
-        if dataset.dtype.kind != "f" or dataset.dtype.itemsize not in (2, 4, 8):
-            raise WeightsError(f"{name} is of {dataset.dtype}, not of floats")
-        plist = dataset.id.get_create_plist()
-        is_inside = plist.get_layout() in (h5py.h5d.CONTIGUOUS, h5py.h5d.CHUNKED)
-        if not is_inside or plist.get_external_count() or dataset.is_virtual:
-            raise WeightsError(f"{name} is not stored as an array in this file")
-        # HDF5 inflates a chunk to whatever it holds, and loads plugins for the rest.
-        if plist.get_nfilters():
-            raise WeightsError(
-                f"{name} is compressed, as Keras' and Caffe's weights are not; "
-                "h5repack -f NONE unpacks such a file"
-            )
-        # A chunk is read whole, and may be larger than the array.
-        num_elements = max(math.prod(dataset.shape), math.prod(dataset.chunks or ()))
-        num_bytes = num_elements * dataset.dtype.itemsize
-        stored = dataset.id.get_storage_size()
-        if num_bytes > stored:
-            raise WeightsError(
-                f"{name} says shape {dataset.shape}, {num_bytes:,} bytes, but "
-                f"has {stored:,} in the file"
-            )
-        num_stored += stored
-    if num_stored > Path(path).stat().st_size:
-        raise WeightsError("its arrays lie over one another")
+    name = repr("/".join(parts)[:80])
+    if not isinstance(dataset, h5py.Dataset) or dataset.shape is None:
+        raise WeightsError(f"{name} is no array")
+    if dataset.dtype.kind != "f" or dataset.dtype.itemsize not in (2, 4, 8):
+        raise WeightsError(f"{name} is of {dataset.dtype}, not of floats")
+    plist = dataset.id.get_create_plist()
+    is_inside = plist.get_layout() in (h5py.h5d.CONTIGUOUS, h5py.h5d.CHUNKED)
+    if not is_inside or plist.get_external_count() or dataset.is_virtual:
+        raise WeightsError(f"{name} is not stored as an array in this file")
+    # HDF5 inflates a chunk to whatever it holds, and loads plugins for the rest.
+    if plist.get_nfilters():
+        raise WeightsError(
+            f"{name} is compressed, as Keras' and Caffe's weights are not; "
+            "h5repack -f NONE unpacks such a file"
+        )
+    # A chunk is read whole, and may be larger than the array.
+    num_elements = max(math.prod(dataset.shape), math.prod(dataset.chunks or ()))
+    num_bytes = num_elements * dataset.dtype.itemsize
+    stored = dataset.id.get_storage_size()
+    if num_bytes > stored:
+        raise WeightsError(
+            f"{name} says shape {dataset.shape}, {num_bytes:,} bytes, but "
+            f"has {stored:,} in the file"
+        )
+    return stored

@@ -47,16 +47,8 @@ def read(path: str | Path) -> dict[str, dict[str, np.ndarray]]:
       OSError: the file cannot be opened.
     """
     with hdf5.open_file(path) as file:
-        datasets = _find_datasets(file)
-        hdf5.check_sizes(
-            path,
-            [
-                (f"{parameter} of {layer!r:.80}", dataset)
-                for (layer, parameter), dataset in datasets.items()
-            ],
-        )
         params: dict[str, dict[str, np.ndarray]] = {}
-        for (layer, parameter), dataset in datasets.items():
+        for (layer, parameter), dataset in _find_datasets(file).items():
             params.setdefault(layer, {})[parameter] = dataset[()].astype(np.float32)
         return in_vgg16_order(_with_our_names(params))
 

@@ -16,6 +16,11 @@ VGG16_CONVOLUTIONS = tuple(
     for number in range(1, depth + 1)
 )
 
+TORCHVISION_ALEXNET = (
+    "torchvision's alexnet, another network than Caffe's AlexNet: 64 filters in the "
+    "first layer instead of 96, no groups, no response norm, other sizes"
+)
+
 _NUM_AT_ONCE = 64
 
 

@@ -61,8 +61,8 @@ def merge(
 
     Args:
       wanted: the network's parameters, `{layer: {name: array}}`; anything with a
-        shape serves as an array.
-      pretrained: the file's parameters, likewise.
+        shape serves as an array, here and in the file's.
+      pretrained: the file's parameters.
       train_layers: layers that may start fresh where the file lacks them or has
         another shape. One that fits is loaded.
       removed_layers: layers of the file that the network was built without.

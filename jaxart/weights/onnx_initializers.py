@@ -25,6 +25,7 @@ from jaxart.weights.errors import WeightsError, refuse_bad_file
 from jaxart.weights.layout import (
     ALEXNET_CONVOLUTIONS,
     FULLY_CONNECTED,
+    TORCHVISION_ALEXNET,
     VGG16_CONVOLUTIONS,
     from_caffe,
 )
@@ -333,10 +334,7 @@ def _names(layers: list[_Layer]) -> tuple[str, ...]:
     if any(kernel.ndim == 2 for kernel in kernels[:count]):
         raise WeightsError("a convolution comes after a fully connected layer")
     if count and kernels[0].shape == (64, 3, 11, 11):
-        raise WeightsError(
-            "torchvision's alexnet, another network than Caffe's AlexNet: 64 filters "
-            "in the first layer instead of 96, no groups, no response norm, other sizes"
-        )
+        raise WeightsError(TORCHVISION_ALEXNET)
     if count in _OTHER_VGGS and all(k.shape[2:] == (3, 3) for k in kernels[:count]):
         raise WeightsError(f"{_OTHER_VGGS[count]}; the VGG read is vgg16")
     given = tuple(layer.name for layer in layers)

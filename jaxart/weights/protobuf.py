@@ -1,8 +1,8 @@
 """Walks the wire format of protobuf, for files that hold networks.
 
-It is walked here, not by the protobuf runtime: the walk is short, it reads the floats
-in place from a mapped file, where the runtime needs the file and a copy in memory and
-stops at 2 GB, and every size is compared with the file before memory is taken.
+A walk reads the floats in place from a mapped file, where the protobuf runtime needs
+the file and a copy in memory and stops at 2 GB. Every size is compared with the file
+before memory is taken.
 
 Reference: https://protobuf.dev/programming-guides/encoding
 """
@@ -31,7 +31,7 @@ def map_file(stream: io.BufferedIOBase) -> memoryview:
     """Maps an open file; the map is closed with the last view of it.
 
     Raises:
-      WeightsError: the file is empty.
+      ValueError: the file is empty.
     """
     return memoryview(mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ))
 
@@ -39,8 +39,7 @@ def map_file(stream: io.BufferedIOBase) -> memoryview:
 class Walker:
     """Walks messages of one file, and counts their fields: a hostile file has many.
 
-    Args:
-      unpacked_floats: the number of a field of floats that may come one by one.
+    `unpacked_floats` is the number of a field of floats that may come one by one.
     """
 
     def __init__(self, unpacked_floats: int):
@@ -54,12 +53,9 @@ class Walker:
     ) -> Iterator[tuple[int, int, int | memoryview]]:
         """Yields the fields of a schema, each as number, wire type and value.
 
+        The schema has the numbers of the fields to yield, each with its wire types.
         Floats that are not packed come as one field, as bytes of `TAGGED_FLOAT`:
         taken one by one, VGG16's would take minutes.
-
-        Args:
-          message: the message.
-          schema: the numbers of the fields to yield, each with its wire types.
 
         Raises:
           WeightsError: not a message of that schema.
@@ -90,11 +86,7 @@ class Walker:
 
 
 def varint(message: memoryview, start: int) -> tuple[int, int]:
-    """Returns the number that starts there, and where it ends.
-
-    Raises:
-      WeightsError: it does not end.
-    """
+    """Returns the number that starts there, and where it ends."""
     value = 0
     for i, byte in enumerate(message[start : start + 10]):
         value |= (byte & 127) << 7 * i
@@ -104,11 +96,7 @@ def varint(message: memoryview, start: int) -> tuple[int, int]:
 
 
 def varints(message: memoryview) -> list[int]:
-    """The numbers of a packed field, signed.
-
-    Raises:
-      WeightsError: they are cut short, or more than a shape has.
-    """
+    """The numbers of a packed field, signed; refuses more than a shape has."""
     if len(message) > 100:
         raise WeightsError(f"{len(message):,} bytes of dimensions")
     numbers, position = [], 0
@@ -124,11 +112,7 @@ def signed(value: int) -> int:
 
 
 def text(value: memoryview) -> str:
-    """Decodes a name.
-
-    Raises:
-      WeightsError: it is no name.
-    """
+    """Decodes a name; refuses a long one."""
     if len(value) > _MAX_NAME_BYTES:
         raise WeightsError(f"a name of {len(value):,} bytes")
     return str(value, "utf-8")

@@ -26,10 +26,7 @@ from jaxart.weights.npy_header import read_npy_header
 
 
 def read_pickled_npy(path: str | Path) -> object:
-    """Returns the object that `np.save(path, an_object)` wrote.
-
-    Args:
-      path: a `.npy` file of shape () and dtype object, from Python 2 or 3.
+    """Returns the object that `np.save(path, an_object)` wrote in Python 2 or 3.
 
     Returns:
       Dicts, lists, tuples, strings, bytes and numbers, in which every array is a

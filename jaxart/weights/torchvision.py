@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from jaxart.weights.errors import WeightsError, refuse_bad_file
+from jaxart.weights.layout import TORCHVISION_ALEXNET, hwio, in_vgg16_order
 from jaxart.weights.layout import VGG16_CONVOLUTIONS as CONVOLUTIONS
-from jaxart.weights.layout import hwio, in_vgg16_order
 
 # Where each network's convolutions are in its `features`, ReLUs and pools counted.
 _FEATURES = {
@@ -41,11 +41,7 @@ _POOL5_SIDE = 7  # torchvision pools the last features to 7 x 7.
 def to_params(
     path: str | Path, arrays: dict[str, np.ndarray]
 ) -> dict[str, dict[str, np.ndarray]]:
-    """Turns the arrays of torchvision's VGG16 into parameters.
-
-    Args:
-      path: the file, for messages.
-      arrays: by torchvision's or timm's names.
+    """Turns arrays by torchvision's or timm's names into parameters.
 
     Returns:
       `{'conv1_1': {'kernel', 'bias'}, ...}` in network order, float32, for
@@ -80,11 +76,7 @@ def _check_network(arrays: dict[str, np.ndarray]) -> None:
     wanted = "the network read is vgg16, without batch norm"
     first = arrays.get("features.0.weight")
     if first is not None and first.shape[2:] == (11, 11):
-        raise WeightsError(
-            "this is torchvision's alexnet, another network than Caffe's "
-            "AlexNet: 64 filters in the first layer instead of 96, no groups, no "
-            f"response norm, other sizes; {wanted}"
-        )
+        raise WeightsError(f"this is {TORCHVISION_ALEXNET}; {wanted}")
     if any(name.endswith((".running_mean", ".running_var")) for name in arrays):
         raise WeightsError(
             "a network with batch norm (vgg16_bn?), which the VGG16 here does "
