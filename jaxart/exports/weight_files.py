@@ -12,9 +12,10 @@ from jaxart.exports.description import model_name
 from jaxart.models import AlexNet
 from jaxart.models.layers import trainable
 from jaxart.storage import AnyPath
+from jaxart.weights.layout import Params
 
 
-def arrays(network: Classifier) -> dict[str, dict[str, np.ndarray]]:
+def arrays(network: Classifier) -> Params:
     """The parameters `{'conv1': {'kernel', 'bias'}, ...}`, in network order."""
     return {
         layer: {

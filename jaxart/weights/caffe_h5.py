@@ -19,6 +19,7 @@ from jaxart.weights.layout import (
     ALEXNET_CONVOLUTIONS,
     FULLY_CONNECTED,
     VGG16_CONVOLUTIONS,
+    Params,
     from_caffe,
 )
 
@@ -34,8 +35,6 @@ def is_caffe_h5(path: str | Path) -> bool:
     Raises:
       OSError: the file cannot be opened.
     """
-    if not hdf5.is_hdf5(path):
-        return False
     try:
         with hdf5.open_file(path) as file:
             return _has_caffes_groups(file)
@@ -43,7 +42,7 @@ def is_caffe_h5(path: str | Path) -> bool:
         return False
 
 
-def read(path: str | Path) -> dict[str, dict[str, np.ndarray]]:
+def read(path: str | Path) -> Params:
     """Reads AlexNet or VGG16 from a `.caffemodel.h5`.
 
     Returns:

@@ -12,10 +12,11 @@ from pathlib import Path
 import numpy as np
 
 from jaxart.weights.errors import WeightsError, refuse_bad_file
+from jaxart.weights.layout import Params
 from jaxart.weights.restricted_pickle import StoredArray, read_pickled_npy
 
 
-def read(path: str | Path) -> dict[str, dict[str, np.ndarray]]:
+def read(path: str | Path) -> Params:
     """Reads a Caffe `.npy` file.
 
     Returns:

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from jaxart.weights.errors import WeightsError, refuse_bad_file
-from jaxart.weights.layout import from_caffe
+from jaxart.weights.layout import Params, from_caffe
 
 _NAME = re.compile(r"((?:conv|fc)\d[\w-]*)\.(weight|bias)")
 _PREFIX = "module."  # of torch.nn.DataParallel
@@ -22,9 +22,7 @@ def names_caffe_layers(arrays: dict[str, np.ndarray]) -> bool:
     return all(map(_NAME.fullmatch, _without_prefix(arrays)))
 
 
-def to_params(
-    path: str | Path, arrays: dict[str, np.ndarray]
-) -> dict[str, dict[str, np.ndarray]]:
+def to_params(path: str | Path, arrays: dict[str, np.ndarray]) -> Params:
     """Turns arrays for which `names_caffe_layers` is true into parameters.
 
     Returns:
@@ -33,7 +31,7 @@ def to_params(
     Raises:
       WeightsError: an array is missing, or is not a layer's.
     """
-    layers: dict[str, dict[str, np.ndarray]] = {}
+    layers: Params = {}
     for name, array in _without_prefix(arrays).items():
         layer, _, parameter = name.rpartition(".")
         layers.setdefault(layer, {})[parameter] = array

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from jaxart.weights.errors import WeightsError, refuse_bad_file
-from jaxart.weights.layout import from_caffe
+from jaxart.weights.layout import Params, from_caffe
 from jaxart.weights.protobuf import (
     BYTES,
     FIXED32,
@@ -45,10 +45,7 @@ _NET = {
 _V1_LAYER = {4: (BYTES,), 5: (VARINT,), 6: (BYTES,)}  # name, type, blobs
 _LAYER = {1: (BYTES,), 2: (BYTES,), 7: (BYTES,)}  # likewise
 _BLOB = {
-    1: (VARINT,),  # num
-    2: (VARINT,),  # channels
-    3: (VARINT,),  # height
-    4: (VARINT,),  # width
+    **dict.fromkeys((1, 2, 3, 4), (VARINT,)),  # num, channels, height, width
     5: (BYTES, FIXED32),  # data
     7: (BYTES,),  # shape
     8: (BYTES, FIXED64),  # double_data
@@ -58,7 +55,7 @@ _BLOB_SHAPE = {1: (VARINT, BYTES)}  # dim
 _V1_TYPES = {4: "Convolution", 14: "InnerProduct"}
 
 
-def read(path: str | Path) -> dict[str, dict[str, np.ndarray]]:
+def read(path: str | Path) -> Params:
     """Reads a `.caffemodel` of convolutions and inner products.
 
     Returns:

@@ -19,6 +19,7 @@ from safetensors.numpy import save_file
 from jaxart import storage
 from jaxart.weights.errors import WeightsError, refuse_bad_file
 from jaxart.weights.known_files import command_for
+from jaxart.weights.layout import Params
 
 _FORMAT = "jaxart"
 _REQUIRED_METADATA = (
@@ -40,14 +41,14 @@ _REQUIRED_OF_MODEL = {"alexnet": ("norm_order", "lrn_alpha")}
 
 def write(
     path: str | PurePath,
-    params: dict[str, dict[str, np.ndarray]],
+    params: Params,
     metadata: dict[str, str],
 ) -> None:
     """Writes a canonical file whole or not at all.
 
     Args:
-      path: the file, replaced where it exists.
-      params: `{'conv1': {'kernel', 'bias'}, ...}` in network order, for BGR input.
+      path: replaced where it exists.
+      params: in network order, for BGR input.
       metadata: `model`, `source` (a file name), `source_sha256`,
         `source_channel_order`, `mean` (a JSON list), `size`, `resize` (the rule of its
         training; '' if unknown) and `class_names` (a JSON list, empty if unknown); for
@@ -83,14 +84,11 @@ def write(
             beside.unlink(missing_ok=True)
 
 
-def read(
-    path: str | PurePath,
-) -> tuple[dict[str, dict[str, np.ndarray]], dict[str, str]]:
+def read(path: str | PurePath) -> tuple[Params, dict[str, str]]:
     """Reads a canonical file.
 
     Returns:
-      The parameters, `{'conv1': {'kernel', 'bias'}, ...}` in network order, float32,
-      and the metadata.
+      The parameters in network order, float32, and the metadata.
 
     Raises:
       WeightsError: not a canonical file, or not a sound one.
@@ -113,9 +111,7 @@ def read(
     return params, metadata
 
 
-def verify(
-    path: str | PurePath,
-) -> tuple[dict[str, dict[str, np.ndarray]], dict[str, str]]:
+def verify(path: str | PurePath) -> tuple[Params, dict[str, str]]:
     """Reads a canonical file, and requires every bit to be as it was written.
 
     Raises:
@@ -193,7 +189,7 @@ def _missing_metadata(metadata: dict[str, str]) -> list[str]:
     return [key for key in required if key not in metadata]
 
 
-def _flat(params: dict[str, dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+def _flat(params: Params) -> dict[str, np.ndarray]:
     return {
         f"{layer}/{name}": np.ascontiguousarray(array, np.float32)
         for layer, arrays in params.items()

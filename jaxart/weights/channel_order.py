@@ -16,6 +16,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from jaxart.weights.errors import WeightsError
+from jaxart.weights.layout import Params
 
 CHANNEL_ORDERS = ("bgr", "rgb", "torchvision")
 
@@ -30,7 +31,7 @@ _VGG16_BLUE_WEIGHT = 0.42947057
 _VGG16_BIAS = 0.73429835
 
 
-def recognise_channel_order(params: dict[str, dict[str, np.ndarray]]) -> str | None:
+def recognise_channel_order(params: Params) -> str | None:
     """Tells the channel order of a network whose first layer is a known one.
 
     Returns:

@@ -21,7 +21,7 @@ import numpy as np
 
 from jaxart.weights import hdf5
 from jaxart.weights.errors import WeightsError
-from jaxart.weights.layout import FULLY_CONNECTED, in_vgg16_order
+from jaxart.weights.layout import FULLY_CONNECTED, Params, in_vgg16_order
 from jaxart.weights.layout import VGG16_CONVOLUTIONS as CONVOLUTIONS
 
 _KERAS_NAMES = {f"block{name[4]}_conv{name[6]}": name for name in CONVOLUTIONS} | {
@@ -32,7 +32,7 @@ _KERAS_NAMES = {f"block{name[4]}_conv{name[6]}": name for name in CONVOLUTIONS} 
 _PARAMETER_NAMES = {"W": "kernel", "b": "bias", "kernel": "kernel", "bias": "bias"}
 
 
-def read(path: str | Path) -> dict[str, dict[str, np.ndarray]]:
+def read(path: str | Path) -> Params:
     """Reads VGG16 from an `.h5` file of Keras.
 
     Layers with Keras' names for VGG16 are told by them. Those with others are taken
@@ -47,7 +47,7 @@ def read(path: str | Path) -> dict[str, dict[str, np.ndarray]]:
       OSError: the file cannot be opened.
     """
     with hdf5.open_file(path) as file:
-        params: dict[str, dict[str, np.ndarray]] = {}
+        params: Params = {}
         for (layer, parameter), dataset in _find_datasets(file).items():
             params.setdefault(layer, {})[parameter] = dataset[()].astype(np.float32)
         return in_vgg16_order(_with_our_names(params))
@@ -88,7 +88,7 @@ def _layer_and_parameter(parts: tuple[str, ...]) -> tuple[str, str] | None:
     return (layer, parameter) if parameter else None
 
 
-def _with_our_names(params: dict) -> dict[str, dict[str, np.ndarray]]:
+def _with_our_names(params: dict) -> Params:
     if any(layer in _KERAS_NAMES for layer in params):
         unknown = [layer for layer in params if layer not in _KERAS_NAMES]
         if unknown:
@@ -96,8 +96,7 @@ def _with_our_names(params: dict) -> dict[str, dict[str, np.ndarray]]:
                 f"holds {unknown[0][:80]!r}, which Keras' VGG16 does not have"
             )
         return {_KERAS_NAMES[layer]: arrays for layer, arrays in params.items()}
-    convolutions = _in_order(params, 4)
-    fully_connected = _in_order(params, 2)
+    convolutions, fully_connected = (_in_order(params, ndim) for ndim in (4, 2))
     names = {0: (), 1: FULLY_CONNECTED[-1:], 3: FULLY_CONNECTED}
     count = len(fully_connected)
     if len(convolutions) != len(CONVOLUTIONS) or count not in names:
@@ -105,14 +104,9 @@ def _with_our_names(params: dict) -> dict[str, dict[str, np.ndarray]]:
             f"{len(convolutions)} convolutions and {count} fully connected "
             "layers; VGG16 has 13, and none, 1 or 3"
         )
-    return {
-        ours: params[layer]
-        for ours, layer in zip(
-            (*CONVOLUTIONS, *names[count]),
-            (*convolutions, *fully_connected),
-            strict=True,
-        )
-    }
+    ours = CONVOLUTIONS + names[count]
+    theirs = convolutions + fully_connected
+    return {name: params[layer] for name, layer in zip(ours, theirs, strict=True)}
 
 
 def _in_order(params: dict, ndim: int) -> list[str]:

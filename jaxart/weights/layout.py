@@ -8,6 +8,9 @@ from jaxtyping import Float, Float32
 
 from jaxart.weights.errors import WeightsError
 
+# {'conv1': {'kernel', 'bias'}, ...}
+Params = dict[str, dict[str, np.ndarray]]
+
 FULLY_CONNECTED = ("fc6", "fc7", "fc8")
 ALEXNET_CONVOLUTIONS = ("conv1", "conv2", "conv3", "conv4", "conv5")
 VGG16_CONVOLUTIONS = tuple(
@@ -24,9 +27,7 @@ TORCHVISION_ALEXNET = (
 _NUM_AT_ONCE = 64
 
 
-def from_caffe(
-    layers: Iterable[tuple[str, np.ndarray, np.ndarray]],
-) -> dict[str, dict[str, np.ndarray]]:
+def from_caffe(layers: Iterable[tuple[str, np.ndarray, np.ndarray]]) -> Params:
     """Turns layers as Caffe and PyTorch have them, in network order, into parameters.
 
     Args:
@@ -86,9 +87,7 @@ def _in_out(
     return hwio(maps).reshape(num_in, num_out)
 
 
-def in_vgg16_order(
-    params: dict[str, dict[str, np.ndarray]],
-) -> dict[str, dict[str, np.ndarray]]:
+def in_vgg16_order(params: Params) -> Params:
     """Requires layers to follow on one another as VGG16's do, at whatever widths.
 
     Args:

@@ -12,6 +12,7 @@ import numpy as np
 
 from jaxart.weights import canonical
 from jaxart.weights.errors import WeightsError
+from jaxart.weights.layout import Params
 
 _HEAD = "fc8"
 
@@ -19,7 +20,7 @@ _HEAD = "fc8"
 class Merged(NamedTuple):
     """The file's part of the parameters, and where each layer's come from, in order."""
 
-    params: dict[str, dict[str, np.ndarray]]  # of the loaded layers, float32
+    params: Params  # of the loaded layers, float32
     loaded_layers: tuple[str, ...]
     fresh_layers: tuple[str, ...]  # start from random parameters
     left_out_layers: tuple[str, ...]  # of the file, not of the network

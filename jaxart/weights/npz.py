@@ -15,13 +15,14 @@ from pathlib import Path
 import numpy as np
 
 from jaxart.weights.errors import WeightsError, refuse_bad_file
+from jaxart.weights.layout import Params
 from jaxart.weights.npy_header import read_npy_header
 
 _PARAMETER_NAMES = {"W": "kernel", "b": "bias"}
 _MAX_BYTES = 4 << 30  # VGG16 is 0.55 GB in float32; a zip bomb is more.
 
 
-def read(path: str | Path) -> dict[str, dict[str, np.ndarray]]:
+def read(path: str | Path) -> Params:
     """Reads a `.npz` file of `<layer>_W` and `<layer>_b` arrays.
 
     Returns:

@@ -27,6 +27,7 @@ from jaxart.weights.layout import (
     FULLY_CONNECTED,
     TORCHVISION_ALEXNET,
     VGG16_CONVOLUTIONS,
+    Params,
     from_caffe,
 )
 from jaxart.weights.protobuf import BYTES, FIXED32, Walker, map_file
@@ -74,7 +75,7 @@ def is_onnx(path: str | Path) -> bool:
     """
     with open(path, "rb") as stream:
         try:
-            return "node" in dict(_walk(map_file(stream), _OUTER_MODEL, _walker()))
+            return "node" in dict(_walk(map_file(stream), _OUTER_MODEL))
         except ValueError:
             return False
 
@@ -98,7 +99,7 @@ def channel_order(path: str | Path) -> str | None:
         return "torchvision" if "features.0.weight" in names else None
 
 
-def read(path: str | Path) -> dict[str, dict[str, np.ndarray]]:
+def read(path: str | Path) -> Params:
     """Reads AlexNet or VGG16 from an ONNX file.
 
     Returns:
@@ -136,7 +137,7 @@ def _open_model(path) -> Iterator[ModelProto]:
     """Gives the model; what goes wrong meanwhile is one `WeightsError`."""
     with open(path, "rb") as stream, refuse_bad_file(path):
         try:
-            parts = list(_walk(map_file(stream), _MODEL, _walker()))
+            parts = list(_walk(map_file(stream), _MODEL))
         except ValueError as error:
             raise WeightsError(f"no ONNX model, or a damaged one: {error}") from None
         num_graphs = sum(name == "graph" for name, _ in parts)
@@ -156,14 +157,11 @@ def _open_model(path) -> Iterator[ModelProto]:
         yield import_onnx().load(stream, "protobuf", load_external_data=False)
 
 
-def _walker() -> Walker:
-    return Walker(unpacked_floats=4)
-
-
 def _walk(
-    message: memoryview, fields: dict, walker: Walker
+    message: memoryview, fields: dict, walker: Walker | None = None
 ) -> Iterator[tuple[str, int]]:
     """Yields the name and the size of every part of a message that is looked at."""
+    walker = walker or Walker(unpacked_floats=4)
     schema = dict.fromkeys(fields, (BYTES, FIXED32))
     for number, _, value in walker.fields(message, schema):
         name, inner = fields[number]

@@ -29,8 +29,7 @@ def read_pickled_npy(path: str | Path) -> object:
     """Returns the object that `np.save(path, an_object)` wrote in Python 2 or 3.
 
     Returns:
-      Dicts, lists, tuples, strings, bytes and numbers, in which every array is a
-      `StoredArray`.
+      Dicts, lists, tuples, strings, bytes and numbers; arrays are `StoredArray`s.
 
     Raises:
       WeightsError: for anything else, whatever is wrong with it.

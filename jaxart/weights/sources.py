@@ -3,8 +3,6 @@
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-
 from jaxart.weights import (
     caffe_h5,
     caffe_npy,
@@ -19,6 +17,7 @@ from jaxart.weights import (
 )
 from jaxart.weights.channel_order import recognise_channel_order
 from jaxart.weights.errors import WeightsError
+from jaxart.weights.layout import Params
 
 _STATED = "the channel order is as stated: these weights are not known ones"
 _FOLLOWS = "the channel order follows from the file"
@@ -29,15 +28,14 @@ class Source(NamedTuple):
     """What a file holds.
 
     Attributes:
-      params: `{'conv1': {'kernel', 'bias'}, ...}`, float32, in our layout, the first
-        kernel still for the file's own input.
+      params: float32, in our layout, the first kernel still for the file's own input.
       channel_order: what the file's first layer takes, one of `CHANNEL_ORDERS`; None
         where neither its format nor its values say.
       reason: how that is known.
       is_recognised: the first layer's values are known, and are of that order.
     """
 
-    params: dict[str, dict[str, np.ndarray]]
+    params: Params
     channel_order: str | None
     reason: str
     is_recognised: bool
@@ -62,7 +60,7 @@ def read(path: str | Path) -> Source:
     return Source(params, channel_order, reason, is_recognised=False)
 
 
-def _read(path: str | Path) -> tuple[dict[str, dict[str, np.ndarray]], str | None, str]:
+def _read(path: str | Path) -> tuple[Params, str | None, str]:
     """Returns the parameters, their channel order, and what in the file says it."""
     with open(path, "rb") as stream:
         magic = stream.read(6)

@@ -79,9 +79,9 @@ def _find_reader(stream: io.BufferedReader) -> Callable | None:
     try:
         with zipfile.ZipFile(stream) as archive:
             is_torch = any(map(_is_pickle_name, archive.namelist()))
+            return _read_zip if is_torch else None
     except Exception:  # zipfile raises many kinds at a damaged directory
-        is_torch = False
-    return _read_zip if is_torch else None
+        return None
 
 
 def _read_safetensors(stream: io.BufferedReader) -> dict[str, np.ndarray]:

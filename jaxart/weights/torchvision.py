@@ -9,12 +9,13 @@ Sources: https://docs.pytorch.org/vision/stable/models/vgg.html and
 torchvision/models/vgg.py; https://huggingface.co/timm/vgg16.tv_in1k.
 """
 
+import re
 from pathlib import Path
 
 import numpy as np
 
 from jaxart.weights.errors import WeightsError, refuse_bad_file
-from jaxart.weights.layout import TORCHVISION_ALEXNET, hwio, in_vgg16_order
+from jaxart.weights.layout import TORCHVISION_ALEXNET, Params, hwio, in_vgg16_order
 from jaxart.weights.layout import VGG16_CONVOLUTIONS as CONVOLUTIONS
 
 # Where each network's convolutions are in its `features`, ReLUs and pools counted.
@@ -38,9 +39,7 @@ _LAYERS = {
 _POOL5_SIDE = 7  # torchvision pools the last features to 7 x 7.
 
 
-def to_params(
-    path: str | Path, arrays: dict[str, np.ndarray]
-) -> dict[str, dict[str, np.ndarray]]:
+def to_params(path: str | Path, arrays: dict[str, np.ndarray]) -> Params:
     """Turns arrays by torchvision's or timm's names into parameters.
 
     Returns:
@@ -53,7 +52,7 @@ def to_params(
     """
     with refuse_bad_file(path):
         _check_network(arrays)
-        params: dict[str, dict[str, np.ndarray]] = {}
+        params: Params = {}
         for name, array in arrays.items():
             module, _, parameter = name.rpartition(".")
             layer = _LAYERS[module]
@@ -82,13 +81,10 @@ def _check_network(arrays: dict[str, np.ndarray]) -> None:
             "a network with batch norm (vgg16_bn?), which the VGG16 here does "
             f"not have; {wanted}"
         )
-    features = {
-        name.removesuffix(".weight")
-        for name in arrays
-        if name.startswith("features.") and name.endswith(".weight")
-    }
+    features = {name for name in arrays if re.fullmatch(r"features\..*\.weight", name)}
     for network, indices in _FEATURES.items():
-        if network != "vgg16" and features == {f"features.{i}" for i in indices}:
+        names = {f"features.{index}.weight" for index in indices}
+        if network != "vgg16" and features == names:
             raise WeightsError(f"this is torchvision's {network}; {wanted}")
     for name, array in arrays.items():
         module, _, parameter = name.rpartition(".")
