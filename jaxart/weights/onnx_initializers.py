@@ -80,32 +80,15 @@ def is_onnx(path: str | Path) -> bool:
             return False
 
 
-def channel_order(path: str | Path) -> str | None:
-    """Tells what a file says of its input.
+def read(path: str | Path) -> tuple[Params, str | None]:
+    """Reads AlexNet or VGG16 from an ONNX file, and what it says of its input.
 
     Returns:
-      'bgr' where its metadata say so, as those of our own exports do; 'torchvision'
-      where its weights have torchvision's names; None for any other.
-
-    Raises:
-      WeightsError: no ONNX file, or a damaged one, or onnx is not installed.
-      OSError: the file cannot be opened.
-    """
-    with _open_model(path) as model:
-        metadata = {entry.key: entry.value for entry in model.metadata_props}
-        if metadata.get("channel_order") == "bgr":
-            return "bgr"
-        names = [tensor.name for tensor in model.graph.initializer]
-        return "torchvision" if "features.0.weight" in names else None
-
-
-def read(path: str | Path) -> Params:
-    """Reads AlexNet or VGG16 from an ONNX file.
-
-    Returns:
-      `{'conv1': {'kernel', 'bias'}, ...}` in network order, float32, in the file's
-      channel order. Layers whose nodes have Caffe's names keep them; others are named
-      by their order, where two fully connected layers are fc6 and fc8, and one is fc8.
+      The parameters in network order, float32, in the file's channel order. Layers
+      whose nodes have Caffe's names keep them; others are named by their order, where
+      two fully connected layers are fc6 and fc8, and one is fc8.
+      And the channel order: 'bgr' where the metadata say so, as those of our own
+      exports do; 'torchvision' where the weights have its names; None for any other.
 
     Raises:
       WeightsError: another network, weights that are computed or in another file, a
@@ -115,7 +98,12 @@ def read(path: str | Path) -> Params:
     with _open_model(path) as model:
         layers = _Chain(model).layers
         named = zip(_names(layers), layers, strict=True)
-        return from_caffe(layer._replace(name=name) for name, layer in named)
+        params = from_caffe(layer._replace(name=name) for name, layer in named)
+        metadata = {entry.key: entry.value for entry in model.metadata_props}
+        if metadata.get("channel_order") == "bgr":
+            return params, "bgr"
+        names = [tensor.name for tensor in model.graph.initializer]
+        return params, "torchvision" if "features.0.weight" in names else None
 
 
 def import_onnx() -> ModuleType:

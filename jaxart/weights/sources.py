@@ -80,9 +80,7 @@ def _read(path: str | Path) -> tuple[Params, str | None, str]:
             return caffe_h5.read(path), "bgr", "the layout is Caffe's HDF5"
         return keras_h5.read(path), "bgr", "Keras' VGG16 is Caffe's"
     if onnx_initializers.is_onnx(path):
-        params = onnx_initializers.read(path)
-        channel_order = onnx_initializers.channel_order(path)
-        return params, channel_order, "its metadata or its names say so"
+        return *onnx_initializers.read(path), "its metadata or its names say so"
     if caffemodel.is_caffemodel(path):
         return caffemodel.read(path), "bgr", "a .caffemodel is Caffe's own format"
     raise WeightsError(

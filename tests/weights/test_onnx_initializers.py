@@ -187,7 +187,7 @@ def test_reads_by_order(write, assert_params_equal, convolutions, heads, store, 
     onnx.checker.check_model(model)
     path = write(model)
     assert onnx_initializers.is_onnx(path)
-    read = onnx_initializers.read(path)
+    read = onnx_initializers.read(path)[0]
     path.unlink()
     assert_params_equal(read, params)
     # A view of the mapped file would be read-only.
@@ -198,7 +198,7 @@ def test_reads_by_order(write, assert_params_equal, convolutions, heads, store, 
 def test_caffes_names_of_nodes_are_kept(write, assert_params_equal, layers):
     params = network(layers)
     path = write(build(params, names=layers.__getitem__))
-    assert_params_equal(onnx_initializers.read(path), params)
+    assert_params_equal(onnx_initializers.read(path)[0], params)
 
 
 def test_unpacked_floats_and_dims(write, assert_params_equal):
@@ -217,7 +217,7 @@ def test_unpacked_floats_and_dims(write, assert_params_equal):
         raw_graph = raw_graph.replace(field(5, packed), field(5, unpacked))
     model.ClearField("graph")
     path = write(model.SerializeToString() + field(7, raw_graph))
-    assert_params_equal(onnx_initializers.read(path), params)
+    assert_params_equal(onnx_initializers.read(path)[0], params)
 
 
 def field(number: int, content: bytes) -> bytes:
@@ -234,7 +234,7 @@ def test_other_floats_are_converted(write, assert_params_equal, dtype):
     path = write(build(params, store=lambda name, x: raw(name, x.astype(dtype))))
     for pair in params.values():
         pair.update({key: x.astype(dtype).astype("f4") for key, x in pair.items()})
-    assert_params_equal(onnx_initializers.read(path), params)
+    assert_params_equal(onnx_initializers.read(path)[0], params)
 
 
 def test_identities_and_constants(write, assert_params_equal):
@@ -256,7 +256,7 @@ def test_identities_and_constants(write, assert_params_equal):
     model.graph.initializer.remove(kernel)
     model.graph.node.insert(0, constant)
     onnx.checker.check_model(model)
-    assert_params_equal(onnx_initializers.read(write(model)), params)
+    assert_params_equal(onnx_initializers.read(write(model))[0], params)
 
 
 def test_other_nodes_and_inputs_do_not_matter(write, assert_params_equal):
@@ -275,25 +275,25 @@ def test_other_nodes_and_inputs_do_not_matter(write, assert_params_equal):
     relu.input.append("zero")
     model.graph.input[0].name = "nhwc"
     onnx.checker.check_model(model)
-    assert_params_equal(onnx_initializers.read(write(model)), params)
+    assert_params_equal(onnx_initializers.read(write(model))[0], params)
 
 
 def test_channel_order_is_what_the_file_says(write):
     params = network([*VGG16, *HEADS])
     metadata = {"mean": "1", "channel_order": "bgr", "other": "x" * 10**4}
-    assert onnx_initializers.channel_order(write(build(params))) is None
+    assert onnx_initializers.read(write(build(params)))[1] is None
     path = write(build(params, metadata=metadata))
-    assert onnx_initializers.channel_order(path) == "bgr"
+    assert onnx_initializers.read(path)[1] == "bgr"
     path = write(build(params, metadata={"channel_order": "rgb"}))
-    assert onnx_initializers.channel_order(path) is None
+    assert onnx_initializers.read(path)[1] is None
     model = build(params)
     names = {"onnx::Conv_90": "features.0.weight", "b0": "features.0.bias"}
     for old, new in names.items():
         tensor(model, old).name = new
     model.graph.node[0].input[1:] = names.values()
-    assert onnx_initializers.channel_order(write(model)) == "torchvision"
+    assert onnx_initializers.read(write(model))[1] == "torchvision"
     with pytest.raises(WeightsError, match=r"a\.onnx: no ONNX model"):
-        onnx_initializers.channel_order(write(b"\x3a\x99graph"))
+        onnx_initializers.read(write(b"\x3a\x99graph"))
 
 
 def set_attribute(model, **attributes):
@@ -504,9 +504,8 @@ def test_refuses_what_protobuf_does_not_read(write):
     with open(path, "r+b") as file:
         file.truncate(len(whole + padding) + (2 << 30))
     assert onnx_initializers.is_onnx(path)
-    for function in (onnx_initializers.read, onnx_initializers.channel_order):
-        with pytest.raises(WeightsError, match=r"a\.onnx: 2,147,48.* ends at 2 GB"):
-            function(path)
+    with pytest.raises(WeightsError, match=r"a\.onnx: 2,147,48.* ends at 2 GB"):
+        onnx_initializers.read(path)
     path.unlink()
 
 
