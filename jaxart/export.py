@@ -14,7 +14,6 @@ An .onnx file says in its metadata how images are prepared and what the logits s
 for; a .stablehlo file has NAME.stablehlo.json beside it for that.
 """
 
-import functools
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -27,6 +26,7 @@ from jaxart.exports import onnx_model, stablehlo, weight_files
 from jaxart.models.layers import trainable
 from jaxart.storage import AnyPath
 from jaxart.weights import canonical
+from jaxart.weights.onnx_initializers import import_onnx
 
 Write = Callable[[Path, Classifier], None]
 
@@ -60,7 +60,7 @@ def check_out(out: AnyPath, weights: str | None) -> None:
     Raises:
       ExportError: the suffix is none that is known, the file that is read would be
         overwritten, or a folder is where the file would go.
-      OnnxError: the package `onnx` is needed, and is not installed.
+      WeightsError: the package `onnx` is needed, and is not installed.
     """
     if out.suffix.lower() not in FORMATS:
         raise ExportError(f"out={out}: a file that ends in {', '.join(FORMATS)}")
@@ -69,7 +69,7 @@ def check_out(out: AnyPath, weights: str | None) -> None:
     if out.is_dir():
         raise ExportError(f"out={out} is a folder")
     if out.suffix.lower() == ".onnx":
-        onnx_model.import_onnx()
+        import_onnx()
 
 
 def find_writer(
@@ -87,7 +87,9 @@ def find_writer(
         metadata = canonical.read_metadata(weights)
     else:
         metadata = weight_files.run_metadata(network, storage.path(workdir))
-    return functools.partial(weight_files.write_safetensors, metadata=metadata)
+    return lambda path, network: canonical.write(
+        path, weight_files.arrays(network), metadata
+    )
 
 
 def main(argv: list[str], values: flags.FlagValues = flags.FLAGS) -> int:

@@ -6,11 +6,9 @@ the metadata say how to prepare it.
 Reference: https://onnx.ai/onnx/operators
 """
 
-import importlib
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -28,6 +26,7 @@ from jaxart.models.layers import (
     LocalResponseNorm,
     MaxPool,
 )
+from jaxart.weights.onnx_initializers import import_onnx
 
 # Those of ONNX 1.8 (2020), which has all operators: what came later reads it.
 OPSET, IR_VERSION = 13, 7
@@ -35,29 +34,11 @@ OPSET, IR_VERSION = 13, 7
 INPUT = "data"
 
 
-class OnnxError(ValueError):
-    """The package that writes ONNX is missing; the message says how to get it."""
-
-
-def import_onnx() -> ModuleType:
-    """The package `onnx`, which only this needs.
-
-    Raises:
-      OnnxError: it is not installed.
-    """
-    try:
-        return importlib.import_module("onnx")
-    except ImportError:
-        raise OnnxError(
-            "an .onnx file needs a package more: pip install 'jaxart[onnx]'"
-        ) from None
-
-
 def write(path: Path, network: Classifier) -> None:
     """Writes the ONNX model of a classifier, images -> logits.
 
     Raises:
-      OnnxError: the package `onnx` is not installed.
+      WeightsError: the package `onnx` is not installed.
       OSError: the file cannot be written.
     """
     path.write_bytes(build(network).SerializeToString())
@@ -72,7 +53,7 @@ def build(network: Classifier) -> Any:
       everything else as JSON.
 
     Raises:
-      OnnxError: the package `onnx` is not installed.
+      WeightsError: the package `onnx` is not installed.
     """
     onnx = import_onnx()
     helper, float32 = onnx.helper, onnx.TensorProto.FLOAT

@@ -1,4 +1,4 @@
-"""A classifier's parameters as weight files: ours, and Caffe's in a `.npy`."""
+"""A classifier's parameters for weight files: ours, and Caffe's in a `.npy`."""
 
 import hashlib
 import json
@@ -12,10 +12,10 @@ from jaxart.exports.description import model_name
 from jaxart.models import AlexNet
 from jaxart.models.layers import trainable
 from jaxart.storage import AnyPath
-from jaxart.weights import canonical
+from jaxart.weights.layout import Params
 
 
-def arrays(network: Classifier) -> dict[str, dict[str, np.ndarray]]:
+def arrays(network: Classifier) -> Params:
     """The parameters `{'conv1': {'kernel', 'bias'}, ...}`, in network order."""
     return {
         layer: {
@@ -41,29 +41,8 @@ def write_npy(path: Path, network: Classifier) -> None:
         np.save(file, layers)
 
 
-def write_safetensors(
-    path: Path, network: Classifier, metadata: dict[str, str]
-) -> None:
-    """Writes a file that `--weights` takes.
-
-    Args:
-      path: the file.
-      network: the classifier.
-      metadata: of `canonical.write`.
-
-    Raises:
-      WeightsError: a parameter is not finite.
-      OSError: the file cannot be written.
-    """
-    canonical.write(path, arrays(network), metadata)
-
-
 def run_metadata(network: Classifier, workdir: AnyPath) -> dict[str, str]:
     """What a canonical file of a run's network says of itself.
-
-    Args:
-      network: the classifier of the run.
-      workdir: the run.
 
     Raises:
       OSError: the run's config.json cannot be read.

@@ -52,9 +52,8 @@ class AlexNet(CaffeNet):
         def norm_and_pool(number: int) -> dict[str, Layer]:
             norm = LocalResponseNorm(alpha=self.lrn_alpha, parent=None)
             pool = MaxPool(3, 2, parent=None)
-            layers = {f"norm{number}": norm, f"pool{number}": pool}
-            reverse = self.norm_order == "pool_norm"
-            return dict(reversed(layers.items())) if reverse else layers
+            layers = [(f"norm{number}", norm), (f"pool{number}", pool)]
+            return dict(layers if self.norm_order == "norm_pool" else reversed(layers))
 
         return {
             "conv1": Convolution(96, 11, stride=4, parent=None),  # 227 -> 55

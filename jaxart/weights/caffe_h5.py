@@ -8,16 +8,21 @@ the layers are known by their names.
 Reference: Net::ToHDF5, https://github.com/BVLC/caffe/blob/master/src/caffe/net.cpp
 """
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
 from jaxart.weights import hdf5
-from jaxart.weights.caffe_layout import hwio, in_out
 from jaxart.weights.errors import WeightsError
-from jaxart.weights.vgg16_layout import CONVOLUTIONS, FULLY_CONNECTED
+from jaxart.weights.layout import (
+    ALEXNET_CONVOLUTIONS,
+    FULLY_CONNECTED,
+    VGG16_CONVOLUTIONS,
+    Params,
+    from_caffe,
+)
 
-_ALEXNET = ("conv1", "conv2", "conv3", "conv4", "conv5")
 _NUMBERS = ("0", "1")  # the kernel, the bias
 
 
@@ -30,20 +35,15 @@ def is_caffe_h5(path: str | Path) -> bool:
     Raises:
       OSError: the file cannot be opened.
     """
-    if not hdf5.is_hdf5(path):
-        return False
     try:
         with hdf5.open_file(path) as file:
-            return _has_caffes_groups(path, file)
+            return _has_caffes_groups(file)
     except WeightsError:
         return False
 
 
-def read(path: str | Path) -> dict[str, dict[str, np.ndarray]]:
+def read(path: str | Path) -> Params:
     """Reads AlexNet or VGG16 from a `.caffemodel.h5`.
-
-    Args:
-      path: the file.
 
     Returns:
       `{'conv1': {'kernel', 'bias'}, ...}` in network order, float32, for BGR input.
@@ -53,55 +53,46 @@ def read(path: str | Path) -> dict[str, dict[str, np.ndarray]]:
       OSError: the file cannot be opened.
     """
     with hdf5.open_file(path) as file:
-        if not _has_caffes_groups(path, file):
+        if not _has_caffes_groups(file):
             raise WeightsError(
-                f"{path}: no .caffemodel.h5, which has a group 'data', and 'diff' at "
-                "the most beside it"
+                "no .caffemodel.h5, which has a group 'data', and 'diff' at the most "
+                "beside it"
             )
-        blobs = hdf5.find_datasets(path, file["data"])
-        names = ["/".join(("data", *parts))[:80] for parts in blobs]
-        hdf5.check_sizes(path, zip(names, blobs.values(), strict=True))
-        params = {}
-        filters = None  # of the convolution just before, if there is one
-        for layer in _layers_in_order(path, blobs):
-            kernel, bias = (blobs[layer, number] for number in _NUMBERS)
-            num_dims = 2 if layer in FULLY_CONNECTED else 4
-            is_layer = kernel.ndim == num_dims and 0 not in kernel.shape
-            if not is_layer or bias.shape != kernel.shape[:1]:
-                raise WeightsError(
-                    f"{path}: {layer} has a kernel of shape {kernel.shape} and a bias "
-                    f"of {bias.shape}"
-                )
-            kernel, bias = kernel[()], bias[()].astype(np.float32)
-            if num_dims == 4:
-                kernel, filters = hwio(kernel), len(bias)
-            else:
-                kernel, filters = in_out(kernel, filters), None
-            params[layer] = {"kernel": kernel, "bias": bias}
-        return params
+        return from_caffe(_read_layers(hdf5.find_datasets(file["data"])))
 
 
-def _has_caffes_groups(path, file) -> bool:
-    names = set(hdf5.hard_links(path, file))
+def _has_caffes_groups(file) -> bool:
+    names = set(hdf5.hard_links(file))
     return "data" in names and names <= {"data", "diff"}
 
 
-def _layers_in_order(path, blobs: dict) -> list[str]:
+def _read_layers(blobs: dict) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+    for layer in _layers_in_order(blobs):
+        kernel, bias = (blobs[layer, number][()] for number in _NUMBERS)
+        if kernel.ndim != (2 if layer in FULLY_CONNECTED else 4):
+            raise WeightsError(
+                f"layer {layer!r} has a kernel of shape {kernel.shape} and a bias of "
+                f"{bias.shape}"
+            )
+        yield layer, kernel, bias
+
+
+def _layers_in_order(blobs: dict) -> list[str]:
     """Returns the layers with blobs in network order; all convolutions are there."""
     found = {parts[0] for parts in blobs}
-    for convolutions in (_ALEXNET, CONVOLUTIONS):
+    for convolutions in (ALEXNET_CONVOLUTIONS, VGG16_CONVOLUTIONS):
         if found.issuperset(convolutions):
             break
     else:
         raise WeightsError(
-            f"{path}: holds the layers {', '.join(sorted(found)):.200}; AlexNet's "
-            "would be conv1 to conv5, VGG16's conv1_1 to conv5_3"
+            f"holds the layers {', '.join(sorted(found)):.200}; AlexNet's would be "
+            "conv1 to conv5, VGG16's conv1_1 to conv5_3"
         )
     layers = [name for name in convolutions + FULLY_CONNECTED if name in found]
     odd = blobs.keys() ^ {(layer, number) for layer in layers for number in _NUMBERS}
     if odd:
         raise WeightsError(
-            f"{path}: {'/'.join(('data', *min(odd)))[:80]!r} is missing, or is no "
-            "kernel or bias of the network's"
+            f"{'/'.join(('data', *min(odd)))[:80]!r} is missing, or is no kernel or "
+            "bias of the network's"
         )
     return layers

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from jaxart.weights.caffe_layout import hwio, in_out
 from jaxart.weights.errors import WeightsError, refuse_bad_file
+from jaxart.weights.layout import Params, from_caffe
 
 _NAME = re.compile(r"((?:conv|fc)\d[\w-]*)\.(weight|bias)")
 _PREFIX = "module."  # of torch.nn.DataParallel
@@ -22,14 +22,8 @@ def names_caffe_layers(arrays: dict[str, np.ndarray]) -> bool:
     return all(map(_NAME.fullmatch, _without_prefix(arrays)))
 
 
-def to_params(
-    path: str | Path, arrays: dict[str, np.ndarray]
-) -> dict[str, dict[str, np.ndarray]]:
-    """Turns the arrays of a file into parameters.
-
-    Args:
-      path: the file, for messages.
-      arrays: by names for which `names_caffe_layers` is true.
+def to_params(path: str | Path, arrays: dict[str, np.ndarray]) -> Params:
+    """Turns arrays for which `names_caffe_layers` is true into parameters.
 
     Returns:
       `{'conv1': {'kernel', 'bias'}, ...}`, float32, layers in the order of the names.
@@ -37,40 +31,24 @@ def to_params(
     Raises:
       WeightsError: an array is missing, or is not a layer's.
     """
-    layers: dict[str, dict[str, np.ndarray]] = {}
+    layers: Params = {}
     for name, array in _without_prefix(arrays).items():
         layer, _, parameter = name.rpartition(".")
         layers.setdefault(layer, {})[parameter] = array
-    params = {}
-    filters = None  # of the convolution just before, if there is one
-    for layer, found in layers.items():
-        with refuse_bad_file(f"{path}: {layer}"):
-            weight, bias = _weight_and_bias(f"{path}: {layer}", found)
-            if weight.ndim == 4:
-                kernel, filters = hwio(weight), len(bias)
-            else:
-                kernel, filters = in_out(weight, filters), None
-        params[layer] = {"kernel": kernel, "bias": np.array(bias, np.float32)}
-    return params
+    with refuse_bad_file(path):
+        for layer, found in layers.items():
+            if found.keys() != {"weight", "bias"}:
+                names = " and ".join(found)
+                raise WeightsError(f"{layer} has {names}, not weight and bias")
+            weight, bias = found["weight"], found["bias"]
+            if weight.dtype.kind != "f" or bias.dtype.kind != "f":
+                raise WeightsError(f"{layer} is of {weight.dtype} and {bias.dtype}")
+        return from_caffe(
+            (layer, found["weight"], found["bias"]) for layer, found in layers.items()
+        )
 
 
 def _without_prefix(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     if not all(name.startswith(_PREFIX) for name in arrays):
         return arrays
     return {name.removeprefix(_PREFIX): array for name, array in arrays.items()}
-
-
-def _weight_and_bias(
-    where: str, found: dict[str, np.ndarray]
-) -> tuple[np.ndarray, np.ndarray]:
-    if found.keys() != {"weight", "bias"}:
-        raise WeightsError(f"{where} has {' and '.join(found)}, not weight and bias")
-    weight, bias = found["weight"], found["bias"]
-    if weight.dtype.kind != "f" or bias.dtype.kind != "f":
-        raise WeightsError(f"{where} is of {weight.dtype} and {bias.dtype}")
-    if weight.ndim not in (2, 4) or 0 in weight.shape or bias.shape != weight.shape[:1]:
-        raise WeightsError(
-            f"{where} has a weight of shape {weight.shape} and a bias of {bias.shape}; "
-            "the ones read are (out, in, height, width) or (out, in), and (out,)"
-        )
-    return weight, bias

@@ -8,16 +8,15 @@ inner product after a convolution reads its map as C, H, W. The input is BGR.
 Reference: https://github.com/BVLC/caffe/blob/master/src/caffe/proto/caffe.proto
 """
 
-import io
 import math
 import re
+from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
-from jaxart.weights.caffe_layout import hwio, in_out
 from jaxart.weights.errors import WeightsError, refuse_bad_file
+from jaxart.weights.layout import Params, from_caffe
 from jaxart.weights.protobuf import (
     BYTES,
     FIXED32,
@@ -46,10 +45,7 @@ _NET = {
 _V1_LAYER = {4: (BYTES,), 5: (VARINT,), 6: (BYTES,)}  # name, type, blobs
 _LAYER = {1: (BYTES,), 2: (BYTES,), 7: (BYTES,)}  # likewise
 _BLOB = {
-    1: (VARINT,),  # num
-    2: (VARINT,),  # channels
-    3: (VARINT,),  # height
-    4: (VARINT,),  # width
+    **dict.fromkeys((1, 2, 3, 4), (VARINT,)),  # num, channels, height, width
     5: (BYTES, FIXED32),  # data
     7: (BYTES,),  # shape
     8: (BYTES, FIXED64),  # double_data
@@ -59,17 +55,8 @@ _BLOB_SHAPE = {1: (VARINT, BYTES)}  # dim
 _V1_TYPES = {4: "Convolution", 14: "InnerProduct"}
 
 
-class _Layer(NamedTuple):
-    name: str
-    type: str
-    blobs: list[memoryview]
-
-
-def read(path: str | Path) -> dict[str, dict[str, np.ndarray]]:
+def read(path: str | Path) -> Params:
     """Reads a `.caffemodel` of convolutions and inner products.
-
-    Args:
-      path: the file.
 
     Returns:
       `{'conv1': {'kernel', 'bias'}, ...}`, float32, layers in the file's order.
@@ -78,11 +65,19 @@ def read(path: str | Path) -> dict[str, dict[str, np.ndarray]]:
       WeightsError: no caffemodel, a layer of another type with weights, a damaged file.
       OSError: the file cannot be opened.
     """
+    walker = Walker(unpacked_floats=5)
     with open(path, "rb") as stream, refuse_bad_file(path):
         try:
-            return _read_net(stream)
+            messages = _layer_messages(stream, walker)
         except ValueError as error:
-            raise WeightsError(f"{path}: {error}") from error
+            reason = str(error)
+            if re.fullmatch(rb"[\t\n\r -~]+", stream.read(200)):
+                reason = "it is text, as a .prototxt is; the weights are another file"
+            raise WeightsError(f"no caffemodel, or a damaged one: {reason}") from None
+        params = from_caffe(_read_layers(walker, messages))
+        if not params:
+            raise WeightsError("a caffemodel without weights")
+        return params
 
 
 def is_caffemodel(path: str | Path) -> bool:
@@ -99,42 +94,28 @@ def is_caffemodel(path: str | Path) -> bool:
     return True
 
 
-def _read_net(stream: io.BufferedIOBase) -> dict[str, dict[str, np.ndarray]]:
-    walker = Walker(unpacked_floats=5)
-    try:
-        messages = _layer_messages(stream, walker)
-    except ValueError as error:
-        reason = str(error)
-        if re.fullmatch(rb"[\t\n\r -~]+", stream.read(200)):
-            reason = "it is text, as a .prototxt is; the weights are another file"
-        raise ValueError(f"no caffemodel, or a damaged one: {reason}") from None
-    params = {}
-    filters = None  # of the convolution just before, if there is one
+def _read_layers(
+    walker: Walker, messages: list[tuple[int, memoryview]]
+) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+    """Yields the layers with weights: each one's name, kernel and bias."""
+    names = set()
     for number, message in messages:
-        layer = _read_layer(walker, number, message)
-        if not layer.blobs:
+        name, kind, blobs = _read_layer(walker, number, message)
+        if not blobs:
             continue
-        if layer.name in params:
-            raise ValueError(f"layer {layer.name!r} is there twice")
-        if layer.type not in _V1_TYPES.values():
-            raise ValueError(
-                f"layer {layer.name!r} has weights and is of type {layer.type!r}; the "
-                f"types read are {' and '.join(_V1_TYPES.values())}"
+        if name in names:
+            raise WeightsError(f"layer {name!r} is there twice")
+        names.add(name)
+        if kind not in _V1_TYPES.values():
+            raise WeightsError(
+                f"layer {name!r} has weights and is of type {kind!r}; the types read "
+                f"are {' and '.join(_V1_TYPES.values())}"
             )
         try:
-            kernel, bias = _kernel_and_bias(walker, layer)
-            if layer.type == "Convolution":
-                filters = len(bias)
-                kernel = hwio(kernel)
-            else:
-                kernel = in_out(kernel, filters)
-                filters = None
-        except ValueError as error:
-            raise ValueError(f"layer {layer.name!r}: {error}") from error
-        params[layer.name] = {"kernel": kernel, "bias": np.array(bias, np.float32)}
-    if not params:
-        raise ValueError("a caffemodel without weights")
-    return params
+            kernel, bias = _kernel_and_bias(walker, kind, blobs)
+        except WeightsError as error:
+            raise WeightsError(f"layer {name!r}: {error}") from error
+        yield name, kernel, bias
 
 
 def _layer_messages(stream, walker: Walker) -> list[tuple[int, memoryview]]:
@@ -147,11 +128,14 @@ def _layer_messages(stream, walker: Walker) -> list[tuple[int, memoryview]]:
         if number in (2, 100)
     ]
     if not messages:
-        raise ValueError("it has no layers")
+        raise WeightsError("it has no layers")
     return messages
 
 
-def _read_layer(walker: Walker, number: int, message: memoryview) -> _Layer:
+def _read_layer(
+    walker: Walker, number: int, message: memoryview
+) -> tuple[str, str, list[memoryview]]:
+    """Returns a layer's name, its type, and its blobs."""
     is_v1 = number == 2
     schema = _V1_LAYER if is_v1 else _LAYER
     name_field, type_field, _ = schema
@@ -166,15 +150,17 @@ def _read_layer(walker: Walker, number: int, message: memoryview) -> _Layer:
             kind = _V1_TYPES.get(value, f"{value} of V1LayerParameter")
         else:
             kind = text(value)
-    return _Layer(name, kind, blobs)
+    return name, kind, blobs
 
 
-def _kernel_and_bias(walker: Walker, layer: _Layer) -> tuple[np.ndarray, np.ndarray]:
+def _kernel_and_bias(
+    walker: Walker, kind: str, blobs: list[memoryview]
+) -> tuple[np.ndarray, np.ndarray]:
     """Views of the file: (out, in, height, width) or (out, in), and (out,)."""
-    if len(layer.blobs) != 2:
-        raise ValueError(f"{len(layer.blobs)} blobs; a kernel and a bias are read")
-    kernel, bias = (_read_blob(walker, blob) for blob in layer.blobs)
-    num_dims = 4 if layer.type == "Convolution" else 2
+    if len(blobs) != 2:
+        raise WeightsError(f"{len(blobs)} blobs; a kernel and a bias are read")
+    kernel, bias = (_read_blob(walker, blob) for blob in blobs)
+    num_dims = 4 if kind == "Convolution" else 2
     # The dimensions before these are the ones that fill up the four of a V1 blob.
     kernel_shape, bias_shape = kernel.shape[-num_dims:], bias.shape[-1:]
     if (
@@ -183,8 +169,8 @@ def _kernel_and_bias(walker: Walker, layer: _Layer) -> tuple[np.ndarray, np.ndar
         or bias_shape != kernel_shape[:1]
         or bias.size != bias_shape[0]
     ):
-        raise ValueError(
-            f"kernel {kernel.shape} and bias {bias.shape} are no {layer.type}'s"
+        raise WeightsError(
+            f"kernel {kernel.shape} and bias {bias.shape} are no {kind}'s"
         )
     return kernel.reshape(kernel_shape), bias.reshape(bias_shape)
 
@@ -199,22 +185,16 @@ def _read_blob(walker: Walker, message: memoryview) -> np.ndarray:
         elif number == 5:
             chunks.append(np.frombuffer(value, TAGGED_FLOAT)["value"])
         elif number == 7:
-            shape += _dims(walker, value)
+            for _, wire, dim in walker.fields(value, _BLOB_SHAPE):
+                shape += [signed(dim)] if wire == VARINT else varints(dim)
         else:
-            raise ValueError("weights in double precision, which are not read")
+            raise WeightsError("weights in double precision, which are not read")
     if v1_shape:  # goes before shape in Caffe too, see Blob::FromProto
         shape = [v1_shape.get(number, 0) for number in (1, 2, 3, 4)]
     num_floats = sum(len(chunk) for chunk in chunks)
     if not 1 <= len(shape) <= 4 or min(shape) < 1 or math.prod(shape) != num_floats:
-        raise ValueError(
+        raise WeightsError(
             f"a blob says shape {tuple(shape[:5])}, but holds {num_floats:,} floats"
         )
     data = chunks[0] if len(chunks) == 1 else np.concatenate(chunks)
     return data.reshape(shape)
-
-
-def _dims(walker: Walker, message: memoryview) -> list[int]:
-    dims = []
-    for _, wire, value in walker.fields(message, _BLOB_SHAPE):
-        dims += [signed(value)] if wire == VARINT else varints(value)
-    return dims

@@ -19,6 +19,7 @@ from safetensors.numpy import save_file
 from jaxart import storage
 from jaxart.weights.errors import WeightsError, refuse_bad_file
 from jaxart.weights.known_files import command_for
+from jaxart.weights.layout import Params
 
 _FORMAT = "jaxart"
 _REQUIRED_METADATA = (
@@ -40,14 +41,14 @@ _REQUIRED_OF_MODEL = {"alexnet": ("norm_order", "lrn_alpha")}
 
 def write(
     path: str | PurePath,
-    params: dict[str, dict[str, np.ndarray]],
+    params: Params,
     metadata: dict[str, str],
 ) -> None:
     """Writes a canonical file whole or not at all.
 
     Args:
-      path: the file, replaced where it exists.
-      params: `{'conv1': {'kernel', 'bias'}, ...}` in network order, for BGR input.
+      path: replaced where it exists.
+      params: in network order, for BGR input.
       metadata: `model`, `source` (a file name), `source_sha256`,
         `source_channel_order`, `mean` (a JSON list), `size`, `resize` (the rule of its
         training; '' if unknown) and `class_names` (a JSON list, empty if unknown); for
@@ -68,11 +69,7 @@ def write(
     missing = _missing_metadata(metadata)
     if missing:
         raise WeightsError(f"{path}: not written: metadata {missing} are missing")
-    tensors = {
-        f"{layer}/{name}": np.ascontiguousarray(array, np.float32)
-        for layer, arrays in params.items()
-        for name, array in arrays.items()
-    }
+    tensors = _flat(params)
     _check_finite(path, tensors)
     metadata["content_blake2b"] = _content_blake2b(tensors, metadata)
     with storage.local_file(path) as file:
@@ -87,17 +84,11 @@ def write(
             beside.unlink(missing_ok=True)
 
 
-def read(
-    path: str | PurePath,
-) -> tuple[dict[str, dict[str, np.ndarray]], dict[str, str]]:
+def read(path: str | PurePath) -> tuple[Params, dict[str, str]]:
     """Reads a canonical file.
 
-    Args:
-      path: the file.
-
     Returns:
-      The parameters, `{'conv1': {'kernel', 'bias'}, ...}` in network order, float32,
-      and the metadata.
+      The parameters in network order, float32, and the metadata.
 
     Raises:
       WeightsError: not a canonical file, or not a sound one.
@@ -111,18 +102,16 @@ def read(
             layer: {name: tensors[f"{layer}/{name}"] for name in ("kernel", "bias")}
             for layer in json.loads(metadata["layers"])
         }
-    if len(tensors) != 2 * len(params):
-        raise WeightsError(f"{path}: its arrays are not those of the layers it names")
-    for name, array in tensors.items():
-        if array.dtype != np.float32:
-            raise WeightsError(f"{path}: {name} is {array.dtype}, not float32")
+        if len(tensors) != 2 * len(params):
+            raise WeightsError("its arrays are not those of the layers it names")
+        for name, array in tensors.items():
+            if array.dtype != np.float32:
+                raise WeightsError(f"{name} is {array.dtype}, not float32")
     _check_finite(path, tensors)
     return params, metadata
 
 
-def verify(
-    path: str | PurePath,
-) -> tuple[dict[str, dict[str, np.ndarray]], dict[str, str]]:
+def verify(path: str | PurePath) -> tuple[Params, dict[str, str]]:
     """Reads a canonical file, and requires every bit to be as it was written.
 
     Raises:
@@ -130,12 +119,7 @@ def verify(
       FileNotFoundError: there is no such file.
     """
     params, metadata = read(path)
-    tensors = {
-        f"{layer}/{name}": array
-        for layer, arrays in params.items()
-        for name, array in arrays.items()
-    }
-    if _content_blake2b(tensors, metadata) != metadata["content_blake2b"]:
+    if _content_blake2b(_flat(params), metadata) != metadata["content_blake2b"]:
         raise WeightsError(f"{path}: damaged: its content is not what was written")
     return params, metadata
 
@@ -188,13 +172,9 @@ def read_metadata(path: str | PurePath) -> dict[str, str]:
 
 
 def model_fields(metadata: dict[str, str]) -> dict[str, str | float]:
-    """Returns the fields of the model class that the weights fix, by their names.
+    """Returns the fields of the model class that a file's metadata fix, by name.
 
-    Args:
-      metadata: of a canonical file.
-
-    Returns:
-      `norm_order` and `lrn_alpha` for AlexNet; nothing for VGG16.
+    They are `norm_order` and `lrn_alpha` for AlexNet; none for VGG16.
     """
     if metadata["model"] != "alexnet":
         return {}
@@ -207,6 +187,14 @@ def model_fields(metadata: dict[str, str]) -> dict[str, str | float]:
 def _missing_metadata(metadata: dict[str, str]) -> list[str]:
     required = _REQUIRED_METADATA + _REQUIRED_OF_MODEL.get(metadata.get("model"), ())
     return [key for key in required if key not in metadata]
+
+
+def _flat(params: Params) -> dict[str, np.ndarray]:
+    return {
+        f"{layer}/{name}": np.ascontiguousarray(array, np.float32)
+        for layer, arrays in params.items()
+        for name, array in arrays.items()
+    }
 
 
 def _content_blake2b(tensors: dict[str, np.ndarray], metadata: dict[str, str]) -> str:

@@ -16,6 +16,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from jaxart.weights.errors import WeightsError
+from jaxart.weights.layout import Params
 
 CHANNEL_ORDERS = ("bgr", "rgb", "torchvision")
 
@@ -30,11 +31,8 @@ _VGG16_BLUE_WEIGHT = 0.42947057
 _VGG16_BIAS = 0.73429835
 
 
-def recognise_channel_order(params: dict[str, dict[str, np.ndarray]]) -> str | None:
+def recognise_channel_order(params: Params) -> str | None:
     """Tells the channel order of a network whose first layer is a known one.
-
-    Args:
-      params: `{'conv1_1': {'kernel', 'bias'}, ...}`, kernels HWIO.
 
     Returns:
       'bgr' or 'rgb' for the Oxford VGG16's first layer; None for any other.
@@ -61,13 +59,8 @@ def for_caffe_input(
     """Makes a first layer of any convention into one for `bgr` input.
 
     With p a pixel in 0..255, torchvision's input is (p / 255 - m) / std and ours is
-    x = p - mean, so that the former is (x + mean - 255 m) / (255 std).
-
-    Args:
-      kernel: the kernel, HWIO, for the source's input.
-      bias: its bias.
-      channel_order: one of `CHANNEL_ORDERS`.
-      mean: what is subtracted from `bgr` input, blue first, of 255.
+    x = p - mean, so that the former is (x + mean - 255 m) / (255 std). The mean is of
+    `bgr` input, blue first.
 
     Returns:
       The kernel and the bias. The outputs are the same, but for those of torchvision's

@@ -36,15 +36,12 @@ def download(
 ) -> Path:
     """Gets a file from the cache, or else from the first place that has it.
 
-    What an earlier call left unfinished is gone on with.
+    What an earlier call left unfinished is gone on with. The path is of the cache.
 
     Args:
       file: one of `known_files.KNOWN_FILES`.
       cache_dir: where files are kept; None is a folder in the user's cache.
       mirrors: base URLs; `MIRROR/NAME` is tried before the file's own URLs.
-
-    Returns:
-      The file's path in the cache.
 
     Raises:
       WeightsError: no place gave the right file (the message says of each why), or
@@ -125,9 +122,8 @@ def _receive(file: KnownFile, url: str, part: Path) -> str:
     ) as response:
         status = response.status_code
         content_range = response.headers.get("Content-Range", "")
-        if status == 416 or (
-            status == 206 and not content_range.startswith(f"bytes {start}-")
-        ):
+        is_as_asked = content_range.startswith(f"bytes {start}-")
+        if status == 416 or (status == 206 and not is_as_asked):
             _discard(part)
             return f"HTTP status {status} with Content-Range {content_range!r}"
         if status not in (200, 206):

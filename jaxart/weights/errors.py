@@ -14,17 +14,17 @@ def refuse_bad_file(path: str | PurePath, note: str = "") -> Iterator[None]:
     """Turns whatever a damaged or hostile file sets off into one `WeightsError`.
 
     Args:
-      path: the file being read, for the message.
-      note: what else the user should know, put last.
+      path: the file being read, which a `WeightsError` of the block does not name.
+      note: what else the user should know of any other error, put last.
 
     Raises:
-      WeightsError: for every exception of the block; an earlier `WeightsError`
-        passes unchanged.
+      WeightsError: for every exception of the block, in one line.
     """
     try:
         yield
-    except WeightsError:
-        raise
+    except WeightsError as error:
+        reason = " ".join(str(error).split())
+        raise WeightsError(f"{path}: {reason[:1000]}") from error
     except Exception as error:
         reason = " ".join(f"{type(error).__name__}: {error}".split())
         raise WeightsError(

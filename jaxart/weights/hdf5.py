@@ -6,7 +6,7 @@ link is followed to another file, and nothing is read before its size is plausib
 
 import contextlib
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from jaxart.weights.errors import WeightsError, refuse_bad_file
@@ -36,17 +36,16 @@ def open_file(path: str | Path) -> Iterator:
     """
     with open(path, "rb"):  # Whether it can be opened is not HDF5's to say.
         pass
-    try:
-        import h5py  # noqa: PLC0415 (an optional dependency)
-    except ImportError as error:
-        raise WeightsError(
-            f"{path}: reading HDF5 needs h5py: pip install h5py"
-        ) from error
-    with refuse_bad_file(path), h5py.File(path, "r") as file:
-        yield file
+    with refuse_bad_file(path):
+        try:
+            import h5py  # noqa: PLC0415 (an optional dependency)
+        except ImportError:
+            raise WeightsError("reading HDF5 needs h5py: pip install h5py") from None
+        with h5py.File(path, "r") as file:
+            yield file
 
 
-def hard_links(path: str | Path, group) -> list[str]:
+def hard_links(group) -> list[str]:
     """Returns the names in a group, none of which leads out of the file.
 
     Raises:
@@ -55,80 +54,75 @@ def hard_links(path: str | Path, group) -> list[str]:
     import h5py  # noqa: PLC0415 (an optional dependency)
 
     if not isinstance(group, h5py.Group):  # Listing a dataset would read it.
-        raise WeightsError(f"{path}: has an array where the layers should be")
+        raise WeightsError("has an array where the layers should be")
     if len(group) > _MAX_OBJECTS:
-        raise WeightsError(f"{path}: more groups than a network has")
+        raise WeightsError("more groups than a network has")
     names = list(group)
     for name in names:
         if type(group.get(name, getlink=True)) is not h5py.HardLink:
             raise WeightsError(
-                f"{path}: {name[:80]!r} is a link to elsewhere, which is not followed"
+                f"{name[:80]!r} is a link to elsewhere, which is not followed"
             )
     return names
 
 
-def find_datasets(path: str | Path, top) -> dict:
+def find_datasets(top) -> dict:
     """Returns the datasets below a group, unread, by the names that lead to them.
 
+    All are plain stored floats that fit the file.
+
     Raises:
-      WeightsError: as `hard_links` has it, for any group below.
+      WeightsError: as `hard_links` has it, for any group below; a dataset is something
+        else, compressed, larger than what is stored of it, or stored elsewhere; or they
+        overlap.
     """
     datasets = {}
     num_objects = 0
     pending = [((), top)]
     while pending:
         parts, group = pending.pop()
-        for name in hard_links(path, group):
+        for name in hard_links(group):
             num_objects += 1
             # A group may be linked into itself: only these two end such a walk.
             if num_objects > _MAX_OBJECTS or len(parts) == _MAX_DEPTH:
-                raise WeightsError(f"{path}: more groups than a network has")
+                raise WeightsError("more groups than a network has")
             item = group[name]
             if hasattr(item, "keys"):
                 pending.append(((*parts, name), item))
             else:
                 datasets[*parts, name] = item
+    num_stored = sum(_stored_bytes(*item) for item in datasets.items())
+    if num_stored > Path(top.file.filename).stat().st_size:
+        raise WeightsError("its arrays lie over one another")
     return datasets
 
 
-def check_sizes(path: str | Path, datasets: Iterable[tuple]) -> None:
-    """Requires plain stored floats that fit the file, before any is read.
-
-    Args:
-      path: the file.
-      datasets: each with what a message calls it before it.
-
-    Raises:
-      WeightsError: one is something else, compressed, larger than what is stored of
-        it, or stored elsewhere; or they overlap.
-    """
+def _stored_bytes(parts: tuple[str, ...], dataset) -> int:
+    """How much of the file a dataset takes, which is as much as its shape says."""
     import h5py  # noqa: PLC0415 (an optional dependency)
 
-    num_stored = 0
-    for name, dataset in datasets:
-        if not isinstance(dataset, h5py.Dataset) or dataset.shape is None:
-            raise WeightsError(f"{path}: {name} is no array")
-        if dataset.dtype.kind != "f" or dataset.dtype.itemsize not in (2, 4, 8):
-            raise WeightsError(f"{path}: {name} is of {dataset.dtype}, not of floats")
-        plist = dataset.id.get_create_plist()
-        is_inside = plist.get_layout() in (h5py.h5d.CONTIGUOUS, h5py.h5d.CHUNKED)
-        if not is_inside or plist.get_external_count() or dataset.is_virtual:
-            raise WeightsError(f"{path}: {name} is not stored as an array in this file")
-        # HDF5 inflates a chunk to whatever it holds, and loads plugins for the rest.
-        if plist.get_nfilters():
-            raise WeightsError(
-                f"{path}: {name} is compressed, as Keras' and Caffe's weights are not; "
-                "h5repack -f NONE unpacks such a file"
-            )
-        # A chunk is read whole, and may be larger than the array.
-        num_elements = max(math.prod(dataset.shape), math.prod(dataset.chunks or ()))
-        num_bytes = num_elements * dataset.dtype.itemsize
-        stored = dataset.id.get_storage_size()
-        if num_bytes > stored:
-            raise WeightsError(
-                f"{path}: {name} says shape {dataset.shape}, {num_bytes:,} bytes, but "
-                f"has {stored:,} in the file"
-            )
-        num_stored += stored
-    if num_stored > Path(path).stat().st_size:
-        raise WeightsError(f"{path}: its arrays lie over one another")
+    name = repr("/".join(parts)[:80])
+    if not isinstance(dataset, h5py.Dataset) or dataset.shape is None:
+        raise WeightsError(f"{name} is no array")
+    if dataset.dtype.kind != "f" or dataset.dtype.itemsize not in (2, 4, 8):
+        raise WeightsError(f"{name} is of {dataset.dtype}, not of floats")
+    plist = dataset.id.get_create_plist()
+    is_inside = plist.get_layout() in (h5py.h5d.CONTIGUOUS, h5py.h5d.CHUNKED)
+    if not is_inside or plist.get_external_count() or dataset.is_virtual:
+        raise WeightsError(f"{name} is not stored as an array in this file")
+    # HDF5 inflates a chunk to whatever it holds, and loads plugins for the rest.
+    if plist.get_nfilters():
+        raise WeightsError(
+            f"{name} is compressed, as Keras' and Caffe's weights are not; "
+            "h5repack -f NONE unpacks such a file"
+        )
+    # A chunk is read whole, and may be larger than the array.
+    num_elements = max(math.prod(dataset.shape), math.prod(dataset.chunks or ()))
+    num_bytes = num_elements * dataset.dtype.itemsize
+    stored = dataset.id.get_storage_size()
+    if num_bytes > stored:
+        raise WeightsError(
+            f"{name} says shape {dataset.shape}, {num_bytes:,} bytes, but "
+            f"has {stored:,} in the file"
+        )
+    return stored

@@ -21,7 +21,8 @@ import numpy as np
 
 from jaxart.weights import hdf5
 from jaxart.weights.errors import WeightsError
-from jaxart.weights.vgg16_layout import CONVOLUTIONS, FULLY_CONNECTED, in_vgg16_order
+from jaxart.weights.layout import FULLY_CONNECTED, Params, in_vgg16_order
+from jaxart.weights.layout import VGG16_CONVOLUTIONS as CONVOLUTIONS
 
 _KERAS_NAMES = {f"block{name[4]}_conv{name[6]}": name for name in CONVOLUTIONS} | {
     "fc1": "fc6",
@@ -31,14 +32,11 @@ _KERAS_NAMES = {f"block{name[4]}_conv{name[6]}": name for name in CONVOLUTIONS} 
 _PARAMETER_NAMES = {"W": "kernel", "b": "bias", "kernel": "kernel", "bias": "bias"}
 
 
-def read(path: str | Path) -> dict[str, dict[str, np.ndarray]]:
+def read(path: str | Path) -> Params:
     """Reads VGG16 from an `.h5` file of Keras.
 
     Layers with Keras' names for VGG16 are told by them. Those with others are taken
     in order where they are 13 convolutions and no, 1 or 3 fully connected layers.
-
-    Args:
-      path: the file.
 
     Returns:
       `{'conv1_1': {'kernel', 'bias'}, ...}` in network order, float32, in the file's
@@ -49,36 +47,28 @@ def read(path: str | Path) -> dict[str, dict[str, np.ndarray]]:
       OSError: the file cannot be opened.
     """
     with hdf5.open_file(path) as file:
-        datasets = _find_datasets(path, file)
-        hdf5.check_sizes(
-            path,
-            [
-                (f"{parameter} of {layer!r:.80}", dataset)
-                for (layer, parameter), dataset in datasets.items()
-            ],
-        )
-        params: dict[str, dict[str, np.ndarray]] = {}
-        for (layer, parameter), dataset in datasets.items():
+        params: Params = {}
+        for (layer, parameter), dataset in _find_datasets(file).items():
             params.setdefault(layer, {})[parameter] = dataset[()].astype(np.float32)
-        return in_vgg16_order(path, _with_our_names(path, params))
+        return in_vgg16_order(_with_our_names(params))
 
 
-def _find_datasets(path, file) -> dict:
+def _find_datasets(file) -> dict:
     """Returns the datasets of the layers by layer and parameter, unread."""
     top = file
     for name in ("model_weights", "layers", "_layer_checkpoint_dependencies"):
-        if name in hdf5.hard_links(path, top):
+        if name in hdf5.hard_links(top):
             top = top[name]
     datasets = {}
-    for parts, dataset in hdf5.find_datasets(path, top).items():
+    for parts, dataset in hdf5.find_datasets(top).items():
         key = _layer_and_parameter(parts)
         if key is None:
             raise WeightsError(
-                f"{path}: holds {'/'.join(parts)[:80]!r}, which is neither a kernel "
-                "nor a bias of a layer of Keras"
+                f"holds {'/'.join(parts)[:80]!r}, which is neither a kernel nor a bias "
+                "of a layer of Keras"
             )
         if key in datasets:
-            raise WeightsError(f"{path}: {key[0]!r:.80} has two arrays {key[1]}")
+            raise WeightsError(f"{key[0]!r:.80} has two arrays {key[1]}")
         datasets[key] = dataset
     return datasets
 
@@ -98,47 +88,41 @@ def _layer_and_parameter(parts: tuple[str, ...]) -> tuple[str, str] | None:
     return (layer, parameter) if parameter else None
 
 
-def _with_our_names(path, params: dict) -> dict[str, dict[str, np.ndarray]]:
+def _with_our_names(params: dict) -> Params:
     if any(layer in _KERAS_NAMES for layer in params):
         unknown = [layer for layer in params if layer not in _KERAS_NAMES]
         if unknown:
             raise WeightsError(
-                f"{path}: holds {unknown[0][:80]!r}, which Keras' VGG16 does not have"
+                f"holds {unknown[0][:80]!r}, which Keras' VGG16 does not have"
             )
         return {_KERAS_NAMES[layer]: arrays for layer, arrays in params.items()}
-    convolutions = _in_order(path, params, 4)
-    fully_connected = _in_order(path, params, 2)
+    convolutions, fully_connected = (_in_order(params, ndim) for ndim in (4, 2))
     names = {0: (), 1: FULLY_CONNECTED[-1:], 3: FULLY_CONNECTED}
     count = len(fully_connected)
     if len(convolutions) != len(CONVOLUTIONS) or count not in names:
         raise WeightsError(
-            f"{path}: {len(convolutions)} convolutions and {count} fully connected "
+            f"{len(convolutions)} convolutions and {count} fully connected "
             "layers; VGG16 has 13, and none, 1 or 3"
         )
-    return {
-        ours: params[layer]
-        for ours, layer in zip(
-            (*CONVOLUTIONS, *names[count]),
-            (*convolutions, *fully_connected),
-            strict=True,
-        )
-    }
+    ours = CONVOLUTIONS + names[count]
+    theirs = convolutions + fully_connected
+    return {name: params[layer] for name, layer in zip(ours, theirs, strict=True)}
 
 
-def _in_order(path, params: dict, ndim: int) -> list[str]:
+def _in_order(params: dict, ndim: int) -> list[str]:
     """Sorts the layers with kernels of so many axes by the numbers in their names."""
     numbers = {}
     stems = set()
     for layer, arrays in params.items():
         if "kernel" not in arrays or arrays["kernel"].ndim not in (2, 4):
-            raise WeightsError(f"{path}: {layer!r:.80} has no kernel of 2 or 4 axes")
+            raise WeightsError(f"{layer!r:.80} has no kernel of 2 or 4 axes")
         if arrays["kernel"].ndim == ndim:
             stem, number = re.fullmatch(r"(.*?)(?:_(\d{1,9}))?", layer).groups()
             stems.add(stem)
             numbers[layer] = int(number or 0)
     if len(stems) > 1 or len(set(numbers.values())) < len(numbers):
         raise WeightsError(
-            f"{path}: the names of its layers ({', '.join(numbers):.80}) are neither "
+            f"the names of its layers ({', '.join(numbers):.80}) are neither "
             "Keras' for VGG16 nor numbered"
         )
     return sorted(numbers, key=numbers.get)

@@ -89,11 +89,7 @@ KNOWN_FILES = (
 
 
 def find(model: str, name: str = "") -> KnownFile:
-    """Returns a known file of a model.
-
-    Args:
-      model: the network's name.
-      name: the file's; '' is the model's default.
+    """Returns a known file of a model, by default its first.
 
     Raises:
       WeightsError: no such file is known; the message lists those that are.
@@ -109,12 +105,7 @@ def find(model: str, name: str = "") -> KnownFile:
 def command_for(path: str | PurePath) -> str | None:
     """Returns the command that makes a missing weight file, if its name says which.
 
-    Args:
-      path: of the missing file, called like a known file, with any suffix, or like a
-        model.
-
-    Returns:
-      The command line; None for other names.
+    It does where it is a known file's, with any suffix, or a model's.
     """
     path = storage.path(path)
     candidates = (

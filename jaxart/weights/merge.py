@@ -12,24 +12,18 @@ import numpy as np
 
 from jaxart.weights import canonical
 from jaxart.weights.errors import WeightsError
+from jaxart.weights.layout import Params
 
 _HEAD = "fc8"
 
 
 class Merged(NamedTuple):
-    """The file's part of the parameters, and where each layer's come from.
+    """The file's part of the parameters, and where each layer's come from, in order."""
 
-    Attributes:
-      params: of the loaded layers, as float32 NumPy arrays.
-      loaded_layers: in network order, as the others.
-      fresh_layers: start from random parameters.
-      left_out_layers: of the file, not of the network.
-    """
-
-    params: dict[str, dict[str, np.ndarray]]
+    params: Params  # of the loaded layers, float32
     loaded_layers: tuple[str, ...]
-    fresh_layers: tuple[str, ...]
-    left_out_layers: tuple[str, ...]
+    fresh_layers: tuple[str, ...]  # start from random parameters
+    left_out_layers: tuple[str, ...]  # of the file, not of the network
 
 
 def load(
@@ -40,14 +34,7 @@ def load(
     train_layers: Sequence[str],
     removed_layers: Sequence[str] = (),
 ) -> Merged:
-    """Reads a canonical file and fits it to a network.
-
-    Args:
-      path: a file that `tools/convert_weights.py` wrote.
-      wanted: as in `merge`.
-      model: the name of the network that the caller builds, as in the file.
-      train_layers: as in `merge`.
-      removed_layers: as in `merge`.
+    """Reads a canonical file, and fits it to a network of that name as `merge` does.
 
     Raises:
       WeightsError: a bad file, one for another network, or one that does not fit.
@@ -75,8 +62,8 @@ def merge(
 
     Args:
       wanted: the network's parameters, `{layer: {name: array}}`; anything with a
-        shape serves as an array.
-      pretrained: the file's parameters, likewise.
+        shape serves as an array, here and in the file's.
+      pretrained: the file's parameters.
       train_layers: layers that may start fresh where the file lacks them or has
         another shape. One that fits is loaded.
       removed_layers: layers of the file that the network was built without.
@@ -104,13 +91,10 @@ def merge(
         if starts_fresh:
             fresh.append(layer)
     loaded = [layer for layer in wanted if layer not in fresh]
+    others = {*fresh, *left_out}
     check_fit(
         {layer: wanted[layer] for layer in loaded},
-        {
-            layer: arrays
-            for layer, arrays in pretrained.items()
-            if layer not in fresh and layer not in left_out
-        },
+        {layer: pretrained[layer] for layer in pretrained if layer not in others},
     )
     params = {
         layer: {
@@ -123,11 +107,7 @@ def merge(
 
 
 def check_fit(wanted: Mapping[str, Mapping], found: Mapping[str, Mapping]) -> None:
-    """Requires two parameter trees to have the same arrays in the same shapes.
-
-    Args:
-      wanted: `{layer: {name: array}}`; anything with a shape serves as an array.
-      found: likewise, from a file.
+    """Requires a file's parameters to be those of a network, in the same shapes.
 
     Raises:
       WeightsError: names everything missing, surplus and misshapen, with shapes.

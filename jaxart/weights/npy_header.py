@@ -1,22 +1,13 @@
 """The header of a `.npy` stream: what it says follows, before anything is allocated."""
 
 import io
-from typing import NamedTuple
 
 import numpy as np
 from numpy.lib import format as npy_format
 
 
-class NpyHeader(NamedTuple):
-    """The three facts of a `.npy` header."""
-
-    shape: tuple[int, ...]
-    is_fortran: bool
-    dtype: np.dtype
-
-
-def read_npy_header(stream: io.BufferedIOBase) -> NpyHeader:
-    """Reads the magic and the header, and leaves the stream at the data.
+def read_npy_header(stream: io.BufferedIOBase) -> tuple[tuple, bool, np.dtype]:
+    """Returns shape, whether in Fortran's order, and dtype; the data come next.
 
     Source: https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
 
@@ -25,7 +16,7 @@ def read_npy_header(stream: io.BufferedIOBase) -> NpyHeader:
     """
     version = npy_format.read_magic(stream)
     if version == (1, 0):
-        return NpyHeader(*npy_format.read_array_header_1_0(stream))
+        return npy_format.read_array_header_1_0(stream)
     if version == (2, 0):
-        return NpyHeader(*npy_format.read_array_header_2_0(stream))
+        return npy_format.read_array_header_2_0(stream)
     raise ValueError(f".npy version {version}; the versions read are 1.0 and 2.0")

@@ -15,17 +15,15 @@ from pathlib import Path
 import numpy as np
 
 from jaxart.weights.errors import WeightsError, refuse_bad_file
-from jaxart.weights.npy_header import NpyHeader, read_npy_header
+from jaxart.weights.layout import Params
+from jaxart.weights.npy_header import read_npy_header
 
 _PARAMETER_NAMES = {"W": "kernel", "b": "bias"}
 _MAX_BYTES = 4 << 30  # VGG16 is 0.55 GB in float32; a zip bomb is more.
 
 
-def read(path: str | Path) -> dict[str, dict[str, np.ndarray]]:
+def read(path: str | Path) -> Params:
     """Reads a `.npz` file of `<layer>_W` and `<layer>_b` arrays.
-
-    Args:
-      path: the file.
 
     Returns:
       `{'conv1_1': {'kernel', 'bias'}, ...}`, float32, layers in the file's order.
@@ -42,47 +40,41 @@ def read(path: str | Path) -> dict[str, dict[str, np.ndarray]]:
     ):
         members = archive.infolist()
         if sum(member.file_size for member in members) > _MAX_BYTES:
-            raise WeightsError(f"{path}: it unpacks to more than {_MAX_BYTES:,} bytes")
+            raise WeightsError(f"it unpacks to more than {_MAX_BYTES:,} bytes")
         for member in members:
             match = re.fullmatch(r"(.+)_([Wb])\.npy", member.filename)
             if match is None:
                 raise WeightsError(
-                    f"{path}: holds {member.filename[:80]!r}; the names read are "
+                    f"holds {member.filename[:80]!r}; the names read are "
                     "<layer>_W and <layer>_b, as in conv1_1_W and fc6_b"
                 )
             layer, parameter = match[1], _PARAMETER_NAMES[match[2]]
             arrays = params.setdefault(layer, {})
             if parameter in arrays:
-                raise WeightsError(f"{path}: holds {member.filename!r} twice")
-            arrays[parameter] = _read_member(path, archive, member)
-    for layer, arrays in params.items():
-        if len(arrays) < 2:
-            raise WeightsError(f"{path}: {layer} has only one of {layer}_W, {layer}_b")
-    if not params:
-        raise WeightsError(f"{path}: an empty zip")
-    return params
+                raise WeightsError(f"holds {member.filename!r} twice")
+            arrays[parameter] = _read_member(archive, member)
+        for layer, arrays in params.items():
+            if len(arrays) < 2:
+                raise WeightsError(f"{layer} has only one of {layer}_W, {layer}_b")
+        if not params:
+            raise WeightsError("an empty zip")
+        return params
 
 
-def _read_member(path, archive, member: zipfile.ZipInfo) -> np.ndarray:
+def _read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> np.ndarray:
     """Reads one array, once its header and the zip's directory agree on its size."""
+    name = member.filename
     with archive.open(member) as stream:
-        header = read_npy_header(stream)
-        _check_header(path, member, header, data_starts_at=stream.tell())
+        shape, is_fortran, dtype = read_npy_header(stream)
+        if dtype.kind not in "fiu":
+            raise WeightsError(f"{name} is an array of {dtype}, not of numbers")
+        num_bytes = math.prod(shape) * dtype.itemsize
+        num_stored = member.file_size - stream.tell()
+        if num_bytes != num_stored:
+            raise WeightsError(
+                f"{name} says shape {shape} and dtype {dtype}, {num_bytes:,} bytes, "
+                f"but holds {num_stored:,}"
+            )
         data = stream.read()
-    array = np.frombuffer(data, header.dtype)
-    array = array.reshape(header.shape, order="F" if header.is_fortran else "C")
+    array = np.frombuffer(data, dtype).reshape(shape, order="F" if is_fortran else "C")
     return np.ascontiguousarray(array, np.float32)
-
-
-def _check_header(path, member, header: NpyHeader, data_starts_at: int) -> None:
-    if header.dtype.kind not in "fiu":
-        raise WeightsError(
-            f"{path}: {member.filename} is an array of {header.dtype}, not of numbers"
-        )
-    num_bytes = math.prod(header.shape) * header.dtype.itemsize
-    if num_bytes != member.file_size - data_starts_at:
-        raise WeightsError(
-            f"{path}: {member.filename} says shape {header.shape} and dtype "
-            f"{header.dtype}, {num_bytes:,} bytes, but holds "
-            f"{member.file_size - data_starts_at:,}"
-        )

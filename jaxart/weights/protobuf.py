@@ -1,8 +1,8 @@
 """Walks the wire format of protobuf, for files that hold networks.
 
-It is walked here, not by the protobuf runtime: the walk is short, it reads the floats
-in place from a mapped file, where the runtime needs the file and a copy in memory and
-stops at 2 GB, and every size is compared with the file before memory is taken.
+A walk reads the floats in place from a mapped file, where the protobuf runtime needs
+the file and a copy in memory and stops at 2 GB. Every size is compared with the file
+before memory is taken.
 
 Reference: https://protobuf.dev/programming-guides/encoding
 """
@@ -13,6 +13,8 @@ import re
 from collections.abc import Iterator
 
 import numpy as np
+
+from jaxart.weights.errors import WeightsError
 
 # Wire types.
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
@@ -37,8 +39,7 @@ def map_file(stream: io.BufferedIOBase) -> memoryview:
 class Walker:
     """Walks messages of one file, and counts their fields: a hostile file has many.
 
-    Args:
-      unpacked_floats: the number of a field of floats that may come one by one.
+    `unpacked_floats` is the number of a field of floats that may come one by one.
     """
 
     def __init__(self, unpacked_floats: int):
@@ -52,21 +53,18 @@ class Walker:
     ) -> Iterator[tuple[int, int, int | memoryview]]:
         """Yields the fields of a schema, each as number, wire type and value.
 
+        The schema has the numbers of the fields to yield, each with its wire types.
         Floats that are not packed come as one field, as bytes of `TAGGED_FLOAT`:
         taken one by one, VGG16's would take minutes.
 
-        Args:
-          message: the message.
-          schema: the numbers of the fields to yield, each with its wire types.
-
         Raises:
-          ValueError: not a message of that schema.
+          WeightsError: not a message of that schema.
         """
         position = 0
         while position < len(message):
             self._num_fields += 1
             if self._num_fields > _MAX_FIELDS:
-                raise ValueError(f"more than {_MAX_FIELDS:,} protobuf fields")
+                raise WeightsError(f"more than {_MAX_FIELDS:,} protobuf fields")
             if run := self._float_run.match(message, position):
                 number, wire, start = self._float_field, FIXED32, position
                 end = run.end()
@@ -75,9 +73,9 @@ class Walker:
                 number, wire = tag >> 3, tag & 7
                 start, end = _value_range(message, start, wire)
             if number == 0 or wire not in schema.get(number, (wire,)):
-                raise ValueError(f"a protobuf field {number} of wire type {wire}")
+                raise WeightsError(f"a protobuf field {number} of wire type {wire}")
             if end > len(message):
-                raise ValueError(
+                raise WeightsError(
                     f"a protobuf field {number} of {end - start:,} bytes, where "
                     f"{len(message) - start:,} are left"
                 )
@@ -88,27 +86,19 @@ class Walker:
 
 
 def varint(message: memoryview, start: int) -> tuple[int, int]:
-    """Returns the number that starts there, and where it ends.
-
-    Raises:
-      ValueError: it does not end.
-    """
+    """Returns the number that starts there, and where it ends."""
     value = 0
     for i, byte in enumerate(message[start : start + 10]):
         value |= (byte & 127) << 7 * i
         if byte < 128:
             return value, start + i + 1
-    raise ValueError("a protobuf number without end")
+    raise WeightsError("a protobuf number without end")
 
 
 def varints(message: memoryview) -> list[int]:
-    """The numbers of a packed field, signed.
-
-    Raises:
-      ValueError: they are cut short, or more than a shape has.
-    """
+    """The numbers of a packed field, signed; refuses more than a shape has."""
     if len(message) > 100:
-        raise ValueError(f"{len(message):,} bytes of dimensions")
+        raise WeightsError(f"{len(message):,} bytes of dimensions")
     numbers, position = [], 0
     while position < len(message):
         number, position = varint(message, position)
@@ -122,13 +112,9 @@ def signed(value: int) -> int:
 
 
 def text(value: memoryview) -> str:
-    """Decodes a name.
-
-    Raises:
-      ValueError: it is no name.
-    """
+    """Decodes a name; refuses a long one."""
     if len(value) > _MAX_NAME_BYTES:
-        raise ValueError(f"a name of {len(value):,} bytes")
+        raise WeightsError(f"a name of {len(value):,} bytes")
     return str(value, "utf-8")
 
 
@@ -141,4 +127,4 @@ def _value_range(message: memoryview, start: int, wire: int) -> tuple[int, int]:
         return start, start + length
     if wire in (FIXED32, FIXED64):
         return start, start + (4 if wire == FIXED32 else 8)
-    raise ValueError(f"protobuf wire type {wire}")
+    raise WeightsError(f"protobuf wire type {wire}")

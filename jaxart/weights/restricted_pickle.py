@@ -26,14 +26,10 @@ from jaxart.weights.npy_header import read_npy_header
 
 
 def read_pickled_npy(path: str | Path) -> object:
-    """Returns the object that `np.save(path, an_object)` wrote.
-
-    Args:
-      path: a `.npy` file of shape () and dtype object, from Python 2 or 3.
+    """Returns the object that `np.save(path, an_object)` wrote in Python 2 or 3.
 
     Returns:
-      Dicts, lists, tuples, strings, bytes and numbers, in which every array is a
-      `StoredArray`.
+      Dicts, lists, tuples, strings, bytes and numbers; arrays are `StoredArray`s.
 
     Raises:
       WeightsError: for anything else, whatever is wrong with it.
@@ -43,11 +39,11 @@ def read_pickled_npy(path: str | Path) -> object:
         open(path, "rb") as stream,
         refuse_bad_file(path, note="; nothing in it was run"),
     ):
-        header = read_npy_header(stream)
-        if header.dtype != object or header.shape != ():
+        shape, _, dtype = read_npy_header(stream)
+        if dtype != np.dtype(object) or shape != ():
             raise ValueError(
-                f"it holds an array of dtype {header.dtype} and shape {header.shape}, "
-                "not one pickled dict of layers (dtype object, shape ())"
+                f"it holds an array of dtype {dtype} and shape {shape}, not one "
+                "pickled dict of layers (dtype object, shape ())"
             )
         stored = Unpickler(stream, encoding="latin1").load()
         if not isinstance(stored, StoredArray) or not isinstance(stored.value, list):
@@ -235,15 +231,20 @@ def _dispatch_table() -> dict:
 
 
 class Unpickler(pickle._Unpickler):
+    """Reads what the allowed opcodes and names give, and refuses everything else."""
+
+    allowed_names = _ALLOWED_NAMES
+    purpose = "array"
     dispatch = _dispatch_table()
 
     def find_class(self, module, name):
         """Resolves a name that the pickle asks for, to one of ours or to an error."""
-        if (module, name) not in _ALLOWED_NAMES:
+        if (module, name) not in self.allowed_names:
             raise pickle.UnpicklingError(
-                f"it asks for {f'{module}.{name}'[:80]!r}, which no array needs"
+                f"it asks for {f'{module}.{name}'[:80]!r}, which no {self.purpose} "
+                "needs"
             )
-        return _ALLOWED_NAMES[module, name]
+        return self.allowed_names[module, name]
 
     def persistent_load(self, pid):
         """Refuses references to things outside the file."""

@@ -3,8 +3,6 @@
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-
 from jaxart.weights import (
     caffe_h5,
     caffe_npy,
@@ -19,8 +17,10 @@ from jaxart.weights import (
 )
 from jaxart.weights.channel_order import recognise_channel_order
 from jaxart.weights.errors import WeightsError
+from jaxart.weights.layout import Params
 
 _STATED = "the channel order is as stated: these weights are not known ones"
+_FOLLOWS = "the channel order follows from the file"
 _KNOWN = "the first layer is the Oxford VGG16's: its channel order is right"
 
 
@@ -28,15 +28,14 @@ class Source(NamedTuple):
     """What a file holds.
 
     Attributes:
-      params: `{'conv1': {'kernel', 'bias'}, ...}`, float32, in our layout, the first
-        kernel still for the file's own input.
+      params: float32, in our layout, the first kernel still for the file's own input.
       channel_order: what the file's first layer takes, one of `CHANNEL_ORDERS`; None
         where neither its format nor its values say.
       reason: how that is known.
       is_recognised: the first layer's values are known, and are of that order.
     """
 
-    params: dict[str, dict[str, np.ndarray]]
+    params: Params
     channel_order: str | None
     reason: str
     is_recognised: bool
@@ -53,45 +52,38 @@ def read(path: str | Path) -> Source:
         is run.
       OSError: the file cannot be opened.
     """
-    params, channel_order, reason = _read(path)
+    params, channel_order, fact = _read(path)
     known = recognise_channel_order(params)
     if known is not None:
         return Source(params, known, _KNOWN, is_recognised=True)
+    reason = f"{_FOLLOWS}: {fact}" if channel_order else _STATED
     return Source(params, channel_order, reason, is_recognised=False)
 
 
-def _read(path: str | Path) -> tuple[dict[str, dict[str, np.ndarray]], str | None, str]:
+def _read(path: str | Path) -> tuple[Params, str | None, str]:
+    """Returns the parameters, their channel order, and what in the file says it."""
     with open(path, "rb") as stream:
         magic = stream.read(6)
     if magic == b"\x93NUMPY":
-        reason = _because("a .npy dict is Caffe's own format")
-        return caffe_npy.read(path), "bgr", reason
+        return caffe_npy.read(path), "bgr", "a .npy dict is Caffe's own format"
     if state_dict.is_state_dict_file(path):
         arrays = state_dict.read(path)
         if caffe_state_dict.names_caffe_layers(arrays):
             params = caffe_state_dict.to_params(path, arrays)
-            return params, "bgr", _because("the names are Caffe's")
+            return params, "bgr", "the names are Caffe's"
         params = torchvision.to_params(path, arrays)
-        return params, "torchvision", _because("the names are torchvision's")
+        return params, "torchvision", "the names are torchvision's"
     if magic.startswith(b"PK\x03\x04"):
-        return npz.read(path), None, _STATED
+        return npz.read(path), None, ""
     if hdf5.is_hdf5(path):
         if caffe_h5.is_caffe_h5(path):
-            return caffe_h5.read(path), "bgr", _because("the layout is Caffe's HDF5")
-        return keras_h5.read(path), "bgr", _because("Keras' VGG16 is Caffe's")
+            return caffe_h5.read(path), "bgr", "the layout is Caffe's HDF5"
+        return keras_h5.read(path), "bgr", "Keras' VGG16 is Caffe's"
     if onnx_initializers.is_onnx(path):
-        params = onnx_initializers.read(path)
-        channel_order = onnx_initializers.channel_order(path)
-        reason = _because("its metadata or its names say so")
-        return params, channel_order, reason if channel_order else _STATED
+        return *onnx_initializers.read(path), "its metadata or its names say so"
     if caffemodel.is_caffemodel(path):
-        reason = _because("a .caffemodel is Caffe's own format")
-        return caffemodel.read(path), "bgr", reason
+        return caffemodel.read(path), "bgr", "a .caffemodel is Caffe's own format"
     raise WeightsError(
         f"{path}: no .npy, .npz, .caffemodel, .h5, .safetensors, .pth or .onnx file "
         f"(it starts with {magic!r})"
     )
-
-
-def _because(fact: str) -> str:
-    return f"the channel order follows from the file: {fact}"

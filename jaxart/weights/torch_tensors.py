@@ -15,7 +15,6 @@ torch/_weights_only_unpickler.py; https://github.com/pytorch/pytorch/issues/6184
 """
 
 import io
-import math
 import pickle
 
 import numpy as np
@@ -27,8 +26,6 @@ from jaxart.weights.restricted_pickle import (
     checked_size,
 )
 
-MAX_PICKLE_BYTES = 1 << 20  # VGG16's is 4 kB, and one of lists grows sixtyfold.
-
 
 class StorageType(StandIn):
     """Stands for `torch.FloatStorage` and its like; only to be named."""
@@ -38,28 +35,18 @@ class StorageType(StandIn):
 
 
 class Storage(StandIn):
-    """Stands for a storage, which a pickle gets by a persistent id.
-
-    Attributes:
-      key: its name in the file.
-      dtype: of its elements.
-      num_elements: how many it is said to have.
-    """
+    """Stands for a storage of a size that is only claimed, by its key in the file."""
 
     def __init__(self, key: str, dtype: np.dtype, num_elements: int):
         self.key, self.dtype, self.num_elements = key, dtype, num_elements
-
-    @property
-    def num_bytes(self) -> int:
-        """How many bytes it is said to have."""
-        return self.num_elements * self.dtype.itemsize
+        self.num_bytes = num_elements * dtype.itemsize
 
 
 class Tensor(StandIn):
     """Stands for `torch.FloatTensor` and for the functions that rebuild a tensor."""
 
     def __init__(self, *view):
-        self._storage = None
+        self.num_bytes = None  # until it has a storage
         if view:
             self.__setstate__(view)
 
@@ -83,16 +70,7 @@ class Tensor(StandIn):
                 f"storage of {storage.num_elements}"
             )
         self._storage, self._offset, self._size, self._stride = state[:4]
-
-    @property
-    def num_bytes(self) -> int:
-        """How many bytes its elements take."""
-        return math.prod(self._size) * self._storage.dtype.itemsize
-
-    @property
-    def has_storage(self) -> bool:
-        """Whether it was ever given a storage."""
-        return self._storage is not None
+        self.num_bytes = num_elements * storage.dtype.itemsize
 
     def array(self, storages: dict[str, np.ndarray]) -> np.ndarray:
         """Returns a read-only view of what is in its storage, among all by key."""
@@ -148,6 +126,8 @@ class TensorUnpickler(Unpickler):
       storages: those that were named so far, by their keys.
     """
 
+    allowed_names = _ALLOWED_NAMES
+    purpose = "dict of float tensors"
     dispatch = Unpickler.dispatch | {
         pickle.BINPERSID[0]: pickle._Unpickler.load_binpersid,
         # An object without its `__init__`; a stand-in is only made with it.
@@ -168,8 +148,8 @@ class TensorUnpickler(Unpickler):
         if not isinstance(tensors, dict) or not tensors:
             raise ValueError("the object in it is not a dict of tensors")
         for name, tensor in tensors.items():
-            is_tensor = isinstance(tensor, Tensor) and tensor.has_storage
-            if type(name) is not str or not is_tensor:
+            is_whole = isinstance(tensor, Tensor) and tensor.num_bytes is not None
+            if type(name) is not str or not is_whole:
                 raise ValueError(
                     f"{name!r:.80} in it is not a tensor: a state_dict is read, "
                     "not a checkpoint that contains one"
@@ -179,15 +159,6 @@ class TensorUnpickler(Unpickler):
         if sum(tensor.num_bytes for tensor in tensors.values()) > stored:
             raise ValueError("its tensors share storages, which no network here does")
         return tensors
-
-    def find_class(self, module, name):
-        """Resolves a name that the pickle asks for, to one of ours or to an error."""
-        if (module, name) not in _ALLOWED_NAMES:
-            raise pickle.UnpicklingError(
-                f"it asks for {f'{module}.{name}'[:80]!r}, which no dict of float "
-                "tensors needs"
-            )
-        return _ALLOWED_NAMES[module, name]
 
     def persistent_load(self, pid):
         """Returns the storage that an id describes."""

@@ -9,13 +9,14 @@ Sources: https://docs.pytorch.org/vision/stable/models/vgg.html and
 torchvision/models/vgg.py; https://huggingface.co/timm/vgg16.tv_in1k.
 """
 
+import re
 from pathlib import Path
 
 import numpy as np
 
-from jaxart.weights.caffe_layout import hwio
 from jaxart.weights.errors import WeightsError, refuse_bad_file
-from jaxart.weights.vgg16_layout import CONVOLUTIONS, in_vgg16_order
+from jaxart.weights.layout import TORCHVISION_ALEXNET, Params, hwio, in_vgg16_order
+from jaxart.weights.layout import VGG16_CONVOLUTIONS as CONVOLUTIONS
 
 # Where each network's convolutions are in its `features`, ReLUs and pools counted.
 _FEATURES = {
@@ -38,14 +39,8 @@ _LAYERS = {
 _POOL5_SIDE = 7  # torchvision pools the last features to 7 x 7.
 
 
-def to_params(
-    path: str | Path, arrays: dict[str, np.ndarray]
-) -> dict[str, dict[str, np.ndarray]]:
-    """Turns the arrays of torchvision's VGG16 into parameters.
-
-    Args:
-      path: the file, for messages.
-      arrays: by torchvision's or timm's names.
+def to_params(path: str | Path, arrays: dict[str, np.ndarray]) -> Params:
+    """Turns arrays by torchvision's or timm's names into parameters.
 
     Returns:
       `{'conv1_1': {'kernel', 'bias'}, ...}` in network order, float32, for
@@ -56,59 +51,52 @@ def to_params(
       WeightsError: another network; the message says which, where it is a known one.
     """
     with refuse_bad_file(path):
-        _check_network(path, arrays)
-        params: dict[str, dict[str, np.ndarray]] = {}
+        _check_network(arrays)
+        params: Params = {}
         for name, array in arrays.items():
             module, _, parameter = name.rpartition(".")
             layer = _LAYERS[module]
             key = "kernel" if parameter == "weight" else "bias"
             if key in params.setdefault(layer, {}):
-                raise WeightsError(f"{path}: has {layer} under two names")
-            params[layer][key] = _to_our_layout(path, name, layer, array)
+                raise WeightsError(f"has {layer} under two names")
+            params[layer][key] = _to_our_layout(name, layer, array)
         if "fc6" not in params and not params.keys() <= set(CONVOLUTIONS):
-            raise WeightsError(f"{path}: has fc7 or fc8 but lacks fc6")
-        params = in_vgg16_order(path, params)
+            raise WeightsError("has fc7 or fc8 but lacks fc6")
+        params = in_vgg16_order(params)
         wanted = _POOL5_SIDE**2 * len(params["conv5_3"]["bias"])
         if "fc6" in params and len(params["fc6"]["kernel"]) != wanted:
             inputs = len(params["fc6"]["kernel"])
-            raise WeightsError(f"{path}: fc6 has {inputs} inputs, not {wanted}")
+            raise WeightsError(f"fc6 has {inputs} inputs, not {wanted}")
         return params
 
 
-def _check_network(path, arrays: dict[str, np.ndarray]) -> None:
+def _check_network(arrays: dict[str, np.ndarray]) -> None:
     """Requires the names of torchvision's VGG16; names the other networks it knows."""
     wanted = "the network read is vgg16, without batch norm"
     first = arrays.get("features.0.weight")
     if first is not None and first.shape[2:] == (11, 11):
-        raise WeightsError(
-            f"{path}: this is torchvision's alexnet, another network than Caffe's "
-            "AlexNet: 64 filters in the first layer instead of 96, no groups, no "
-            f"response norm, other sizes; {wanted}"
-        )
+        raise WeightsError(f"this is {TORCHVISION_ALEXNET}; {wanted}")
     if any(name.endswith((".running_mean", ".running_var")) for name in arrays):
         raise WeightsError(
-            f"{path}: a network with batch norm (vgg16_bn?), which the VGG16 here does "
+            "a network with batch norm (vgg16_bn?), which the VGG16 here does "
             f"not have; {wanted}"
         )
-    features = {
-        name.removesuffix(".weight")
-        for name in arrays
-        if name.startswith("features.") and name.endswith(".weight")
-    }
+    features = {name for name in arrays if re.fullmatch(r"features\..*\.weight", name)}
     for network, indices in _FEATURES.items():
-        if network != "vgg16" and features == {f"features.{i}" for i in indices}:
-            raise WeightsError(f"{path}: this is torchvision's {network}; {wanted}")
+        names = {f"features.{index}.weight" for index in indices}
+        if network != "vgg16" and features == names:
+            raise WeightsError(f"this is torchvision's {network}; {wanted}")
     for name, array in arrays.items():
         module, _, parameter = name.rpartition(".")
         if module not in _LAYERS or parameter not in ("weight", "bias"):
             raise WeightsError(
-                f"{path}: holds {name[:80]!r}, which torchvision's vgg16 does not have"
+                f"holds {name[:80]!r}, which torchvision's vgg16 does not have"
             )
         if array.dtype.kind != "f":
-            raise WeightsError(f"{path}: {name} is an array of {array.dtype}")
+            raise WeightsError(f"{name} is an array of {array.dtype}")
 
 
-def _to_our_layout(path, name: str, layer: str, array: np.ndarray) -> np.ndarray:
+def _to_our_layout(name: str, layer: str, array: np.ndarray) -> np.ndarray:
     """Copies what is (out, in, height, width) or (out, in), with the axes as ours."""
     if name.endswith(".bias"):
         return np.array(array, np.float32)
@@ -118,5 +106,5 @@ def _to_our_layout(path, name: str, layer: str, array: np.ndarray) -> np.ndarray
     if array.ndim == 2 and array.shape[1] % side**2 == 0:
         array = array.reshape(len(array), -1, side, side)
     if layer in CONVOLUTIONS or array.ndim != 4 or array.shape[2:] != (side, side):
-        raise WeightsError(f"{path}: {name} has the shape {array.shape}")
+        raise WeightsError(f"{name} has the shape {array.shape}")
     return hwio(array).reshape(-1, len(array))

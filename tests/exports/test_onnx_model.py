@@ -10,6 +10,7 @@ import pytest
 from jaxart.classifier import Classifier
 from jaxart.exports import onnx_model
 from jaxart.models import MODELS, VGG16, AlexNet, vgg16
+from jaxart.weights import WeightsError
 from tests import runs
 from tests.exports.preparing import onnx_facts, prepare
 
@@ -110,6 +111,6 @@ def test_the_metadata_suffice_to_use_a_model(
 
 def test_without_the_package_an_error_says_what_to_install(tiny, monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "onnx", None)
-    with pytest.raises(onnx_model.OnnxError, match=r"pip install 'jaxart\[onnx\]'"):
+    with pytest.raises(WeightsError, match=r"pip install 'jaxart\[onnx\]'"):
         onnx_model.write(tmp_path / "model.onnx", tiny(""))
     assert not list(tmp_path.iterdir())

@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 
 import h5py  # noqa: F401
+import onnx  # noqa: F401
 
 from jaxart.weights import WeightsError, sources
 

@@ -144,11 +144,15 @@ def test_names_what_is_not_the_networks(file, change, message):
 @pytest.mark.parametrize(
     ("name", "shape", "message"),
     [
-        ("fc7/0", (8, 4, 1, 1), r"fc7 has a kernel of shape \(8, 4, 1, 1\) and a bias"),
-        ("conv1/0", (4, 18), r"conv1 has a kernel of shape \(4, 18\) and a bias"),
-        ("conv1/1", (1, 1, 1, 4), r"conv1 has .* a bias of \(1, 1, 1, 4\)"),
-        ("conv1/1", (5,), r"conv1 has .* a bias of \(5,\)"),
-        ("conv1/0", (), r"conv1 has a kernel of shape \(\)"),
+        (
+            "fc7/0",
+            (8, 4, 1, 1),
+            r"'fc7' has a kernel of shape \(8, 4, 1, 1\) and a bias",
+        ),
+        ("conv1/0", (4, 18), r"'conv1' has a kernel of shape \(4, 18\) and a bias"),
+        ("conv1/1", (1, 1, 1, 4), r"'conv1' has .* a bias of \(1, 1, 1, 4\)"),
+        ("conv1/1", (5,), r"'conv1' has .* a bias of \(5,\)"),
+        ("conv1/0", (), r"'conv1' has a kernel of shape \(\)"),
         ("fc6/0", (8, 13), "13 inputs are no square map of 6 channels"),
     ],
 )

@@ -102,16 +102,25 @@ def test_knows_caffe_s_names(names, is_caffe):
     [
         ({"conv1.bias": None}, "conv1 has weight, not weight and bias"),
         ({"conv1.weight": None}, "conv1 has bias, not weight and bias"),
-        ({"conv1.bias": np.ones(5)}, r"conv1 has a weight of shape \(4, 3, 11, 11\)"),
-        ({"conv1.weight": np.ones((4, 3, 3))}, "conv1 has a weight of shape"),
-        ({"conv1.weight": np.ones((4, 0, 3, 3))}, "conv1 has a weight of shape"),
+        (
+            {"conv1.bias": np.ones(5)},
+            r"layer 'conv1' has a kernel of shape \(4, 3, 11, 11\)",
+        ),
+        ({"conv1.weight": np.ones((4, 3, 3))}, "layer 'conv1' has a kernel of shape"),
+        (
+            {"conv1.weight": np.ones((4, 0, 3, 3))},
+            "layer 'conv1' has a kernel of shape",
+        ),
         ({"conv1.weight": np.ones((4, 3, 3, 3), int)}, "conv1 is of int64"),
         ({"conv1.bias": np.ones(4, bool)}, "conv1 is of float32 and bool"),
         (
             {"fc6.weight": np.ones((7, 217))},
-            "fc6: .* 217 inputs are no square map of 6",
+            "layer 'fc6': 217 inputs are no square map of 6",
         ),
-        ({"fc6.weight": np.ones((7, 5))}, "fc6: .* 5 inputs are no square map of 6"),
+        (
+            {"fc6.weight": np.ones((7, 5))},
+            "layer 'fc6': 5 inputs are no square map of 6",
+        ),
     ],
 )
 def test_names_what_does_not_fit(change, message):

@@ -51,6 +51,7 @@ def read_all(folder):
         if line["outcome"] == "refused":
             path = folder / line["name"]
             assert line["message"].startswith(f"{path}: "), line
+            assert line["message"].count(str(path)) == 1, line
             assert "\n" not in line["message"], line
     assert last["grown_bytes"] < 2 * max(sizes.values()) + MAX_GROWTH
     return lines

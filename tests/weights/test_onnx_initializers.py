@@ -1,5 +1,6 @@
 """ONNX weights are found by the graph, whatever their names; damage is refused."""
 
+import sys
 import tracemalloc
 
 import numpy as np
@@ -186,7 +187,7 @@ def test_reads_by_order(write, assert_params_equal, convolutions, heads, store, 
     onnx.checker.check_model(model)
     path = write(model)
     assert onnx_initializers.is_onnx(path)
-    read = onnx_initializers.read(path)
+    read = onnx_initializers.read(path)[0]
     path.unlink()
     assert_params_equal(read, params)
     # A view of the mapped file would be read-only.
@@ -197,7 +198,7 @@ def test_reads_by_order(write, assert_params_equal, convolutions, heads, store, 
 def test_caffes_names_of_nodes_are_kept(write, assert_params_equal, layers):
     params = network(layers)
     path = write(build(params, names=layers.__getitem__))
-    assert_params_equal(onnx_initializers.read(path), params)
+    assert_params_equal(onnx_initializers.read(path)[0], params)
 
 
 def test_unpacked_floats_and_dims(write, assert_params_equal):
@@ -216,7 +217,7 @@ def test_unpacked_floats_and_dims(write, assert_params_equal):
         raw_graph = raw_graph.replace(field(5, packed), field(5, unpacked))
     model.ClearField("graph")
     path = write(model.SerializeToString() + field(7, raw_graph))
-    assert_params_equal(onnx_initializers.read(path), params)
+    assert_params_equal(onnx_initializers.read(path)[0], params)
 
 
 def field(number: int, content: bytes) -> bytes:
@@ -233,7 +234,7 @@ def test_other_floats_are_converted(write, assert_params_equal, dtype):
     path = write(build(params, store=lambda name, x: raw(name, x.astype(dtype))))
     for pair in params.values():
         pair.update({key: x.astype(dtype).astype("f4") for key, x in pair.items()})
-    assert_params_equal(onnx_initializers.read(path), params)
+    assert_params_equal(onnx_initializers.read(path)[0], params)
 
 
 def test_identities_and_constants(write, assert_params_equal):
@@ -255,7 +256,7 @@ def test_identities_and_constants(write, assert_params_equal):
     model.graph.initializer.remove(kernel)
     model.graph.node.insert(0, constant)
     onnx.checker.check_model(model)
-    assert_params_equal(onnx_initializers.read(write(model)), params)
+    assert_params_equal(onnx_initializers.read(write(model))[0], params)
 
 
 def test_other_nodes_and_inputs_do_not_matter(write, assert_params_equal):
@@ -274,25 +275,25 @@ def test_other_nodes_and_inputs_do_not_matter(write, assert_params_equal):
     relu.input.append("zero")
     model.graph.input[0].name = "nhwc"
     onnx.checker.check_model(model)
-    assert_params_equal(onnx_initializers.read(write(model)), params)
+    assert_params_equal(onnx_initializers.read(write(model))[0], params)
 
 
 def test_channel_order_is_what_the_file_says(write):
     params = network([*VGG16, *HEADS])
     metadata = {"mean": "1", "channel_order": "bgr", "other": "x" * 10**4}
-    assert onnx_initializers.channel_order(write(build(params))) is None
+    assert onnx_initializers.read(write(build(params)))[1] is None
     path = write(build(params, metadata=metadata))
-    assert onnx_initializers.channel_order(path) == "bgr"
+    assert onnx_initializers.read(path)[1] == "bgr"
     path = write(build(params, metadata={"channel_order": "rgb"}))
-    assert onnx_initializers.channel_order(path) is None
+    assert onnx_initializers.read(path)[1] is None
     model = build(params)
     names = {"onnx::Conv_90": "features.0.weight", "b0": "features.0.bias"}
     for old, new in names.items():
         tensor(model, old).name = new
     model.graph.node[0].input[1:] = names.values()
-    assert onnx_initializers.channel_order(write(model)) == "torchvision"
+    assert onnx_initializers.read(write(model))[1] == "torchvision"
     with pytest.raises(WeightsError, match=r"a\.onnx: no ONNX model"):
-        onnx_initializers.channel_order(write(b"\x3a\x99graph"))
+        onnx_initializers.read(write(b"\x3a\x99graph"))
 
 
 def set_attribute(model, **attributes):
@@ -484,9 +485,35 @@ def test_refuses_endless_fields(refuse, monkeypatch):
 
 @pytest.mark.parametrize("length", [101, 10**6])
 def test_refuses_more_dimensions_than_there_are(refuse_at_once, length):
-    refuse_at_once(
-        field(7, field(5, field(1, b"\x01" * length))), "bytes of dimensions"
-    )
+    content = field(7, field(5, field(1, b"\x01" * length)))
+    refuse_at_once(content, f"'' has {length:,} dimensions")
+
+
+def test_refuses_much_that_is_no_weight(refuse_at_once):
+    """Messages of two bytes would take a hundred times as many in memory."""
+    annotation = field(14, field(2, b"") * (1 << 22))
+    content = field(7, field(1, b"") + annotation)
+    refuse_at_once(content, r"8,388,\d{3} bytes beside the weights, where few")
+
+
+def test_refuses_what_protobuf_does_not_read(write):
+    path = write(build(network([*ALEXNET, "fc8"])))
+    whole = path.read_bytes()
+    padding = b"\xfa\x01" + b"\x80\x80\x80\x80\x08"  # field 31 has 2 GB
+    path.write_bytes(whole + padding)
+    with open(path, "r+b") as file:
+        file.truncate(len(whole + padding) + (2 << 30))
+    assert onnx_initializers.is_onnx(path)
+    with pytest.raises(WeightsError, match=r"a\.onnx: 2,147,48.* ends at 2 GB"):
+        onnx_initializers.read(path)
+    path.unlink()
+
+
+def test_tells_what_is_to_be_installed(refuse, write, monkeypatch):
+    model = build(network([*ALEXNET, *HEADS]))
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    assert onnx_initializers.is_onnx(write(model))
+    refuse(model, r"needs the package onnx: pip install 'jaxart\[onnx\]'")
 
 
 def test_tells_the_format_by_content(write, tmp_path):

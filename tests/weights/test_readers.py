@@ -90,9 +90,7 @@ def test_a_format_is_told_by_its_content(files, tell):
     assert {name for name, path in files.items() if tell(path)} == own
 
 
-@pytest.mark.parametrize(
-    "function", [*READERS, *TELLERS, onnx_initializers.channel_order], ids=name_of
-)
+@pytest.mark.parametrize("function", [*READERS, *TELLERS], ids=name_of)
 def test_a_missing_file_stays_an_oserror(tmp_path, function):
     with pytest.raises(FileNotFoundError):
         function(tmp_path / "a")

@@ -8,7 +8,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from jaxart.weights import WeightsError, torch_legacy, torch_tensors
+from jaxart.weights import WeightsError, state_dict
 from tests.weights.torch_files import FLOATS, START, SYSTEM, tensor, write_legacy
 
 CONTENT = {"a": tensor(FLOATS), "b": tensor(np.ones(3), "1")}
@@ -22,20 +22,20 @@ def test_starts_as_torchvision_s_file_does(tmp_path):
     content = collections.OrderedDict(CONTENT)
     path = write_legacy(tmp_path / "a.pth", content)
     assert path.read_bytes()[148:156] == b"ons\nOrde"
-    assert torch_legacy.is_legacy_torch_file(path)
-    assert list(torch_legacy.read(path)) == ["a", "b"]
+    assert state_dict.is_state_dict_file(path)
+    assert list(state_dict.read(path)) == ["a", "b"]
 
 
 def test_reads_no_further_than_its_storages(tmp_path):
     path = write_legacy(tmp_path / "a.pth", CONTENT)
     path.write_bytes(path.read_bytes() + b"more")
-    np.testing.assert_array_equal(torch_legacy.read(path)["b"], np.ones(3))
+    np.testing.assert_array_equal(state_dict.read(path)["b"], np.ones(3))
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"start": (START[0] + 1, *START[1:])}, "does not start as"),
+        ({"start": (START[0] + 1, *START[1:])}, "not a zip file"),
         ({"start": (START[0], 1002, SYSTEM)}, "does not start as"),
         ({"start": (*START[:2], SYSTEM | {"little_endian": False})}, "little endian"),
         ({"start": (*START[:2], {})}, "little endian"),
@@ -56,7 +56,7 @@ def test_reads_no_further_than_its_storages(tmp_path):
 def test_refuses_what_does_not_agree(tmp_path, change, message):
     path = write_legacy(tmp_path / "hostile.pth", CONTENT, **change)
     with pytest.raises(WeightsError, match=rf"hostile\.pth: .*{message}"):
-        torch_legacy.read(path)
+        state_dict.read(path)
 
 
 def test_takes_no_memory_for_what_is_only_claimed(tmp_path):
@@ -65,7 +65,7 @@ def test_takes_no_memory_for_what_is_only_claimed(tmp_path):
     tracemalloc.start()
     try:
         with pytest.raises(WeightsError, match="4,294,967,296 bytes; .*24 bytes are"):
-            torch_legacy.read(path)
+            state_dict.read(path)
         assert tracemalloc.get_traced_memory()[1] < 1 << 21
     finally:
         tracemalloc.stop()
@@ -76,24 +76,24 @@ def test_holds_one_copy(tmp_path):
     path = write_legacy(tmp_path / "a.pth", {"a": tensor(array)})
     tracemalloc.start()
     try:
-        found = torch_legacy.read(path)
+        found = state_dict.read(path)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
     np.testing.assert_array_equal(found["a"], array)
-    assert peak < array.nbytes + 2 * torch_tensors.MAX_PICKLE_BYTES + (1 << 20)
+    assert peak < array.nbytes + 2 * state_dict._MAX_PICKLE_BYTES + (1 << 20)
 
 
 def test_refuses_a_large_pickle(tmp_path, monkeypatch):
     path = write_legacy(tmp_path / "hostile.pth", CONTENT)
-    monkeypatch.setattr(torch_legacy, "MAX_PICKLE_BYTES", 300)
+    monkeypatch.setattr(state_dict, "_MAX_PICKLE_BYTES", 300)
     with pytest.raises(WeightsError, match=r"hostile\.pth"):
-        torch_legacy.read(path)
+        state_dict.read(path)
 
 
 def test_a_magic_number_alone_is_refused(tmp_path):
     path = tmp_path / "hostile.pth"
     path.write_bytes(pickle.dumps(START[0], 2) + struct.pack("<q", 6))
-    assert torch_legacy.is_legacy_torch_file(path)
+    assert state_dict.is_state_dict_file(path)
     with pytest.raises(WeightsError, match=r"hostile\.pth"):
-        torch_legacy.read(path)
+        state_dict.read(path)

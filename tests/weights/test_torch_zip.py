@@ -6,20 +6,20 @@ import zipfile
 import numpy as np
 import pytest
 
-from jaxart.weights import WeightsError, torch_zip
+from jaxart.weights import WeightsError, state_dict
 from tests.weights.torch_files import FLOATS, tensor, write_zip
 
 
 def assert_refused(path, message):
     with pytest.raises(WeightsError, match=rf"hostile\.pth: .*{message}"):
-        torch_zip.read(path)
+        state_dict.read(path)
 
 
 def test_reads_compressed_members(tmp_path):
     path = tmp_path / "a.pth"
     write_zip(path, {"a": tensor(FLOATS)}, zipfile.ZIP_DEFLATED)
-    assert torch_zip.is_torch_zip(path)
-    np.testing.assert_array_equal(torch_zip.read(path)["a"], FLOATS)
+    assert state_dict.is_state_dict_file(path)
+    np.testing.assert_array_equal(state_dict.read(path)["a"], FLOATS)
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_refuses_zip_bombs(tmp_path, monkeypatch):
     path = tmp_path / "hostile.pth"
     write_zip(path, {"a": tensor(zeros)}, zipfile.ZIP_DEFLATED)
     assert path.stat().st_size < 10_000
-    monkeypatch.setattr(torch_zip, "_MAX_BYTES", 10**6)
+    monkeypatch.setattr(state_dict, "_MAX_BYTES", 10**6)
     assert_refused(path, "unpacks to more than 1,000,000 bytes")
     # The same with a directory that hides it: 24 bytes are unpacked, and are too few.
     whole = path.read_bytes()
@@ -69,7 +69,7 @@ def test_refuses_zip_bombs(tmp_path, monkeypatch):
     write_zip(path, {"a": tensor(FLOATS)}, zipfile.ZIP_LZMA)
     assert_refused(path, "compressed as torch does not")
     write_zip(path, {"a": tensor(FLOATS)}, pickled=bytes(2 << 20))
-    monkeypatch.setattr(torch_zip, "_MAX_BYTES", 10**9)
+    monkeypatch.setattr(state_dict, "_MAX_BYTES", 10**9)
     assert_refused(path, "data.pkl is larger")
 
 
@@ -97,4 +97,4 @@ def test_refuses_members_that_lie_over_one_another(tmp_path):
 
 def test_other_zips_are_no_torch_files(tmp_path):
     np.savez(tmp_path / "a.npz", data=np.ones(3))
-    assert not torch_zip.is_torch_zip(tmp_path / "a.npz")
+    assert not state_dict.is_state_dict_file(tmp_path / "a.npz")
