@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from jaxart import classifier, commands, compiling, storage
 from jaxart.models import CaffeNet
-from jaxart.saliency import render
+from jaxart.saliency import pictures
 from jaxart.saliency.maximization import class_model
 
 WEIGHTS = flags.DEFINE_string(
@@ -61,8 +61,7 @@ def main(argv: list[str]) -> None:
         index = network.class_index(CLASS.value)
         image, logits = draw(network, index)
         picture = Image.fromarray(to_picture(image, network.model))
-        with storage.local_file(out) as file:
-            render.save(picture, file)
+        pictures.save(picture, out)
     except (ValueError, OSError) as error:
         sys.exit(f"jaxart: {error}")
     probability = float(jax.nn.softmax(logits)[index])

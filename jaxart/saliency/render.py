@@ -8,11 +8,8 @@ may have 100 megapixels.
 import bisect
 import difflib
 import math
-import os
 import unicodedata
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
 
 import cmap
 import numpy as np
@@ -31,8 +28,6 @@ GREYNESS = 0.8
 STRIP = 256  # rows that are laid over each other at once
 PAPER, INK = (250, 250, 250), (40, 40, 40)
 MARGIN, GAP, CAPTION, FONT_SIZE = 12, 4, 22, 14  # pixels
-JPEG = ("JPEG", {"quality": 90})
-FORMATS = {".png": ("PNG", {}), ".jpg": JPEG, ".jpeg": JPEG}
 
 
 def magnitude(values: Float32[np.ndarray, "h w"], percentile: float) -> float:
@@ -231,30 +226,3 @@ def _scale(image: Image.Image, long_side: int) -> Image.Image:
     if image.mode == "P":
         image = image.convert("RGB")
     return image.resize((width, height), Image.Resampling.BICUBIC)
-
-
-def save(image: Image.Image, path: str | os.PathLike, **options: Any) -> None:
-    """Writes a PNG or JPEG file, beside and renamed; makes the folders it lies in.
-
-    Args:
-      image: RGB or grey; for PNG also a palette image.
-      path: .png, .jpg or .jpeg. A file that is there is replaced.
-      **options: Pillow's, for the format. JPEG has quality 90 unless told otherwise.
-
-    Raises:
-      ValueError: another suffix.
-      OSError: the format has no such mode, or the disk's own reasons.
-    """
-    path = Path(path)
-    suffix = path.suffix.lower()
-    if suffix not in FORMATS:
-        raise ValueError(f"{path}: none of {', '.join(FORMATS)}")
-    kind, defaults = FORMATS[suffix]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # One name: what a killed process left is replaced, and goes, when it is repeated.
-    beside = path.with_name(f"{path.name}.tmp")
-    try:
-        image.save(beside, kind, **{**defaults, **options})
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)

@@ -1,6 +1,5 @@
 """What takes all maps of a run together: the common scale, sheets, and the page."""
 
-import concurrent.futures
 import itertools
 from collections.abc import Sequence
 from typing import Any
@@ -12,17 +11,14 @@ from jaxart import storage
 from jaxart.data import images
 from jaxart.saliency import gallery, pictures
 from jaxart.saliency.manifest import read_entries
-from jaxart.saliency.work import NUM_REMOTE_THREADS, NUM_THREADS, Explaining
+from jaxart.saliency.work import Explaining
 from jaxart.storage import AnyPath
 
 
 def write(work: Explaining, record: AnyPath, skipped: Sequence[str]) -> dict[str, Any]:
-    """Writes it.
+    """Writes it, of a record with a line for each image that has a map.
 
-    Args:
-      work: what was done with each image.
-      record: a line for each that has a map.
-      skipped: names of the others; files of earlier maps of them go.
+    Files of earlier maps of the images `skipped` go.
 
     Returns:
       What run.json says of it: {'common_limit'} with a common scale.
@@ -71,13 +67,11 @@ def _draw_on_common_scale(work: Explaining, record: AnyPath) -> float:
             picture, pictures.load_map(paths["npy"]), limit, options.look, paths
         )
 
-    num_threads = NUM_REMOTE_THREADS if storage.is_remote(out) else NUM_THREADS
-    with (
-        concurrent.futures.ThreadPoolExecutor(num_threads) as pool,
-        tqdm(total=len(limits), desc="drawing", unit="img") as bar,
-    ):
+    bar = tqdm(total=len(limits), desc="drawing", unit="img")
+    with work.make_pool() as pool, bar:
+        # A pool takes all that it is given at once: records may be long.
         entries = read_entries(record)
-        while some := list(itertools.islice(entries, 8 * num_threads)):
+        while some := list(itertools.islice(entries, 64)):
             for _ in pool.map(draw, some):
                 bar.update()
     return limit
