@@ -6,7 +6,7 @@ Whatever a listing says, a name made here is one plain file name.
 import hashlib
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -71,6 +71,20 @@ def parse_styles(text: str) -> tuple[str, ...]:
                 "and digits, several with commas between"
             )
     return names
+
+
+def require_known(wanted: Sequence[str], styles: Sequence[str], where: str) -> None:
+    """Refuses styles that there are not.
+
+    Raises:
+      WikiartError: there is one; it says which styles there are.
+    """
+    unknown = [style for style in wanted if style not in styles]
+    if unknown:
+        raise WikiartError(
+            f"no such style in {where}: {', '.join(unknown)}; there are "
+            f"{', '.join(sorted(styles))}"
+        )
 
 
 def safe_id(text: str) -> str:
