@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from jaxart.curation import splits
-from jaxart.curation.pictures import Picture
+from jaxart.curation.paintings import Picture
 from jaxart.data import duplicates
 
 DUPLICATES_HEADER = (

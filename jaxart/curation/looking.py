@@ -90,13 +90,9 @@ def resized_path(folder: Path, file: File) -> Path:
 
 
 def _record(file: File) -> Record:
+    """The file's fields, which `File` takes again; no reason where there is none."""
     return {
         name: value
         for name, value in file._asdict().items()
         if value or name != "reason"
     }
-
-
-def read_record(record: Record) -> File:
-    """What a record says of a file."""
-    return File(**record)

@@ -39,7 +39,7 @@ def split(
         class, 'artist' draws artists, such that each class's share is as near to
         `val_fraction` as whole artists allow.
       labels: class indices.
-      artists: each picture's artist, in one spelling (`artists.key`).
+      artists: each picture's artist, in one spelling (`paintings.artist_key`).
       digests: each picture's content.
       val_fraction: share of pictures to keep.
       seed: of the draw.
