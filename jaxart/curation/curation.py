@@ -28,27 +28,18 @@ _TOLERANCE = 0.05  # of a class's share of validation, beyond which a warning is
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """What becomes part of the data set, and how it is split.
+    """What becomes part of the data set, and how it is split."""
 
-    Attributes:
-      classes: names of those to take; () takes all.
-      split: one of `splits.SPLITS`.
-      val_fraction: share of each class to keep for validation.
-      seed: of the split and the caps.
-      max_per_class: pictures of a class; None takes all.
-      max_per_artist: pictures of an artist in a class; None takes all.
-      resize: the shorter side that larger pictures get, in pixels; None copies files.
-      max_distance: bits of 256 in which near duplicates may differ.
-    """
-
-    classes: tuple[str, ...] = ()
-    split: str = "artist"
-    val_fraction: float = 0.2
-    seed: int = 0
-    max_per_class: int | None = None
-    max_per_artist: int | None = None
-    resize: int | None = None
-    max_distance: int = duplicates.MAX_DISTANCE
+    classes: tuple[str, ...] = ()  # names of those to take; () takes all
+    split: str = "artist"  # one of `splits.SPLITS`
+    val_fraction: float = 0.2  # share of each class to keep for validation
+    seed: int = 0  # of the split and the caps
+    max_per_class: int | None = None  # pictures of a class; None takes all
+    max_per_artist: int | None = None  # pictures of an artist in a class; likewise
+    resize: int | None = (
+        None  # larger pictures' shorter side, pixels; None copies files
+    )
+    max_distance: int = duplicates.MAX_DISTANCE  # bits of 256: near duplicates
 
 
 def curate(
@@ -69,13 +60,8 @@ def curate(
     What the files are is kept in OUT.parts until the data set is there, so that a call
     after a stop, or with other options, does not look at them again.
 
-    Args:
-      source: a folder of class folders, a CSV file or a list file.
-      out: the folder to write, which must not exist. It is complete, or not there.
-      options: what to take, and how to split it.
-      image_root: where relative paths of a list start.
-      metadata: a table of artists, as `paintings.read` takes it.
-      ray: where files are looked at, if not in this process.
+    `out` is complete, or not there. `ray` is where files are looked at, if not in this
+    process.
 
     Returns:
       What report.json holds.

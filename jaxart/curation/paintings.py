@@ -80,12 +80,10 @@ def read(
     What is known of a picture stands in the metadata, or else in its file's name
     (`artist_title.jpg`).
 
-    Args:
-      source: as `examples.read` takes it. Indices get their names from classes.txt.
-      image_root: where relative paths start; by default the source's own folder.
-      metadata: a CSV or .tsv file with a column `path` (or `file`) and any of artist,
-        title, year and source; by default metadata.csv in that folder, if there is
-        one, or else the source itself, if it is a CSV file.
+    Indices get their names from classes.txt. `metadata` is a CSV or .tsv file with a
+    column `path` (or `file`) and any of artist, title, year and source; by default
+    metadata.csv in the folder where relative paths start, if there is one, or else the
+    source itself, if it is a CSV file.
 
     Returns:
       The folder that names start from, and the paintings.

@@ -61,11 +61,10 @@ def smoothgrad(
     Raises:
       ValueError: a setting is out of range.
     """
-    total = _sum_noisy(
+    return _mean_noisy(
         lambda gradients, _: gradients,
         *(logits_fn, images, targets, key, num_samples, noise_level, batch_size),
     )
-    return total / num_samples
 
 
 def smoothgrad_squared(
@@ -79,11 +78,10 @@ def smoothgrad_squared(
     batch_size: int = 8,
 ) -> Images:
     """The mean of the squared gradients over noisy copies; see `smoothgrad`."""
-    total = _sum_noisy(
+    return _mean_noisy(
         lambda gradients, _: gradients**2,
         *(logits_fn, images, targets, key, num_samples, noise_level, batch_size),
     )
-    return total / num_samples
 
 
 def vargrad(
@@ -106,11 +104,11 @@ def vargrad(
         deviation = gradients - centre[indices]
         return deviation, deviation**2
 
-    first, second = _sum_noisy(
+    first, second = _mean_noisy(
         moments,
         *(logits_fn, images, targets, key, num_samples, noise_level, batch_size),
     )
-    return jnp.maximum(second / num_samples - (first / num_samples) ** 2, 0)
+    return jnp.maximum(second - first**2, 0)
 
 
 def guided_backprop(
@@ -179,7 +177,7 @@ def deconvnet_relu(x: Array) -> Array:
 deconvnet_relu.defvjp(lambda x: (jax.nn.relu(x), None), lambda _, g: (jax.nn.relu(g),))
 
 
-def _sum_noisy(
+def _mean_noisy(
     transform: Callable[[Array, Array], Any],
     logits_fn: LogitsFn,
     images: Images,
@@ -189,7 +187,7 @@ def _sum_noisy(
     noise_level: float,
     batch_size: int,
 ) -> Any:
-    """Sums transform(gradients at noisy images, image indices) over the samples."""
+    """The mean of transform(gradients at noisy images, image indices)."""
     if not noise_level >= 0:
         raise ValueError(f"noise_level={noise_level}: not below 0")
     targets = jnp.broadcast_to(jnp.asarray(targets), images.shape[:1])
@@ -198,12 +196,10 @@ def _sum_noisy(
         noisy = _add_noise(images, indices, samples, key, noise_level)
         return transform(score_gradient(logits_fn, noisy, targets[indices]), indices)
 
-    return sum_samples(
-        evaluate,
-        num_images=len(images),
-        num_samples=num_samples,
-        batch_size=batch_size,
+    total = sum_samples(
+        evaluate, num_images=len(images), num_samples=num_samples, batch_size=batch_size
     )
+    return jax.tree.map(lambda x: x / num_samples, total)
 
 
 def _add_noise(

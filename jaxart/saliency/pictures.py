@@ -26,17 +26,11 @@ PAGE_KINDS = {"thumbnail": 240, "picture": 1024, "map": 1024}  # longest side, p
 
 
 class Look(NamedTuple):
-    """How maps are drawn.
+    """How maps are drawn."""
 
-    Attributes:
-      table: colour of each level.
-      signed: whether maps tell for from against.
-      resize: the rule that made the network's input, which says where a map lies.
-    """
-
-    table: UInt8[np.ndarray, "256 3"]
-    signed: bool
-    resize: str
+    table: UInt8[np.ndarray, "256 3"]  # colour of each level
+    signed: bool  # whether maps tell for from against
+    resize: str  # the rule that made the network's input, which says where a map lies
 
 
 def file_names(name: str, kinds: Collection[str]) -> dict[str, str]:
@@ -104,12 +98,8 @@ def draw(
 ) -> None:
     """Draws a map at its picture's size, and smaller for the page.
 
-    Args:
-      picture: as the file has it, RGB.
-      values: the map, at the network's resolution.
-      limit: the value at the end of the colour table.
-      look: how to draw.
-      paths: where each kind goes; those that are missing are not drawn.
+    `limit` is the value at the end of the colour table. Of the kinds of `SUFFIXES`,
+    those without a path are not drawn.
     """
     levels = render.to_levels(values, limit, look.signed)
     original = Image.fromarray(picture)
@@ -135,12 +125,7 @@ def _place(
 
 
 def write_sheets(out: AnyPath, entries: Iterable[Mapping[str, Any]]) -> None:
-    """Writes `sheet/0001.jpg` and so on: every picture beside its map.
-
-    Args:
-      out: the folder that the entries' files are relative to.
-      entries: the manifest's, whose `picture` and `map` are there.
-    """
+    """Writes `sheet/0001.jpg` and so on: every picture of a manifest beside its map."""
     entries = iter(entries)
     for number in itertools.count(1):
         group = list(itertools.islice(entries, PAIRS_ON_SHEET))

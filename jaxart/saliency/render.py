@@ -57,10 +57,7 @@ def to_levels(
     Signed, -limit..limit becomes 1..255 with zero at 128; level 0 is unused. Unsigned,
     0..limit becomes 0..255. What is beyond is clipped.
 
-    Args:
-      values: a saliency map.
-      limit: the value of level 255, at least 0; with 0 all is drawn as zero.
-      signed: whether negative values have a meaning.
+    With a limit of 0 all is drawn as zero.
 
     Raises:
       ValueError: the map is not finite.
@@ -90,15 +87,11 @@ def place(
     box: Sequence[float | int],
     background: int,
 ) -> UInt8[np.ndarray, "height width"]:
-    """Lays a map over the part of a picture that it explains.
+    """Lays a map over the part of a picture of that size that it explains.
 
-    Args:
-      levels: the map.
-      size: width and height of the picture, in pixels.
-      box: left, top, right and bottom edge of that part, in the picture's pixels and
-        inside it. Edges are rounded, so that nothing moves by more than half a pixel,
-        but a part is never less than one pixel.
-      background: the level of the rest.
+    `box` is that part's left, top, right and bottom edge, in the picture's pixels and
+    inside it. Edges are rounded, so that nothing moves by more than half a pixel, but a
+    part is never less than one pixel.
     """
     left, top, right, bottom = map(round, box)
     left, top = min(left, size[0] - 1), min(top, size[1] - 1)
@@ -180,10 +173,7 @@ def sheet(
 ) -> Image.Image:
     """Draws a contact sheet: pictures beside their maps, with captions below.
 
-    Args:
-      cells: picture, map and caption of each, in reading order.
-      columns: cells in a row; fewer where there are fewer cells.
-      side: of the square that each picture and each map is scaled to fit, in pixels.
+    Each picture and each map is scaled to fit a square of `side` pixels.
     """
     columns = max(1, min(columns, len(cells)))
     rows = math.ceil(len(cells) / columns)

@@ -51,16 +51,10 @@ def explain_images(
 
     The caller holds the run's parts: `passes.driver.alone(out / PARTS)`.
 
-    Args:
-      classifier: what to explain.
-      found: the images.
-      out: the folder for everything.
-      options: what to explain, and how to show it.
-      batch_size: network inputs that run at once.
-      part_size: images of a part, which is what a killed run may lose; None takes
-        about ten seconds' work, or more of a long list.
-      ray: the cluster that does it; None does it here.
-      arguments: of the command, for run.json.
+    `batch_size` network inputs run at once. `part_size` is the images of a part, which
+    is what a killed run may lose; None takes about ten seconds' work, or more of a long
+    list. `ray` is the cluster that does it; None does it here. `arguments` are the
+    command's, for run.json.
 
     Returns:
       What run.json holds.

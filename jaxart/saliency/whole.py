@@ -1,6 +1,5 @@
 """What takes all maps of a run together: the common scale, sheets, and the page."""
 
-import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,6 +8,7 @@ from tqdm import tqdm
 
 from jaxart import storage
 from jaxart.data import images
+from jaxart.passes.local import map_ahead
 from jaxart.saliency import gallery, pictures
 from jaxart.saliency.manifest import read_entries
 from jaxart.saliency.work import Explaining
@@ -67,11 +67,8 @@ def _draw_on_common_scale(work: Explaining, record: AnyPath) -> float:
             picture, pictures.load_map(paths["npy"]), limit, options.look, paths
         )
 
-    bar = tqdm(total=len(limits), desc="drawing", unit="img")
-    with work.make_pool() as pool, bar:
-        # A pool takes all that it is given at once: records may be long.
-        entries = read_entries(record)
-        while some := list(itertools.islice(entries, 64)):
-            for _ in pool.map(draw, some):
-                bar.update()
+    num_threads = work.num_threads
+    drawn = map_ahead(draw, read_entries(record), num_threads, 8 * num_threads)
+    for _ in tqdm(drawn, total=len(limits), desc="drawing", unit="img"):
+        pass
     return limit

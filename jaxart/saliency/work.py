@@ -106,11 +106,11 @@ class Explaining:
         jax.eval_shape(step, self.network.params, images, targets)
         return step
 
-    def make_pool(self) -> concurrent.futures.ThreadPoolExecutor:
+    @property
+    def num_threads(self) -> int:
         """Threads that draw and write."""
         is_remote = storage.is_remote(self.out)
-        num_threads = _NUM_REMOTE_THREADS if is_remote else _NUM_THREADS
-        return concurrent.futures.ThreadPoolExecutor(num_threads)
+        return _NUM_REMOTE_THREADS if is_remote else _NUM_THREADS
 
     def skip(self, item: Item, reason: str) -> Record:
         """What stands for an image that gave no map."""
@@ -130,7 +130,7 @@ class Explainer:
     def __init__(self, work: Explaining, step: Step):
         self._work = work
         self._step = step
-        self._pool = work.make_pool()
+        self._pool = concurrent.futures.ThreadPoolExecutor(work.num_threads)
 
     def identify(self, items: Sequence[Item]) -> list[str]:
         """What each image's content is."""
