@@ -1,6 +1,7 @@
 """What a run explains, and how it shows it."""
 
 import dataclasses
+import functools
 from typing import Any
 
 from jaxart.data.images import RESIZE_RULES
@@ -41,9 +42,9 @@ class Options:
             raise ValueError(f"percentile={self.percentile}: above 0 and at most 100")
         render.color_table(self.colormap, signed=False)  # raises
 
-    @property
+    @functools.cached_property
     def look(self) -> pictures.Look:
-        """How maps are drawn."""
+        """How maps are drawn; to find a colour table takes a millisecond."""
         signed = self.channel_rule in SIGNED_RULES
         table = render.color_table(self.colormap, signed)
         return pictures.Look(table, signed, self.resize)

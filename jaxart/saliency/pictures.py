@@ -18,8 +18,8 @@ from jaxart.saliency import render
 from jaxart.storage import AnyPath
 
 SUFFIXES = {"overlay": ".jpg", "heatmap": ".png", "npy": ".npy"}
-JPEG = ("JPEG", {"quality": 90})
-FORMATS = {".png": ("PNG", {}), ".jpg": JPEG, ".jpeg": JPEG}
+JPEG = {"format": "JPEG", "quality": 90}
+FORMATS = {".png": {"format": "PNG"}, ".jpg": JPEG, ".jpeg": JPEG}
 PAIRS_ON_SHEET = 10
 MAX_NAME_BYTES = 200  # file systems take 255, suffixes included
 PAGE_KINDS = {"thumbnail": 240, "picture": 1024, "map": 1024}  # longest side, pixels
@@ -71,10 +71,8 @@ def load_map(path: AnyPath) -> Float32[np.ndarray, "h w"]:
     return np.load(io.BytesIO(path.read_bytes()))
 
 
-def save(picture: Image.Image, path: AnyPath, **options: Any) -> None:
+def save(picture: Image.Image, path: AnyPath) -> None:
     """Writes a .png, .jpg or .jpeg file, beside and renamed; makes the folders above.
-
-    `options` are Pillow's, for the format; JPEG has quality 90 unless told otherwise.
 
     Raises:
       ValueError: another suffix.
@@ -83,10 +81,9 @@ def save(picture: Image.Image, path: AnyPath, **options: Any) -> None:
     suffix = path.suffix.lower()
     if suffix not in FORMATS:
         raise ValueError(f"{path}: none of {', '.join(FORMATS)}")
-    kind, defaults = FORMATS[suffix]
     path.parent.mkdir(parents=True, exist_ok=True)
     with storage.written(path) as beside:
-        picture.save(beside, kind, **{**defaults, **options})
+        picture.save(beside, **FORMATS[suffix])
 
 
 def draw(
