@@ -10,7 +10,7 @@ MAX_LINES = 450  # of a module
 
 # A room: its modules and packages, and the rooms above it that it may import.
 ROOMS = {
-    "storage": ("storage remote results json_lines", ""),
+    "storage": ("storage remote results", ""),
     "devices": ("compiling layout overlap processes", "storage"),
     "passes": ("passes outputs", "storage devices"),
     "commands": ("commands", ""),

@@ -17,6 +17,7 @@ import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 from PIL import Image
 
@@ -94,58 +95,31 @@ of each class.
 
 def main(argv: list[str] | None = None) -> int:
     """Runs the command line; returns the exit status."""
-    parser = argparse.ArgumentParser(
-        prog="wikiart",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    shape = {
+        "formatter_class": argparse.RawDescriptionHelpFormatter,
+        "allow_abbrev": False,
+    }
+    parser = argparse.ArgumentParser(prog="wikiart", description=__doc__, **shape)
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    _add_download_parser(commands)
-    _add_curate_parser(commands)
-    _add_inspect_parser(commands)
+    for name, command in _COMMANDS.items():
+        summary, text = command.summary, command.description
+        inner = commands.add_parser(name, help=summary, description=text, **shape)
+        inner.set_defaults(command=command)
+        command.add_flags(inner)
     flags = parser.parse_args(argv)
     # Pillow warns of pictures above 89 megapixels, and refuses those above 178.
     warnings.simplefilter("ignore", Image.DecompressionBombWarning)
     try:
-        return flags.run(flags)
+        return flags.command.run(flags)
     except (WikiartError, DataError, BusyError, OtherPassError, OSError) as error:
         print(f"wikiart: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print(f"\nwikiart: stopped; {flags.when_stopped}", file=sys.stderr)
+        print(f"\nwikiart: stopped; {flags.command.when_stopped}", file=sys.stderr)
         return 130
 
 
-def _add_command(
-    commands: "argparse._SubParsersAction",
-    name: str,
-    run: Callable[[argparse.Namespace], int],
-    *,
-    summary: str,
-    description: str,
-    when_stopped: str,
-) -> argparse.ArgumentParser:
-    parser = commands.add_parser(
-        name,
-        help=summary,
-        description=description,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    parser.set_defaults(run=run, when_stopped=when_stopped)
-    return parser
-
-
-def _add_download_parser(commands: "argparse._SubParsersAction") -> None:
-    parser = _add_command(
-        commands,
-        "download",
-        _run_download,
-        summary="fetch paintings by style",
-        description=_DOWNLOAD,
-        when_stopped="the same command goes on",
-    )
+def _add_download_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--from",
         dest="source",
@@ -258,15 +232,7 @@ def _add_source_flags(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_curate_parser(commands: "argparse._SubParsersAction") -> None:
-    parser = _add_command(
-        commands,
-        "curate",
-        _run_curate,
-        summary="make a data set: each painting once, a clean split",
-        description=_CURATE,
-        when_stopped="the same command goes on",
-    )
+def _add_curate_flags(parser: argparse.ArgumentParser) -> None:
     defaults = Options()
     parser.add_argument(
         "--src",
@@ -349,15 +315,7 @@ def _run_curate(flags: argparse.Namespace) -> int:
     return 0
 
 
-def _add_inspect_parser(commands: "argparse._SubParsersAction") -> None:
-    parser = _add_command(
-        commands,
-        "inspect",
-        _run_inspect,
-        summary="count, and look for leaks between lists",
-        description=_INSPECT,
-        when_stopped="the same command begins anew",
-    )
+def _add_inspect_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--data",
         type=Path,
@@ -435,6 +393,34 @@ def _positive(text: str) -> float:
     if 0 < number < math.inf:
         return number
     raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
+
+
+class _Command(NamedTuple):
+    add_flags: Callable[[argparse.ArgumentParser], None]
+    run: Callable[[argparse.Namespace], int]
+    summary: str
+    description: str
+    when_stopped: str
+
+
+_COMMANDS = {
+    "download": _Command(
+        *(_add_download_flags, _run_download, "fetch paintings by style", _DOWNLOAD),
+        when_stopped="the same command goes on",
+    ),
+    "curate": _Command(
+        *(_add_curate_flags, _run_curate),
+        summary="make a data set: each painting once, a clean split",
+        description=_CURATE,
+        when_stopped="the same command goes on",
+    ),
+    "inspect": _Command(
+        *(_add_inspect_flags, _run_inspect),
+        summary="count, and look for leaks between lists",
+        description=_INSPECT,
+        when_stopped="the same command begins anew",
+    ),
+}
 
 
 if __name__ == "__main__":

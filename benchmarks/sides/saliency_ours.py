@@ -13,7 +13,7 @@ import numpy as np
 from benchmarks.timing import repeat
 from jaxart.classifier import from_weights
 from jaxart.data import images, listing
-from jaxart.saliency import catalogue, explain, run
+from jaxart.saliency import catalogue, run, work
 from jaxart.saliency.options import Options
 
 
@@ -68,9 +68,9 @@ def in_memory(
     )
     facts = model.preprocessing
     batch = np.stack([images.load(p, resize="antialias", **facts) for p in paths])
-    arrays = jax.device_put((batch, np.full(len(paths), explain.PREDICTED, np.int32)))
+    arrays = jax.device_put((batch, np.full(len(paths), work.PREDICTED, np.int32)))
     start = time.perf_counter()
-    step = explain.make_step(model, attribute).lower(params, *arrays).compile()
+    step = work.make_step(model, attribute).lower(params, *arrays).compile()
     compile_seconds = time.perf_counter() - start
     while True:
         seconds, explained = repeat(lambda: jax.device_get(step(params, *arrays)), 1)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from jaxart.curation import splits
-from jaxart.curation.pictures import Picture
+from jaxart.curation.paintings import Picture
 from jaxart.data import duplicates
 
 DUPLICATES_HEADER = (
@@ -15,28 +15,21 @@ DUPLICATES_HEADER = (
 
 
 class Once(NamedTuple):
-    """Which pictures remain when each painting stays once.
+    """Which pictures remain when each painting stays once."""
 
-    Attributes:
-      kept: their indices.
-      rows: of duplicates.csv: each pair, and what became of it.
-      num_copies: how many were left out for a larger copy of the same label.
-      num_two_labels: how many were left out because a copy has another label.
-    """
-
-    kept: list[int]
-    rows: list[tuple]
-    num_copies: int
-    num_two_labels: int
+    kept: list[int]  # their indices
+    rows: list[tuple]  # of duplicates.csv: each pair, and what became of it
+    num_copies: int  # left out for a larger copy of the same label
+    num_two_labels: int  # left out because a copy has another label
 
 
 def each_once(pictures: Sequence[Picture], max_distance: int) -> Once:
-    """Leaves the largest of equal and nearly equal pictures; none under two labels.
+    """Leaves the largest of equal and nearly equal pictures; none under two labels."""
 
-    Args:
-      pictures: what there is.
-      max_distance: bits of 256 in which near duplicates may differ.
-    """
+    def quality(i: int) -> tuple[int, str]:
+        file = pictures[i].file
+        return file.width * file.height, file.sha256
+
     pairs = duplicates.within([p.file for p in pictures], max_distance)
     left_out: set[int] = set()
     num_copies = num_two_labels = 0
@@ -46,7 +39,7 @@ def each_once(pictures: Sequence[Picture], max_distance: int) -> Once:
             left_out.update(members)
         else:
             num_copies += len(members) - 1
-            best = max(members, key=lambda i: _quality(pictures[i]))
+            best = max(members, key=quality)
             left_out.update(set(members) - {best})
     rows = []
     for a, b, kind, distance in pairs:
@@ -59,11 +52,6 @@ def each_once(pictures: Sequence[Picture], max_distance: int) -> Once:
         )
     kept = [i for i in range(len(pictures)) if i not in left_out]
     return Once(kept, sorted(rows), num_copies, num_two_labels)
-
-
-def _quality(picture: Picture) -> tuple[int, str]:
-    file = picture.file
-    return file.width * file.height, file.sha256
 
 
 def cap(
@@ -83,11 +71,8 @@ def cap(
     of_artist: collections.Counter[tuple[str, str]] = collections.Counter()
     for i in splits.shuffled([p.file.sha256 for p in pictures], seed):
         label, artist = pictures[i].painting.label, pictures[i].artist
-        if (
-            artist
-            and max_per_artist is not None
-            and (of_artist[label, artist] >= max_per_artist)
-        ):
+        is_capped = artist and max_per_artist is not None
+        if is_capped and of_artist[label, artist] >= max_per_artist:
             reasons[i] = f"beyond {max_per_artist} pictures of the artist in the class"
         elif max_per_class is not None and of_class[label] >= max_per_class:
             reasons[i] = f"beyond {max_per_class} pictures of the class"

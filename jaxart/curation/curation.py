@@ -14,8 +14,7 @@ from jaxtyping import Bool, Int
 import jaxart
 from jaxart import results
 from jaxart.curation import cleaning, looking, paintings, splits, writing
-from jaxart.curation.paintings import Painting
-from jaxart.curation.pictures import Picture, sort_out
+from jaxart.curation.paintings import Painting, Picture, Skipped, sieve
 from jaxart.data import duplicates, fingerprints, images
 from jaxart.data.examples import DataError
 from jaxart.data.files import File
@@ -29,27 +28,18 @@ _TOLERANCE = 0.05  # of a class's share of validation, beyond which a warning is
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """What becomes part of the data set, and how it is split.
+    """What becomes part of the data set, and how it is split."""
 
-    Attributes:
-      classes: names of those to take; () takes all.
-      split: one of `splits.SPLITS`.
-      val_fraction: share of each class to keep for validation.
-      seed: of the split and the caps.
-      max_per_class: pictures of a class; None takes all.
-      max_per_artist: pictures of an artist in a class; None takes all.
-      resize: the shorter side that larger pictures get, in pixels; None copies files.
-      max_distance: bits of 256 in which near duplicates may differ.
-    """
-
-    classes: tuple[str, ...] = ()
-    split: str = "artist"
-    val_fraction: float = 0.2
-    seed: int = 0
-    max_per_class: int | None = None
-    max_per_artist: int | None = None
-    resize: int | None = None
-    max_distance: int = duplicates.MAX_DISTANCE
+    classes: tuple[str, ...] = ()  # names of those to take; () takes all
+    split: str = "artist"  # one of `splits.SPLITS`
+    val_fraction: float = 0.2  # share of each class to keep for validation
+    seed: int = 0  # of the split and the caps
+    max_per_class: int | None = None  # pictures of a class; None takes all
+    max_per_artist: int | None = None  # pictures of an artist in a class; likewise
+    resize: int | None = (
+        None  # larger pictures' shorter side, pixels; None copies files
+    )
+    max_distance: int = duplicates.MAX_DISTANCE  # bits of 256: near duplicates
 
 
 def curate(
@@ -70,13 +60,8 @@ def curate(
     What the files are is kept in OUT.parts until the data set is there, so that a call
     after a stop, or with other options, does not look at them again.
 
-    Args:
-      source: a folder of class folders, a CSV file or a list file.
-      out: the folder to write, which must not exist. It is complete, or not there.
-      options: what to take, and how to split it.
-      image_root: where relative paths of a list start.
-      metadata: a table of artists, as `paintings.read` takes it.
-      ray: where files are looked at, if not in this process.
+    `out` is complete, or not there. `ray` is where files are looked at, if not in this
+    process.
 
     Returns:
       What report.json holds.
@@ -97,10 +82,15 @@ def curate(
         root, found = paintings.read(source, image_root, metadata)
         found = sorted(_of_classes(found, options.classes))  # whatever their order was
         folder, names = _look(path, root.resolve(), found, options.resize, ray)
-        files = map(looking.read_record, folder.records(names))
+        files = (File(**record) for record in folder.records(names))
+        about = {
+            "jaxart": jaxart.__version__,
+            "source": os.fspath(source),
+            "options": dataclasses.asdict(options),
+        }
         with _beside(out) as partial:
             report = _fill(partial, root, found, files, options, path)
-            _write_report(partial, source, options, report)
+            results.write_json(partial / "report.json", about | report)
         folder.remove()
     return report
 
@@ -141,20 +131,6 @@ def _beside(out: Path) -> Iterator[Path]:
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def _write_report(
-    folder: Path,
-    source: str | os.PathLike,
-    options: Options,
-    report: dict[str, Any],
-) -> None:
-    about = {
-        "jaxart": jaxart.__version__,
-        "source": os.fspath(source),
-        "options": dataclasses.asdict(options),
-    }
-    results.write_json(folder / "report.json", about | report)
-
-
 def _of_classes(found: list[Painting], classes: Sequence[str]) -> list[Painting]:
     there = sorted({painting.label for painting in found})
     unknown = sorted(set(classes) - set(there))
@@ -173,28 +149,22 @@ def _fill(
 ) -> dict[str, Any]:
     """Writes all of the data set but its report, which it returns.
 
-    Args:
-      folder: where to.
-      root: where the paintings' names start.
-      found: the paintings.
-      files: what each of their files is.
-      options: what becomes of them.
-      parts: where the resized pictures are, if there are any.
+    The paintings' names start at `root`; resized pictures, if any, are in `parts`.
     """
-    pictures, unreadable = sort_out(found, files)
+    pictures, unreadable = paintings.sort_out(found, files)
     once = cleaning.each_once(pictures, options.max_distance)
     pictures = [pictures[i] for i in once.kept]
-    no_artist: list[tuple] = []
+    no_artist: list[Skipped] = []
     if options.split == "artist":
         reasons = ["" if p.artist else "nobody knows the artist" for p in pictures]
-        pictures, no_artist = _sieve(pictures, reasons)
+        pictures, no_artist = sieve(pictures, reasons)
     reasons = cleaning.cap(
         pictures,
         max_per_class=options.max_per_class,
         max_per_artist=options.max_per_artist,
         seed=options.seed,
     )
-    pictures, over_cap = _sieve(pictures, reasons)
+    pictures, over_cap = sieve(pictures, reasons)
     counts = {
         "found": len(found),
         "unreadable": len(unreadable),
@@ -234,20 +204,6 @@ def _fill(
     results.write_csv(folder / "skipped.csv", ("path", "label", "reason"), skipped)
     results.write_csv(folder / "duplicates.csv", cleaning.DUPLICATES_HEADER, once.rows)
     return counts | _describe(pictures, class_names, labels, is_val, options)
-
-
-def _sieve(
-    pictures: Sequence[Picture], reasons: Sequence[str]
-) -> tuple[list[Picture], list[tuple]]:
-    """Parts pictures from those that there is a reason to skip: their rows."""
-    kept, skipped = [], []
-    for picture, reason in zip(pictures, reasons, strict=True):
-        if reason:
-            painting = picture.painting
-            skipped.append((painting.name, painting.label, reason))
-        else:
-            kept.append(picture)
-    return kept, skipped
 
 
 def _describe(

@@ -8,12 +8,19 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from PIL import Image, ImageOps
 
-from jaxart import results
-from jaxart.curation import contact_sheets, paintings, pictures, writing
-from jaxart.curation.pictures import Picture
-from jaxart.data import duplicates, files
+from jaxart import results, storage
+from jaxart.curation import paintings, writing
+from jaxart.curation.paintings import Picture, Skipped
+from jaxart.data import duplicates, files, images
 from jaxart.data.examples import DataError
+from jaxart.passes.local import map_ahead
+
+COLUMNS, ROWS = 8, 6  # of a contact sheet
+CELL = 160  # pixels
+_GAP = 4
+_NUM_THREADS = 4
 
 _COPIES_HEADER = (
     *("list_a", "path_a", "label_a", "list_b", "path_b", "label_b"),
@@ -22,19 +29,12 @@ _COPIES_HEADER = (
 
 
 class Side(NamedTuple):
-    """One list.
-
-    Attributes:
-      name: what the report calls it.
-      root: the folder that names start from.
-      pictures: what is sound of it.
-      unreadable: name, label and reason of what is not.
-    """
+    """One list, as the report calls it, and the folder that its names start from."""
 
     name: str
     root: Path
     pictures: list[Picture]
-    unreadable: list[tuple[str, str, str]]
+    unreadable: list[Skipped]
 
 
 def inspect(
@@ -45,15 +45,10 @@ def inspect(
     metadata: str | os.PathLike = "",
     max_distance: int = duplicates.MAX_DISTANCE,
 ) -> dict[str, Any]:
-    """Reads one list or several, and looks for what they share.
+    """Reads lists, each as `paintings.read` takes it, and looks for what they share.
 
-    Args:
-      sources: each as `paintings.read` takes it.
-      out: gets inspection.json, copies.csv, unreadable.csv, and a contact sheet
-        for each class.
-      image_root: where relative paths start.
-      metadata: a table of artists, as `paintings.read` takes it.
-      max_distance: bits of 256 in which near duplicates may differ.
+    `out` gets inspection.json, copies.csv, unreadable.csv, and a contact sheet for each
+    class. `max_distance` is the bits of 256 in which near duplicates may differ.
 
     Returns:
       What inspection.json holds.
@@ -68,7 +63,7 @@ def inspect(
         name = source.stem if stems.count(source.stem) == 1 else os.fspath(source)
         paths = [root / painting.name for painting in found]
         looked = files.look(paths, files.default_cache_dir(), title="decoding")
-        sides.append(Side(name, root, *pictures.sort_out(found, looked)))
+        sides.append(Side(name, root, *paintings.sort_out(found, looked)))
     if not any(side.pictures for side in sides):
         raise DataError(f"{sources[0]}: none of its images can be read")
 
@@ -107,14 +102,10 @@ def _copies(a: Side, b: Side, max_distance: int) -> list[tuple]:
     else:
         pairs = duplicates.between(these, those, max_distance)
     rows = []
-    for i, j, kind, distance in pairs:
+    for i, j, *how in pairs:
         one, other = a.pictures[i].painting, b.pictures[j].painting
-        rows.append(
-            (
-                *(a.name, one.name, one.label, b.name, other.name, other.label),
-                *(kind, distance),
-            )
-        )
+        ends = (a.name, one.name, one.label, b.name, other.name, other.label)
+        rows.append((*ends, *how))
     return rows
 
 
@@ -163,10 +154,30 @@ def _by_class(sides: Sequence[Side]) -> dict[str, list[tuple[Path, Picture]]]:
 def _draw_sheets(sides: Sequence[Side], out: Path) -> None:
     for label, members in _by_class(sides).items():
         paths = [root / picture.painting.name for root, picture in members]
-        path = out / f"{writing.slug(label)}.png"
-        beside = path.with_suffix(".tmp")
-        contact_sheets.draw(paths).save(beside, format="png")
-        os.replace(beside, path)
+        with storage.written(out / f"{writing.slug(label)}.png") as beside:
+            draw_sheet(paths).save(beside, format="png")
+
+
+def draw_sheet(paths: Sequence[Path]) -> Image.Image:
+    """Draws sound images from all over a list, as many as a sheet holds: RGB."""
+    count = min(len(paths), COLUMNS * ROWS)
+    chosen = [paths[i * len(paths) // count] for i in range(count)]
+
+    def load(path: Path) -> Image.Image:
+        return ImageOps.contain(images.decode(path, 2 * CELL), (CELL, CELL))
+
+    num_rows = -(-count // COLUMNS)
+    step = CELL + _GAP
+    sheet = Image.new("RGB", (COLUMNS * step + _GAP, num_rows * step + _GAP), "white")
+    loaded = map_ahead(load, chosen, _NUM_THREADS, 2 * _NUM_THREADS)
+    for i, picture in enumerate(loaded):
+        row, column = divmod(i, COLUMNS)
+        left, top = (
+            _GAP + step * place + (CELL - side) // 2
+            for place, side in zip((column, row), picture.size, strict=True)
+        )
+        sheet.paste(picture, (left, top))
+    return sheet
 
 
 def shares_anything(report: dict[str, Any]) -> bool:

@@ -16,19 +16,12 @@ _NUM_THREADS = 4  # that tell whether files are what they were
 
 @dataclasses.dataclass(frozen=True)
 class Look:
-    """Says of each painting's file what it is, by its name.
+    """Says of each painting's file what it is, by its name."""
 
-    Attributes:
-      root: where names start; absolute, as the following.
-      folder: the pass's; resized pictures are put there, before they are spoken of.
-      resize: the shorter side that larger pictures get; None makes none.
-      batch_size: files that a thread looks at.
-    """
-
-    root: str
-    folder: str
-    resize: int | None
-    batch_size: int
+    root: str  # where names start; absolute, as the following
+    folder: str  # the pass's; resized pictures are put there, before they are spoken of
+    resize: int | None  # the shorter side that larger pictures get; None makes none
+    batch_size: int  # files that a thread looks at
 
     def open(self) -> "_Looking":
         """Finds what this machine knows of files."""
@@ -90,13 +83,9 @@ def resized_path(folder: Path, file: File) -> Path:
 
 
 def _record(file: File) -> Record:
+    """The file's fields, which `File` takes again; no reason where there is none."""
     return {
         name: value
         for name, value in file._asdict().items()
         if value or name != "reason"
     }
-
-
-def read_record(record: Record) -> File:
-    """What a record says of a file."""
-    return File(**record)

@@ -3,37 +3,71 @@
 import csv
 import io
 import os
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from jaxart.curation import artists
 from jaxart.data import examples
 from jaxart.data.examples import DataError
+from jaxart.data.files import File
 
 METADATA = "metadata.csv"
+
+_UNKNOWN = {"", "anonymous", "artist unknown", "unknown"}
+_FILE_NAME = re.compile(r"(?P<artist>[^\W\d_]['.\w -]*?)_(?P<title>.*[^\W\d_].*)")
+_YEAR = re.compile(r"(?<!\d)1[0-9]{3}(?!\d)|(?<!\d)20[0-9]{2}(?!\d)")
 
 _PATH_COLUMNS = ("path", "file")
 _COLUMNS = ("artist", "title", "year", "source")
 
 
 class Painting(NamedTuple):
-    """A picture as its source describes it.
+    """A picture as its source describes it; '' is what nobody knows."""
 
-    Attributes:
-      name: its path, as the source gives it.
-      label: its class's name.
-      artist: '' where nobody knows, like the following.
-      title: what it is called.
-      year: when it was painted.
-      source: where it is from.
-    """
-
-    name: str
-    label: str
+    name: str  # its path, as the source gives it
+    label: str  # its class's name
     artist: str
     title: str
     year: str
     source: str
+
+
+class Picture(NamedTuple):
+    """A painting, and what its file is: a sound image."""
+
+    painting: Painting
+    file: File
+
+    @property
+    def artist(self) -> str:
+        """One spelling for each artist; '' for an unknown one."""
+        return artist_key(self.painting.artist)
+
+
+Skipped = tuple[str, str, str]  # name, label and reason
+
+
+def sort_out(
+    found: Sequence[Painting], files: Iterable[File]
+) -> tuple[list[Picture], list[Skipped]]:
+    """The pictures, and what is none."""
+    pictures = [Picture(*pair) for pair in zip(found, files, strict=True)]
+    return sieve(pictures, [picture.file.reason for picture in pictures])
+
+
+def sieve(
+    pictures: Sequence[Picture], reasons: Sequence[str]
+) -> tuple[list[Picture], list[Skipped]]:
+    """Parts pictures from those that there is a reason to skip."""
+    kept, skipped = [], []
+    for picture, reason in zip(pictures, reasons, strict=True):
+        if reason:
+            skipped.append((picture.painting.name, picture.painting.label, reason))
+        else:
+            kept.append(picture)
+    return kept, skipped
 
 
 def read(
@@ -46,12 +80,10 @@ def read(
     What is known of a picture stands in the metadata, or else in its file's name
     (`artist_title.jpg`).
 
-    Args:
-      source: as `examples.read` takes it. Indices get their names from classes.txt.
-      image_root: where relative paths start; by default the source's own folder.
-      metadata: a CSV or .tsv file with a column `path` (or `file`) and any of artist,
-        title, year and source; by default metadata.csv in that folder, if there is
-        one, or else the source itself, if it is a CSV file.
+    Indices get their names from classes.txt. `metadata` is a CSV or .tsv file with a
+    column `path` (or `file`) and any of artist, title, year and source; by default
+    metadata.csv in the folder where relative paths start, if there is one, or else the
+    source itself, if it is a CSV file.
 
     Returns:
       The folder that names start from, and the paintings.
@@ -80,7 +112,7 @@ def read(
                     f"{row.where}: label {label} is none of 0 to {len(class_names) - 1}"
                 )
             label = class_names[int(label)]
-        from_name = artists.from_file_name(Path(row.name).stem)
+        from_name = from_file_name(Path(row.name).stem)
         defaults = zip(_COLUMNS, (*from_name, row.name), strict=True)
         known = said.get(os.path.normpath(row.name), {})
         known = {column: known.get(column) or text for column, text in defaults}
@@ -109,3 +141,28 @@ def _read_metadata(path: Path, is_list: bool = False) -> dict[str, dict[str, str
         }
         for row in reader
     }
+
+
+def artist_key(artist: str) -> str:
+    """One spelling for one artist, '' for an unknown one.
+
+    `Paul Cézanne`, `paul-cezanne` and `cezanne-paul` are one: accents, case, order
+    and what stands between words do not count.
+    """
+    decomposed = unicodedata.normalize("NFKD", artist)
+    plain = "".join(c for c in decomposed if not unicodedata.combining(c))
+    words = " ".join(sorted(re.findall(r"[^\W_]+", plain.casefold())))
+    return "" if words in _UNKNOWN else words
+
+
+def from_file_name(stem: str) -> tuple[str, str, str]:
+    """Artist, title and year of a file called as WikiArt's are, '' for what is missing.
+
+    `claude-monet_the-red-boats-1875(1)` is by claude-monet, of 1875; `IMG_1234` is by
+    nobody.
+    """
+    match = _FILE_NAME.fullmatch(stem)
+    if match is None:
+        return "", "", ""
+    years = _YEAR.findall(match["title"])
+    return match["artist"], match["title"], years[-1] if years else ""

@@ -34,15 +34,9 @@ def split(
 ) -> Bool[np.ndarray, " n"]:
     """Says of each picture whether it is kept for validation.
 
-    Args:
-      kind: one of `SPLITS`: 'random' draws from all pictures, 'stratified' from each
-        class, 'artist' draws artists, such that each class's share is as near to
-        `val_fraction` as whole artists allow.
-      labels: class indices.
-      artists: each picture's artist, in one spelling (`artists.key`).
-      digests: each picture's content.
-      val_fraction: share of pictures to keep.
-      seed: of the draw.
+    'random' draws from all pictures, 'stratified' from each class; 'artist' draws
+    artists, in one spelling each (`paintings.artist_key`), such that each class's share
+    is as near to `val_fraction` as whole artists allow.
 
     Raises:
       ValueError: `kind` is none of `SPLITS`.

@@ -1,6 +1,5 @@
 """The data set as files: pictures under names that say what they are, and lists."""
 
-import hashlib
 import re
 import shutil
 from collections.abc import Sequence
@@ -13,7 +12,7 @@ from tqdm import tqdm
 
 from jaxart import results, storage
 from jaxart.curation import paintings
-from jaxart.curation.pictures import Picture
+from jaxart.curation.paintings import Picture
 from jaxart.data.examples import is_image_name
 
 _JPEG_QUALITY = 95
@@ -46,12 +45,10 @@ def slug(text: str) -> str:
 
 def copy_images(sources: Sequence[Path], folder: Path, names: Sequence[str]) -> None:
     """Copies files into the data set, bit by bit, under these names."""
-    with tqdm(total=len(names), desc="copying", unit="img") as bar:
-        for source, name in zip(sources, names, strict=True):
-            path = folder / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(source, path)
-            bar.update()
+    names = tqdm(names, desc="copying", unit="img")
+    for source, name in zip(sources, names, strict=True):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, folder / name)
 
 
 def write_lists(
@@ -84,7 +81,7 @@ def write_lists(
                 painting.title,
                 painting.year,
                 painting.source,
-                _digest(folder / name),
+                storage.version(folder / name),
                 file.phash,
                 "val" if kept_back else "train",
             )
@@ -93,8 +90,3 @@ def write_lists(
             )
         ),
     )
-
-
-def _digest(path: Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

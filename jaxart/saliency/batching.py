@@ -20,14 +20,11 @@ def sum_samples(
     All pairs of an image and a sample run in batches of `batch_size`, one after the
     other in one compiled loop: memory does not depend on `num_samples`.
 
-    Args:
-      evaluate: (image index [n], sample index [n]) -> arrays [n, ...], a row a pair.
-      num_images: images.
-      num_samples: samples of each.
-      batch_size: pairs that run at once.
+    `evaluate` takes image indices [n] and sample indices [n], and gives arrays
+    [n, ...], a row a pair.
 
     Returns:
-      What `evaluate` gives, with the sum over an image's samples in its row
+      The same arrays, with the sum over an image's samples in its row,
       [num_images, ...].
 
     Raises:

@@ -12,12 +12,8 @@ def gaussian_blur(
 ) -> Float[Array, "h w c"]:
     """Blurs an image: a matrix product for the rows, and one for the columns.
 
-    Beyond its edges an image is 0.
-
-    Args:
-      image: any image.
-      sigma: standard deviation in pixels, above 0.
-      max_sigma: the largest that `sigma` may be: bounds the reach of the kernel.
+    Beyond its edges an image is 0. `sigma` is the standard deviation in pixels, above
+    0 and at most `max_sigma`, which bounds the reach of the kernel.
     """
     height, width, _ = image.shape
     reach = max(height, width, math.ceil(5 * max_sigma))

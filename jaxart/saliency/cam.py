@@ -1,6 +1,8 @@
 """Class activation maps: where a layer's features speak for the target.
 
-A network is given in two parts, cut after the layer whose features are looked at.
+A network is given in two parts, cut after the layer whose features are looked at:
+`features_fn`, images [B, H, W, C] -> features [B, h, w, c], and `head_fn`, features ->
+logits [B, K]. Maps have the features' resolution, and are not below 0.
 
 References:
   grad_cam, guided_grad_cam: Selvaraju et al. 2017, "Grad-CAM: visual explanations
@@ -27,17 +29,7 @@ Maps = Float[Array, "b h w"]
 def grad_cam(
     features_fn: FeaturesFn, head_fn: LogitsFn, images: Images, targets: Targets
 ) -> Maps:
-    """Features weighted by their mean gradient; what speaks for the target.
-
-    Args:
-      features_fn: images [B, H, W, C] -> features [B, h, w, c].
-      head_fn: features -> logits [B, K].
-      images: the network's input.
-      targets: the class to explain, an index for all images or one each [B].
-
-    Returns:
-      Maps [B, h, w] at the features' resolution, not below 0.
-    """
+    """Features weighted by their mean gradient; what speaks for the target."""
     features, gradients = _at_layer(features_fn, head_fn, images, targets)
     weights = gradients.mean(axis=(1, 2), keepdims=True)
     return jax.nn.relu((weights * features).sum(axis=-1))
@@ -49,13 +41,8 @@ def grad_cam_plus_plus(
     """`grad_cam` with weights that give every occurrence of the object its due.
 
     The closed form of the paper's eq. 19, which holds for the exponential of the
-    logit and whose constant factor is left out.
-
-    Args:
-      features_fn: as in `grad_cam`; the features are not below 0, as after a ReLU.
-      head_fn: as in `grad_cam`.
-      images: as in `grad_cam`.
-      targets: as in `grad_cam`.
+    logit and whose constant factor is left out. Features must not be below 0, as
+    after a ReLU.
     """
     features, gradients = _at_layer(features_fn, head_fn, images, targets)
     total = features.sum(axis=(1, 2), keepdims=True)
@@ -68,14 +55,7 @@ def grad_cam_plus_plus(
 def layer_cam(
     features_fn: FeaturesFn, head_fn: LogitsFn, images: Images, targets: Targets
 ) -> Maps:
-    """Features weighted, each at its own place, by their positive gradient.
-
-    Args:
-      features_fn: as in `grad_cam`.
-      head_fn: as in `grad_cam`.
-      images: as in `grad_cam`.
-      targets: as in `grad_cam`.
-    """
+    """Features weighted, each at its own place, by their positive gradient."""
     features, gradients = _at_layer(features_fn, head_fn, images, targets)
     return jax.nn.relu((jax.nn.relu(gradients) * features).sum(axis=-1))
 
@@ -87,18 +67,7 @@ def guided_grad_cam(
     images: Images,
     targets: Targets,
 ) -> Images:
-    """`guided_backprop` times `grad_cam`, enlarged to the image: sharp and located.
-
-    Args:
-      logits_fn: (images, relu=) -> logits, as in `guided_backprop`.
-      features_fn: as in `grad_cam`.
-      head_fn: as in `grad_cam`.
-      images: as in `grad_cam`.
-      targets: as in `grad_cam`.
-
-    Returns:
-      Attribution of the images' shape, signed.
-    """
+    """`guided_backprop` times `grad_cam`, enlarged to the image: sharp and located."""
     maps = enlarge(grad_cam(features_fn, head_fn, images, targets), images.shape[1:3])
     return guided_backprop(logits_fn, images, targets) * maps[..., None]
 

@@ -15,17 +15,10 @@ from jaxart.saliency.choices import BASELINES
 
 
 class Method(NamedTuple):
-    """An attribution method.
-
-    Attributes:
-      function: one of `methods`.
-      channel_rule: how its attribution becomes a map, unless told otherwise; ''
-        where it gives maps.
-      paper: who described it.
-    """
+    """One of `methods`."""
 
     function: Callable[..., Array]
-    channel_rule: str
+    channel_rule: str  # how its attribution becomes a map; '' where it gives maps
     paper: str
 
     @property
@@ -52,50 +45,31 @@ class Method(NamedTuple):
 # What a method is given by the network and the run, by parameter name.
 _PROVIDED = ("logits_fn", "features_fn", "head_fn", "key", "batch_size")
 
-METHODS = {
-    "gradient": Method(methods.gradient, "max_abs", "Simonyan et al. 2013"),
-    "gradient_x_input": Method(
-        methods.gradient_x_input, "sum", "Shrikumar et al. 2016"
-    ),
-    "smoothgrad": Method(methods.smoothgrad, "max_abs", "Smilkov et al. 2017"),
-    "smoothgrad_squared": Method(
-        methods.smoothgrad_squared, "sum_abs", "Hooker et al. 2019"
-    ),
-    "vargrad": Method(methods.vargrad, "sum_abs", "Adebayo et al. 2018"),
-    "integrated_gradients": Method(
-        methods.integrated_gradients, "sum", "Sundararajan et al. 2017"
-    ),
-    "blur_integrated_gradients": Method(
-        methods.blur_integrated_gradients, "sum", "Xu et al. 2020"
-    ),
-    "guided_integrated_gradients": Method(
-        methods.guided_integrated_gradients, "sum", "Kapishnikov et al. 2021"
-    ),
-    "guided_backprop": Method(
-        methods.guided_backprop, "max_abs", "Springenberg et al. 2014"
-    ),
-    "deconvnet": Method(methods.deconvnet, "max_abs", "Zeiler and Fergus 2014"),
-    "grad_cam": Method(methods.grad_cam, "", "Selvaraju et al. 2017"),
-    "grad_cam_plus_plus": Method(
-        methods.grad_cam_plus_plus, "", "Chattopadhyay et al. 2018"
-    ),
-    "layer_cam": Method(methods.layer_cam, "", "Jiang et al. 2021"),
-    "guided_grad_cam": Method(
-        methods.guided_grad_cam, "max_abs", "Selvaraju et al. 2017"
-    ),
-    "occlusion": Method(methods.occlusion, "mean", "Zeiler and Fergus 2014"),
-    "rise": Method(methods.rise, "mean", "Petsiuk et al. 2018"),
-}
+_ALL = (
+    Method(methods.gradient, "max_abs", "Simonyan et al. 2013"),
+    Method(methods.gradient_x_input, "sum", "Shrikumar et al. 2016"),
+    Method(methods.smoothgrad, "max_abs", "Smilkov et al. 2017"),
+    Method(methods.smoothgrad_squared, "sum_abs", "Hooker et al. 2019"),
+    Method(methods.vargrad, "sum_abs", "Adebayo et al. 2018"),
+    Method(methods.integrated_gradients, "sum", "Sundararajan et al. 2017"),
+    Method(methods.blur_integrated_gradients, "sum", "Xu et al. 2020"),
+    Method(methods.guided_integrated_gradients, "sum", "Kapishnikov et al. 2021"),
+    Method(methods.guided_backprop, "max_abs", "Springenberg et al. 2014"),
+    Method(methods.deconvnet, "max_abs", "Zeiler and Fergus 2014"),
+    Method(methods.grad_cam, "", "Selvaraju et al. 2017"),
+    Method(methods.grad_cam_plus_plus, "", "Chattopadhyay et al. 2018"),
+    Method(methods.layer_cam, "", "Jiang et al. 2021"),
+    Method(methods.guided_grad_cam, "max_abs", "Selvaraju et al. 2017"),
+    Method(methods.occlusion, "mean", "Zeiler and Fergus 2014"),
+    Method(methods.rise, "mean", "Petsiuk et al. 2018"),
+)
+METHODS = {method.function.__name__: method for method in _ALL}
 
 SIGNED_RULES = ("sum", "mean")
 
 
 def find(name: str) -> Method:
-    """The method of that name.
-
-    Raises:
-      ValueError: there is none; says which there are.
-    """
+    """The method of that name, or a `ValueError` that says which there are."""
     if name not in METHODS:
         near = difflib.get_close_matches(name, METHODS, n=1)
         hint = f"did you mean {near[0]!r}? " if near else ""
@@ -107,11 +81,6 @@ def complete_settings(
     name: str, model: CaffeNet, given: Mapping[str, Any]
 ) -> dict[str, Any]:
     """A method's settings: what is given, and the defaults of the rest.
-
-    Args:
-      name: of the method.
-      model: the network whose layers `layer` may name.
-      given: settings by name.
 
     Raises:
       ValueError: the method has no such setting, or not such a value.
@@ -131,10 +100,9 @@ def complete_settings(
                 f"layer={settings['layer']!r}: one with a place for each feature: "
                 f"{', '.join(spatial)}"
             )
-    if "baseline" in settings and settings["baseline"] not in BASELINES:
-        raise ValueError(
-            f"baseline={settings['baseline']!r}: one of {', '.join(BASELINES)}"
-        )
+    baseline = settings.get("baseline", "mean")
+    if baseline not in BASELINES:
+        raise ValueError(f"baseline={baseline!r}: one of {', '.join(BASELINES)}")
     return settings
 
 
@@ -147,18 +115,10 @@ def bind(
     batch_size: int,
     key: PRNGKeyArray,
 ) -> Callable[[Any, Array, Array], Array]:
-    """A method as a function of parameters, images and targets.
+    """A method as (params, images [B, H, W, C], targets [B]) -> maps [B, H, W].
 
-    Args:
-      name: of the method.
-      model: the network.
-      settings: of `complete_settings`.
-      channel_rule: makes a map of an attribution; unused where there are maps.
-      batch_size: network inputs that a method which samples runs at once.
-      key: for methods that draw.
-
-    Returns:
-      (params, images [B, H, W, C], targets [B]) -> maps [B, H, W].
+    `settings` are those of `complete_settings`. `channel_rule` makes a map of an
+    attribution; it is unused where there are maps.
     """
     method = find(name)
     settings = dict(settings)

@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from jaxart import classifier, commands, compiling, storage
 from jaxart.models import CaffeNet
-from jaxart.saliency import render
+from jaxart.saliency import pictures
 from jaxart.saliency.maximization import class_model
 
 WEIGHTS = flags.DEFINE_string(
@@ -42,6 +42,7 @@ JITTER = flags.DEFINE_integer(
 BLUR = flags.DEFINE_float("blur", 0.5, "Width of a regular blur, pixels; 0: off.")
 BLUR_EVERY = flags.DEFINE_integer("blur_every", 4, "Steps between two blurs.")
 SEED = flags.DEFINE_integer("seed", 0, "Of the jitter.")
+SETTINGS = (STEPS, LEARNING_RATE, L2, JITTER, BLUR, BLUR_EVERY)
 # Values beyond it are drawn black or white.
 CONTRAST_PERCENTILE = 99.5
 
@@ -61,8 +62,7 @@ def main(argv: list[str]) -> None:
         index = network.class_index(CLASS.value)
         image, logits = draw(network, index)
         picture = Image.fromarray(to_picture(image, network.model))
-        with storage.local_file(out) as file:
-            render.save(picture, file)
+        pictures.save(picture, out)
     except (ValueError, OSError) as error:
         sys.exit(f"jaxart: {error}")
     probability = float(jax.nn.softmax(logits)[index])
@@ -89,14 +89,9 @@ def draw(
                 logits_fn,
                 index,
                 shape=(size, size, 3),
-                l2=L2.value,
-                steps=STEPS.value,
-                learning_rate=LEARNING_RATE.value,
                 key=jax.random.key(SEED.value),
-                jitter=JITTER.value,
-                blur=BLUR.value,
-                blur_every=BLUR_EVERY.value,
                 on_step=lambda step: bar.update(),
+                **{flag.name: flag.value for flag in SETTINGS},
             )
             return image, logits_fn(image[None])[0]
 

@@ -20,20 +20,9 @@ def write(
 
     The data is a script, since a page opened as a file may not fetch JSON.
 
-    Args:
-      out: the folder that the entries' files are relative to.
-      title: the page's heading.
-      subtitle: a line below it.
-      entries: one mapping a picture, of which the page needs
-        `path`: what the user called it;
-        `size`: width and height;
-        `predicted`, `predicted_name`, `logit`, `probability`: the prediction;
-        `top5`: mappings of `index`, `name` and `probability`, the likeliest first;
-        `target`, `target_name`: the class that the map explains;
-        `label_name`: the true class, if there is one;
-        `files`: paths of a `thumbnail` (240 pixels on its long side is enough), of
-        `picture` and `map` (both of one size, 1024 pixels on the long side), and of
-        an `overlay`, a `heatmap` and an `npy` if there are any.
+    Of an entry of the manifest, the page needs path, size, the prediction, the target,
+    the label if there is one, and the files of `pictures.PAGE_KINDS`: `picture` and
+    `map` are of one size.
     """
     out = storage.path(out)
     classes, lines = {}, []
@@ -56,7 +45,10 @@ def _needed(entry: Mapping[str, Any]) -> dict[str, Any]:
     """What the page needs of an entry; classes are named once for all entries."""
     files = entry["files"]
     needed = {
-        "path": _text(entry["path"]),
+        # Bytes that are no UTF-8 become U+FFFD.
+        "path": entry["path"]
+        .encode("utf-8", "surrogateescape")
+        .decode(errors="replace"),
         "size": list(entry["size"]),
         "predicted": entry["predicted"],
         "logit": round(float(entry["logit"]), 3),
@@ -77,11 +69,6 @@ def _needed(entry: Mapping[str, Any]) -> dict[str, Any]:
 
 def _share(entry: Mapping[str, Any]) -> float:
     return round(float(entry["probability"]), 5)
-
-
-def _text(path: str) -> str:
-    """A path for people: bytes that are no UTF-8 become U+FFFD."""
-    return path.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def _url(path: str) -> str:

@@ -1,4 +1,4 @@
-"""Attribution by the gradient of the target's logit.
+"""Attribution by the gradient of the target's logit; `methods` has what all share.
 
 References:
   gradient: Simonyan et al. 2013, "Deep inside convolutional networks", eq. 4.
@@ -29,27 +29,12 @@ Images = Float[Array, "b h w c"]
 
 
 def gradient(logits_fn: LogitsFn, images: Images, targets: Targets) -> Images:
-    """The gradient of the target's logit with respect to the image.
-
-    Args:
-      logits_fn: images [B, H, W, C] -> logits [B, K].
-      images: the network's input [B, H, W, C].
-      targets: the class to explain, an index for all images or one each [B].
-
-    Returns:
-      Attribution [B, H, W, C], signed.
-    """
+    """The gradient of the target's logit with respect to the image."""
     return score_gradient(logits_fn, images, targets)
 
 
 def gradient_x_input(logits_fn: LogitsFn, images: Images, targets: Targets) -> Images:
-    """`gradient` times the image, whose zero is the mean that was subtracted.
-
-    Args:
-      logits_fn: as in `gradient`.
-      images: as in `gradient`.
-      targets: as in `gradient`.
-    """
+    """`gradient` times the image, whose zero is the mean that was subtracted."""
     return images * gradient(logits_fn, images, targets)
 
 
@@ -68,27 +53,18 @@ def smoothgrad(
     Every image gets the same noise, at its own level, so that its map does not
     depend on the batch that it came in.
 
-    Args:
-      logits_fn: as in `gradient`.
-      images: as in `gradient`.
-      targets: as in `gradient`.
-      key: draws the noise.
+    Settings:
       num_samples: noisy copies of each image.
       noise_level: standard deviation, as a fraction of the image's range (maximum
         minus minimum).
-      batch_size: copies that the network sees at once; bounds the memory.
-
-    Returns:
-      Attribution [B, H, W, C], signed.
 
     Raises:
       ValueError: a setting is out of range.
     """
-    total = _sum_noisy(
+    return _mean_noisy(
         lambda gradients, _: gradients,
         *(logits_fn, images, targets, key, num_samples, noise_level, batch_size),
     )
-    return total / num_samples
 
 
 def smoothgrad_squared(
@@ -102,11 +78,10 @@ def smoothgrad_squared(
     batch_size: int = 8,
 ) -> Images:
     """The mean of the squared gradients over noisy copies; see `smoothgrad`."""
-    total = _sum_noisy(
+    return _mean_noisy(
         lambda gradients, _: gradients**2,
         *(logits_fn, images, targets, key, num_samples, noise_level, batch_size),
     )
-    return total / num_samples
 
 
 def vargrad(
@@ -129,11 +104,11 @@ def vargrad(
         deviation = gradients - centre[indices]
         return deviation, deviation**2
 
-    first, second = _sum_noisy(
+    first, second = _mean_noisy(
         moments,
         *(logits_fn, images, targets, key, num_samples, noise_level, batch_size),
     )
-    return jnp.maximum(second / num_samples - (first / num_samples) ** 2, 0)
+    return jnp.maximum(second - first**2, 0)
 
 
 def guided_backprop(
@@ -141,11 +116,7 @@ def guided_backprop(
 ) -> Images:
     """`gradient`, where a ReLU passes back only what is positive on both ways.
 
-    Args:
-      logits_fn: (images [B, H, W, C], relu=) -> logits [B, K], with `relu` as every
-        rectifier of the network.
-      images: as in `gradient`.
-      targets: as in `gradient`.
+    `logits_fn` takes `relu=`, too: what is to be every rectifier of the network.
     """
     guided = functools.partial(logits_fn, relu=guided_relu)
     return score_gradient(guided, images, targets)
@@ -156,10 +127,7 @@ def deconvnet(
 ) -> Images:
     """`gradient`, where a ReLU passes back what is positive on the way back.
 
-    Args:
-      logits_fn: as in `guided_backprop`.
-      images: as in `gradient`.
-      targets: as in `gradient`.
+    `logits_fn` as in `guided_backprop`.
     """
     deconvolved = functools.partial(logits_fn, relu=deconvnet_relu)
     return score_gradient(deconvolved, images, targets)
@@ -170,10 +138,8 @@ def channel_map(
 ) -> Float[Array, "b h w"]:
     """One number a pixel.
 
-    Args:
-      attribution: signed, [B, H, W, C].
-      rule: 'max_abs', the largest magnitude (Simonyan et al. 2013); 'sum_abs', the
-        sum of magnitudes; 'norm', Euclidean; 'sum' and 'mean', signed.
+    `rule` is 'max_abs', the largest magnitude (Simonyan et al. 2013); 'sum_abs', the
+    sum of magnitudes; 'norm', Euclidean; 'sum' or 'mean', signed.
 
     Raises:
       ValueError: `rule` is none of these.
@@ -211,7 +177,7 @@ def deconvnet_relu(x: Array) -> Array:
 deconvnet_relu.defvjp(lambda x: (jax.nn.relu(x), None), lambda _, g: (jax.nn.relu(g),))
 
 
-def _sum_noisy(
+def _mean_noisy(
     transform: Callable[[Array, Array], Any],
     logits_fn: LogitsFn,
     images: Images,
@@ -221,7 +187,7 @@ def _sum_noisy(
     noise_level: float,
     batch_size: int,
 ) -> Any:
-    """Sums transform(gradients at noisy images, image indices) over the samples."""
+    """The mean of transform(gradients at noisy images, image indices)."""
     if not noise_level >= 0:
         raise ValueError(f"noise_level={noise_level}: not below 0")
     targets = jnp.broadcast_to(jnp.asarray(targets), images.shape[:1])
@@ -230,12 +196,10 @@ def _sum_noisy(
         noisy = _add_noise(images, indices, samples, key, noise_level)
         return transform(score_gradient(logits_fn, noisy, targets[indices]), indices)
 
-    return sum_samples(
-        evaluate,
-        num_images=len(images),
-        num_samples=num_samples,
-        batch_size=batch_size,
+    total = sum_samples(
+        evaluate, num_images=len(images), num_samples=num_samples, batch_size=batch_size
     )
+    return jax.tree.map(lambda x: x / num_samples, total)
 
 
 def _add_noise(

@@ -34,12 +34,6 @@ def describe(
 ) -> dict[str, Any]:
     """What a network says of an image, for the image's line.
 
-    Args:
-      class_names: what each logit stands for.
-      logits: [K].
-      target: the class that the map explains.
-      label: the class that the image is said to show, if any.
-
     Raises:
       FloatingPointError: a logit is not finite.
     """

@@ -36,14 +36,12 @@ def class_model(
     Jitter and blur keep the image legible: with `jitter=0, blur=0.0` it is the
     paper's objective alone.
 
-    Args:
-      logits_fn: images [1, H, W, C] -> logits [1, K].
-      target: class index c.
-      shape: of the image, [H, W, C].
+    `logits_fn` takes images [1, H, W, C]; `shape` is [H, W, C].
+
+    Settings:
       l2: weight of the squared norm.
       steps: gradient steps.
       learning_rate: of Adam: about how far a pixel goes in a step, in pixel levels.
-      key: draws the jitter.
       jitter: the image is rolled by up to this many pixels before each step, and
         back after it.
       blur: standard deviation in pixels of the Gaussian blur; 0 leaves it off.

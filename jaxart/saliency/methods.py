@@ -5,7 +5,7 @@ All are jit-compatible and batched. They take `logits_fn: images [B, H, W, C] ->
 float32 attribution of the images' shape; class activation maps are [B, h, w]. The
 score is the target's logit. Randomness comes through `key` alone, and an image's
 attribution does not depend on the batch that it comes in. `batch_size` bounds the
-memory of methods that look at many copies of an image.
+memory of methods that look at many copies of an image: that many run at once.
 """
 
 from jaxart.saliency.cam import (

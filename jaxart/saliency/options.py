@@ -1,6 +1,7 @@
 """What a run explains, and how it shows it."""
 
 import dataclasses
+import functools
 from typing import Any
 
 from jaxart.data.images import RESIZE_RULES
@@ -13,32 +14,20 @@ from jaxart.saliency.choices import CHANNEL_RULES, KINDS, SCALES
 class Options:
     """What to explain, and how to show it. One output folder has one of these.
 
-    Attributes:
-      method: a name of `catalogue.METHODS`.
-      settings: the method's own, all of them.
-      channel_rule: makes a map of an attribution.
-      target: 'predicted', 'label', a class index or a class name.
-      resize: one of `images.RESIZE_RULES`.
-      save: any of `choices.KINDS`.
-      scale: 'image' draws each map on its own scale, 'common' all on one.
-      percentile: of a map's absolute values: the end of its colour table.
-      colormap: 'auto', or a table of the cmap package.
-      seed: of methods that draw.
-
     Raises:
       ValueError: a value that cannot be; names the choices.
     """
 
-    method: str
-    settings: dict[str, Any]
-    channel_rule: str
-    target: str
-    resize: str
-    save: tuple[str, ...]
-    scale: str
-    percentile: float
-    colormap: str
-    seed: int
+    method: str  # a name of `catalogue.METHODS`
+    settings: dict[str, Any]  # the method's own, all of them
+    channel_rule: str  # makes a map of an attribution
+    target: str  # 'predicted', 'label', a class index or a class name
+    resize: str  # one of `images.RESIZE_RULES`
+    save: tuple[str, ...]  # any of `choices.KINDS`
+    scale: str  # 'image' draws each map on its own scale, 'common' all on one
+    percentile: float  # of a map's absolute values: the end of its colour table
+    colormap: str  # 'auto', or a table of the cmap package
+    seed: int  # of methods that draw
 
     def __post_init__(self):
         for field, value, choices in (
@@ -53,9 +42,9 @@ class Options:
             raise ValueError(f"percentile={self.percentile}: above 0 and at most 100")
         render.color_table(self.colormap, signed=False)  # raises
 
-    @property
+    @functools.cached_property
     def look(self) -> pictures.Look:
-        """How maps are drawn."""
+        """How maps are drawn; to find a colour table takes a millisecond."""
         signed = self.channel_rule in SIGNED_RULES
         table = render.color_table(self.colormap, signed)
         return pictures.Look(table, signed, self.resize)

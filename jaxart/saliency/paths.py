@@ -1,7 +1,7 @@
 """Path methods: the gradient, collected on the way from a baseline to the image.
 
 Each shares out among the pixels what the score gains on the way: up to the error of
-its steps, an attribution sums to score(image) - score(baseline).
+its steps, an attribution, in logits, sums to score(image) - score(baseline).
 """
 
 import math
@@ -33,18 +33,11 @@ def integrated_gradients(
 
     Sundararajan et al. 2017, arXiv 1703.01365.
 
-    Args:
-      logits_fn: images [B, H, W, C] -> logits [B, K].
-      images: in the network's units.
-      targets: class index, or one an image.
+    Settings:
       baseline: where the line begins; broadcast to the images.
       num_steps: points on each line.
-      batch_size: points that run at once.
       quadrature: 'gauss_legendre', exact where the gradient along the line is a
         polynomial of degree 2 num_steps - 1, or 'midpoint', evenly spaced.
-
-    Returns:
-      Attribution [B, H, W, C], in logits.
 
     Raises:
       ValueError: `quadrature` is unknown; `num_steps` or `batch_size` is below 1.
@@ -76,8 +69,8 @@ def blur_integrated_gradients(
 
     Xu et al. 2020, "Attribution in scale and space", arXiv 2004.03383.
 
-    The path leads from the blurred image to the image, so no baseline need be chosen:
-    the attribution sums to score(image) - score(image blurred by `max_sigma`).
+    No baseline need be chosen: the attribution sums to score(image) - score(image
+    blurred by `max_sigma`).
 
     The steps are even in log(sigma). A blur takes away the details of its own size,
     and they come in octaves: with steps even in sigma, as in the authors' code, nearly
@@ -85,17 +78,10 @@ def blur_integrated_gradients(
 
     Beyond its edges an image is 0, the mean colour, as there: edges fade towards it.
 
-    Args:
-      logits_fn: images [B, H, W, C] -> logits [B, K].
-      images: in the network's units.
-      targets: class index, or one an image.
+    Settings:
       max_sigma: standard deviation of the strongest blur, in pixels. The weakest has
         0.2, which does not show.
       num_steps: blurs of each image.
-      batch_size: blurred images that run at once.
-
-    Returns:
-      Attribution [B, H, W, C], in logits.
 
     Raises:
       ValueError: `max_sigma` is not above 0.2; `num_steps` or `batch_size` is below 1.
@@ -140,19 +126,12 @@ def guided_integrated_gradients(
     that make integrated gradients noisy. Each step goes 1 / `num_steps` of the L1
     distance, with the gradient at its start: the sum is off by O(1 / `num_steps`).
 
-    Args:
-      logits_fn: images [B, H, W, C] -> logits [B, K].
-      images: in the network's units.
-      targets: class index, or one an image.
+    Settings:
       baseline: where the path begins; broadcast to the images.
       num_steps: steps of the path; each takes one gradient.
       fraction: share of the values that move together, 0 (one by one) to 1.
       max_dist: how far a value may be from the straight line, as a share of its own
         way: 0 (on it) to 1 (no limit).
-      batch_size: images whose gradient runs at once.
-
-    Returns:
-      Attribution [B, H, W, C], in logits.
 
     Raises:
       ValueError: `fraction` or `max_dist` is not in 0..1; `num_steps` or `batch_size`

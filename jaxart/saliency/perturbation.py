@@ -1,6 +1,7 @@
 """Perturbation methods: what the score does when parts of the image are hidden.
 
-They need no gradient. Each sums masks, weighted by a score, over many masked copies.
+They need no gradient. Each sums masks, weighted by a score, over many masked copies:
+an attribution is in logits, and the same for every channel.
 """
 
 import jax
@@ -27,22 +28,15 @@ def occlusion(
     Zeiler and Fergus 2014, arXiv 1311.2901.
 
     A square slides over the image; a pixel gets the sum of the score's drops under
-    all squares that cover it, the same for every channel. It is a sum, not a mean:
-    where `stride` is below `window`, fewer squares cover the pixels near the border,
-    and more of them where the last square had to be drawn in.
+    all squares that cover it. It is a sum, not a mean: where `stride` is below
+    `window`, fewer squares cover the pixels near the border, and more of them where
+    the last square had to be drawn in.
 
-    Args:
-      logits_fn: images [B, H, W, C] -> logits [B, K].
-      images: in the network's units.
-      targets: class index, or one an image.
+    Settings:
       window: side of the square, in pixels.
       stride: pixels from one position to the next, at most `window`. One last
         position is flush with the border where the stride does not reach it.
       baseline: what the square shows; broadcast to the images.
-      batch_size: occluded images that run at once.
-
-    Returns:
-      Attribution [B, H, W, C], in logits.
 
     Raises:
       ValueError: `window` does not fit into the images; `stride` is not in
@@ -108,18 +102,10 @@ def rise(
     with it the noise that the masks' own mean leaves: a logit far from 0 would drown
     the map in it.
 
-    Args:
-      logits_fn: images [B, H, W, C] -> logits [B, K].
-      images: in the network's units.
-      targets: class index, or one an image.
-      key: of the masks, which are the same for every image.
-      num_masks: masks.
+    Settings:
+      num_masks: masks, which are the same for every image.
       grid: cells along each side of the coarse grid.
       probability: of a cell to be shown.
-      batch_size: masked images that run at once.
-
-    Returns:
-      Attribution [B, H, W, C], in logits, the same for every channel.
 
     Raises:
       ValueError: `num_masks`, `grid` or `batch_size` is below 1; `probability` is not
@@ -148,10 +134,7 @@ def rise(
         return scores * masks, scores, masks
 
     sums = sum_samples(
-        evaluate,
-        num_images=len(images),
-        num_samples=num_masks,
-        batch_size=batch_size,
+        evaluate, num_images=len(images), num_samples=num_masks, batch_size=batch_size
     )
     weighted, score, mask = (total / num_masks for total in sums)
     return jnp.broadcast_to((weighted - score * mask) / probability, images.shape)

@@ -18,23 +18,19 @@ from jaxart.saliency import render
 from jaxart.storage import AnyPath
 
 SUFFIXES = {"overlay": ".jpg", "heatmap": ".png", "npy": ".npy"}
+JPEG = {"format": "JPEG", "quality": 90}
+FORMATS = {".png": {"format": "PNG"}, ".jpg": JPEG, ".jpeg": JPEG}
 PAIRS_ON_SHEET = 10
 MAX_NAME_BYTES = 200  # file systems take 255, suffixes included
 PAGE_KINDS = {"thumbnail": 240, "picture": 1024, "map": 1024}  # longest side, pixels
 
 
 class Look(NamedTuple):
-    """How maps are drawn.
+    """How maps are drawn."""
 
-    Attributes:
-      table: colour of each level.
-      signed: whether maps tell for from against.
-      resize: the rule that made the network's input, which says where a map lies.
-    """
-
-    table: UInt8[np.ndarray, "256 3"]
-    signed: bool
-    resize: str
+    table: UInt8[np.ndarray, "256 3"]  # colour of each level
+    signed: bool  # whether maps tell for from against
+    resize: str  # the rule that made the network's input, which says where a map lies
 
 
 def file_names(name: str, kinds: Collection[str]) -> dict[str, str]:
@@ -76,9 +72,18 @@ def load_map(path: AnyPath) -> Float32[np.ndarray, "h w"]:
 
 
 def save(picture: Image.Image, path: AnyPath) -> None:
-    """Writes a PNG or JPEG file, whole."""
-    with storage.local_file(path) as file:
-        render.save(picture, file)
+    """Writes a .png, .jpg or .jpeg file, beside and renamed; makes the folders above.
+
+    Raises:
+      ValueError: another suffix.
+      OSError: the format has no such mode, or the disk's own reasons.
+    """
+    suffix = path.suffix.lower()
+    if suffix not in FORMATS:
+        raise ValueError(f"{path}: none of {', '.join(FORMATS)}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with storage.written(path) as beside:
+        picture.save(beside, **FORMATS[suffix])
 
 
 def draw(
@@ -90,12 +95,8 @@ def draw(
 ) -> None:
     """Draws a map at its picture's size, and smaller for the page.
 
-    Args:
-      picture: as the file has it, RGB.
-      values: the map, at the network's resolution.
-      limit: the value at the end of the colour table.
-      look: how to draw.
-      paths: where each kind goes; those that are missing are not drawn.
+    `limit` is the value at the end of the colour table. Of the kinds of `SUFFIXES`,
+    those without a path are not drawn.
     """
     levels = render.to_levels(values, limit, look.signed)
     original = Image.fromarray(picture)
@@ -121,12 +122,7 @@ def _place(
 
 
 def write_sheets(out: AnyPath, entries: Iterable[Mapping[str, Any]]) -> None:
-    """Writes `sheet/0001.jpg` and so on: every picture beside its map.
-
-    Args:
-      out: the folder that the entries' files are relative to.
-      entries: the manifest's, whose `picture` and `map` are there.
-    """
+    """Writes `sheet/0001.jpg` and so on: every picture of a manifest beside its map."""
     entries = iter(entries)
     for number in itertools.count(1):
         group = list(itertools.islice(entries, PAIRS_ON_SHEET))

@@ -8,11 +8,8 @@ may have 100 megapixels.
 import bisect
 import difflib
 import math
-import os
 import unicodedata
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
 
 import cmap
 import numpy as np
@@ -31,8 +28,6 @@ GREYNESS = 0.8
 STRIP = 256  # rows that are laid over each other at once
 PAPER, INK = (250, 250, 250), (40, 40, 40)
 MARGIN, GAP, CAPTION, FONT_SIZE = 12, 4, 22, 14  # pixels
-JPEG = ("JPEG", {"quality": 90})
-FORMATS = {".png": ("PNG", {}), ".jpg": JPEG, ".jpeg": JPEG}
 
 
 def magnitude(values: Float32[np.ndarray, "h w"], percentile: float) -> float:
@@ -62,10 +57,7 @@ def to_levels(
     Signed, -limit..limit becomes 1..255 with zero at 128; level 0 is unused. Unsigned,
     0..limit becomes 0..255. What is beyond is clipped.
 
-    Args:
-      values: a saliency map.
-      limit: the value of level 255, at least 0; with 0 all is drawn as zero.
-      signed: whether negative values have a meaning.
+    With a limit of 0 all is drawn as zero.
 
     Raises:
       ValueError: the map is not finite.
@@ -95,15 +87,11 @@ def place(
     box: Sequence[float | int],
     background: int,
 ) -> UInt8[np.ndarray, "height width"]:
-    """Lays a map over the part of a picture that it explains.
+    """Lays a map over the part of a picture of that size that it explains.
 
-    Args:
-      levels: the map.
-      size: width and height of the picture, in pixels.
-      box: left, top, right and bottom edge of that part, in the picture's pixels and
-        inside it. Edges are rounded, so that nothing moves by more than half a pixel,
-        but a part is never less than one pixel.
-      background: the level of the rest.
+    `box` is that part's left, top, right and bottom edge, in the picture's pixels and
+    inside it. Edges are rounded, so that nothing moves by more than half a pixel, but a
+    part is never less than one pixel.
     """
     left, top, right, bottom = map(round, box)
     left, top = min(left, size[0] - 1), min(top, size[1] - 1)
@@ -185,10 +173,7 @@ def sheet(
 ) -> Image.Image:
     """Draws a contact sheet: pictures beside their maps, with captions below.
 
-    Args:
-      cells: picture, map and caption of each, in reading order.
-      columns: cells in a row; fewer where there are fewer cells.
-      side: of the square that each picture and each map is scaled to fit, in pixels.
+    Each picture and each map is scaled to fit a square of `side` pixels.
     """
     columns = max(1, min(columns, len(cells)))
     rows = math.ceil(len(cells) / columns)
@@ -231,30 +216,3 @@ def _scale(image: Image.Image, long_side: int) -> Image.Image:
     if image.mode == "P":
         image = image.convert("RGB")
     return image.resize((width, height), Image.Resampling.BICUBIC)
-
-
-def save(image: Image.Image, path: str | os.PathLike, **options: Any) -> None:
-    """Writes a PNG or JPEG file, beside and renamed; makes the folders it lies in.
-
-    Args:
-      image: RGB or grey; for PNG also a palette image.
-      path: .png, .jpg or .jpeg. A file that is there is replaced.
-      **options: Pillow's, for the format. JPEG has quality 90 unless told otherwise.
-
-    Raises:
-      ValueError: another suffix.
-      OSError: the format has no such mode, or the disk's own reasons.
-    """
-    path = Path(path)
-    suffix = path.suffix.lower()
-    if suffix not in FORMATS:
-        raise ValueError(f"{path}: none of {', '.join(FORMATS)}")
-    kind, defaults = FORMATS[suffix]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # One name: what a killed process left is replaced, and goes, when it is repeated.
-    beside = path.with_name(f"{path.name}.tmp")
-    try:
-        image.save(beside, kind, **{**defaults, **options})
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)

@@ -21,10 +21,10 @@ from jaxart.data import features, images, listing
 from jaxart.passes import folder, local, running
 from jaxart.passes.folder import Folder
 from jaxart.prediction_files import UNKNOWN
-from jaxart.saliency import explain, whole
+from jaxart.saliency import whole
 from jaxart.saliency.manifest import write_entries
 from jaxart.saliency.options import Options
-from jaxart.saliency.work import Explaining, Item
+from jaxart.saliency.work import PREDICTED, Explaining, Item
 from jaxart.storage import AnyPath
 
 MANIFEST, REPORT, SKIPPED = "manifest.jsonl", "run.json", "skipped.csv"
@@ -51,16 +51,10 @@ def explain_images(
 
     The caller holds the run's parts: `passes.driver.alone(out / PARTS)`.
 
-    Args:
-      classifier: what to explain.
-      found: the images.
-      out: the folder for everything.
-      options: what to explain, and how to show it.
-      batch_size: network inputs that run at once.
-      part_size: images of a part, which is what a killed run may lose; None takes
-        about ten seconds' work, or more of a long list.
-      ray: the cluster that does it; None does it here.
-      arguments: of the command, for run.json.
+    `batch_size` network inputs run at once. `part_size` is the images of a part, which
+    is what a killed run may lose; None takes about ten seconds' work, or more of a long
+    list. `ray` is the cluster that does it; None does it here. `arguments` are the
+    command's, for run.json.
 
     Returns:
       What run.json holds.
@@ -186,14 +180,14 @@ def choose_targets(
     labels: Int32[np.ndarray, " n"],
     classifier: Classifier,
 ) -> Int32[np.ndarray, " n"]:
-    """The class to explain of each image, or `explain.PREDICTED`.
+    """The class to explain of each image, or `PREDICTED`.
 
     Raises:
       ClassifierError: `target` is no class; or it is 'label', and an image's is missing
         or no class.
     """
     if target == "predicted":
-        return np.full_like(labels, explain.PREDICTED)
+        return np.full_like(labels, PREDICTED)
     if target != "label":
         return np.full_like(labels, classifier.class_index(target))
     for index in np.flatnonzero(labels == UNKNOWN):

@@ -26,12 +26,9 @@ def target_logits(logits: Float[Array, "b k"], targets: Targets) -> Float[Array,
 def score_gradient(
     logits_fn: LogitsFn, x: Float[Array, "b ..."], targets: Targets
 ) -> Float[Array, "b ..."]:
-    """The gradient of each image's target logit with respect to that image.
+    """The gradient of each image's (or activation's) target logit with respect to it.
 
-    Args:
-      logits_fn: images or activations [B, ...] -> logits [B, K].
-      x: images or activations.
-      targets: class index, or one a row (which must be classes: nothing checks).
+    Nothing checks that targets in an array are classes.
     """
     # A sum's gradient holds every image's own: images do not share a logit.
     return jax.grad(lambda x: target_logits(logits_fn(x), targets).sum())(x)

@@ -1,7 +1,5 @@
 """What takes all maps of a run together: the common scale, sheets, and the page."""
 
-import concurrent.futures
-import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,19 +8,17 @@ from tqdm import tqdm
 
 from jaxart import storage
 from jaxart.data import images
+from jaxart.passes.local import map_ahead
 from jaxart.saliency import gallery, pictures
 from jaxart.saliency.manifest import read_entries
-from jaxart.saliency.work import NUM_REMOTE_THREADS, NUM_THREADS, Explaining
+from jaxart.saliency.work import Explaining
 from jaxart.storage import AnyPath
 
 
 def write(work: Explaining, record: AnyPath, skipped: Sequence[str]) -> dict[str, Any]:
-    """Writes it.
+    """Writes it, of a record with a line for each image that has a map.
 
-    Args:
-      work: what was done with each image.
-      record: a line for each that has a map.
-      skipped: names of the others; files of earlier maps of them go.
+    Files of earlier maps of the images `skipped` go.
 
     Returns:
       What run.json says of it: {'common_limit'} with a common scale.
@@ -71,13 +67,8 @@ def _draw_on_common_scale(work: Explaining, record: AnyPath) -> float:
             picture, pictures.load_map(paths["npy"]), limit, options.look, paths
         )
 
-    num_threads = NUM_REMOTE_THREADS if storage.is_remote(out) else NUM_THREADS
-    with (
-        concurrent.futures.ThreadPoolExecutor(num_threads) as pool,
-        tqdm(total=len(limits), desc="drawing", unit="img") as bar,
-    ):
-        entries = read_entries(record)
-        while some := list(itertools.islice(entries, 8 * num_threads)):
-            for _ in pool.map(draw, some):
-                bar.update()
+    num_threads = work.num_threads
+    drawn = map_ahead(draw, read_entries(record), num_threads, 8 * num_threads)
+    for _ in tqdm(drawn, total=len(limits), desc="drawing", unit="img"):
+        pass
     return limit

@@ -2,35 +2,33 @@
 
 import concurrent.futures
 import dataclasses
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float32, Int, Int32
+from jaxtyping import Array, Float, Float32, Int, Int32
 
-from jaxart import storage
+from jaxart import compiling, storage
 from jaxart.classifier import Classifier
 from jaxart.data import images, pipeline
+from jaxart.models import CaffeNet
 from jaxart.passes.work import Record, Results
-from jaxart.saliency import catalogue, explain, pictures, render
+from jaxart.saliency import catalogue, pictures, render
 from jaxart.saliency.choices import KINDS
 from jaxart.saliency.manifest import describe
 from jaxart.saliency.options import Options
 from jaxart.storage import AnyPath
 
-NUM_THREADS = 4  # Pillow works outside of the interpreter's lock
-NUM_REMOTE_THREADS = 16  # where they mostly wait for an object store
+PREDICTED = -1  # as a target: the class with the highest logit
+
+_NUM_THREADS = 4  # Pillow works outside of the interpreter's lock
+_NUM_REMOTE_THREADS = 16  # where they mostly wait for an object store
 
 
 class Item(NamedTuple):
-    """An image to explain.
-
-    Attributes:
-      name: its path, as the list gives it.
-      target: the class to explain, or `explain.PREDICTED`.
-      label: the class that it is said to show, if any.
-    """
+    """An image: its path as listed, its target or `PREDICTED`, its class if known."""
 
     name: str
     target: int
@@ -38,30 +36,43 @@ class Item(NamedTuple):
 
 
 class Loaded(NamedTuple):
-    """A batch on its way to the network.
-
-    Attributes:
-      images: [B, S, S, 3]; zeros in rows without an image.
-      targets: int32 [B], classes or `explain.PREDICTED`.
-      reasons: of each row why it gives no image, '' where it does or has none to give.
-    """
+    """A batch: images [B, S, S, 3], targets, and why a row holds no image, or ''."""
 
     images: np.ndarray
     targets: Int32[np.ndarray, " b"]
     reasons: list[str]
 
 
+class Explained(NamedTuple):
+    """What the network makes of a batch: logits [B, K], targets [B], maps [B, S, S]."""
+
+    logits: Float[Array, "b k"]
+    targets: Int[Array, " b"]
+    maps: Float[Array, "b s s"]
+
+
+Step = Callable[[Any, Any, Any], Explained]
+
+
+def make_step(model: CaffeNet, attribute: Callable[[Any, Array, Array], Array]) -> Step:
+    """Compiles (params, images, targets) -> `Explained`; `catalogue.bind` attributes.
+
+    The logits that tell the class and those that are differentiated are one and the
+    same computation: XLA merges them.
+    """
+
+    @compiling.jit
+    def step(params, images, targets):
+        logits = model.apply({"params": params}, images)
+        targets = jnp.where(targets == PREDICTED, logits.argmax(axis=-1), targets)
+        return Explained(logits, targets, attribute(params, images, targets))
+
+    return step
+
+
 @dataclasses.dataclass(frozen=True)
 class Explaining:
-    """The work of a run.
-
-    Attributes:
-      network: what to explain.
-      root: where relative names start.
-      out: where files go.
-      options: what to explain, and how to show it.
-      batch_size: network inputs that run at once.
-    """
+    """The work of a run: relative names start at `root`, files go below `out`."""
 
     network: Classifier
     root: AnyPath
@@ -73,11 +84,11 @@ class Explaining:
         """Makes the step, which compiles with the first batch."""
         return Explainer(self, self.make_step())
 
-    def make_step(self) -> explain.Step:
-        """The compiled step of these options.
+    def make_step(self) -> Step:
+        """The step of these options, traced without running it.
 
         Raises:
-          ValueError: a setting is out of range; before anything runs.
+          ValueError: a setting of the method is out of range.
         """
         attribute = catalogue.bind(
             self.options.method,
@@ -87,9 +98,19 @@ class Explaining:
             batch_size=self.batch_size,
             key=jax.random.key(self.options.seed),
         )
-        step = explain.make_step(self.network.model, attribute)
-        explain.check(step, self.network, self.batch_size)
+        step = make_step(self.network.model, attribute)
+        size = self.network.model.preprocessing["size"]
+        shape = (self.batch_size, size, size, 3)
+        images = jax.ShapeDtypeStruct(shape, jnp.float32)
+        targets = jax.ShapeDtypeStruct(shape[:1], jnp.int32)
+        jax.eval_shape(step, self.network.params, images, targets)
         return step
+
+    @property
+    def num_threads(self) -> int:
+        """Threads that draw and write."""
+        is_remote = storage.is_remote(self.out)
+        return _NUM_REMOTE_THREADS if is_remote else _NUM_THREADS
 
     def skip(self, item: Item, reason: str) -> Record:
         """What stands for an image that gave no map."""
@@ -106,9 +127,10 @@ class Explaining:
 class Explainer:
     """The work in a process: `passes.work.Opened`."""
 
-    def __init__(self, work: Explaining, step: explain.Step):
+    def __init__(self, work: Explaining, step: Step):
         self._work = work
         self._step = step
+        self._pool = concurrent.futures.ThreadPoolExecutor(work.num_threads)
 
     def identify(self, items: Sequence[Item]) -> list[str]:
         """What each image's content is."""
@@ -128,13 +150,13 @@ class Explainer:
             targets[row] = item[1] if item else 0
         return Loaded(batch, targets, reasons)
 
-    def start(self, loaded: Loaded) -> explain.Explained:
+    def start(self, loaded: Loaded) -> Explained:
         """Runs the step."""
         arrays = jax.device_put((loaded.images, loaded.targets))
         return self._step(self._work.network.params, *arrays)
 
     def finish(
-        self, items: Sequence[Item | None], loaded: Loaded, values: explain.Explained
+        self, items: Sequence[Item | None], loaded: Loaded, values: Explained
     ) -> Results:
         """Writes the files of each image, in threads; gives their lines."""
 
@@ -144,10 +166,7 @@ class Explainer:
             return self._write(items[row], *(value[row] for value in values))
 
         rows = [row for row, item in enumerate(items) if item is not None]
-        is_remote = storage.is_remote(self._work.out)
-        num_threads = NUM_REMOTE_THREADS if is_remote else NUM_THREADS
-        with concurrent.futures.ThreadPoolExecutor(num_threads) as pool:
-            return Results(list(pool.map(write, rows)))
+        return Results(list(self._pool.map(write, rows)))
 
     def _path(self, name: str) -> AnyPath:
         return storage.join(self._work.root, name)

@@ -13,14 +13,17 @@ import urllib.parse
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from jaxart.wikiart import listings
-from jaxart.wikiart.errors import WikiartError
-from jaxart.wikiart.painting import Offer, Painting, plain_text, style_name
-from jaxart.wikiart.session import MAX_IMAGE_BYTES, Session, TryAgain
+from jaxart.wikiart.painting import (
+    Offer,
+    Painting,
+    plain_text,
+    require_known,
+    style_name,
+)
+from jaxart.wikiart.session import Session, TryAgain
 from jaxart.wikiart.store import Store
 
 Pairs = list[tuple[str, str]]
-Parse = Callable[[Path], Pairs]
 
 LISTS_URL = (
     "https://raw.githubusercontent.com/cs-chan/ArtGAN/master/WikiArt%20Dataset/Style"
@@ -41,49 +44,27 @@ def offers(
 ) -> Iterator[Offer]:
     """What the lists hold of the styles wanted, in their order.
 
-    Args:
-      wanted: the styles, from which each is removed when it has enough.
-      store: keeps the lists.
-      session: fetches.
-      lists_url: the folder of the lists.
-      images_url: the server that has the images, under /images/ARTIST/TITLE.jpg.
+    `images_url` is the server that has the images, under /images/ARTIST/TITLE.jpg.
 
     Raises:
       WikiartError: there is no such style, or a list cannot be had or read.
     """
-    read = functools.partial(_read, store, session, lists_url.rstrip("/"))
+
+    def read(name: str, parse: Callable[[Path], Pairs]) -> Pairs:
+        url = f"{lists_url.rstrip('/')}/{name}"
+        how = {"max_bytes": _MAX_LIST_BYTES, "parse": parse}
+        return store.listing(session, url, f"artgan/{name}", **how)
+
     styles = dict(read(_CLASSES, _parse_classes))
     lists = {name: read(name, _parse_rows) for name in _LISTS}
-    unknown = [style for style in wanted if style not in styles.values()]
-    if unknown:
-        raise WikiartError(
-            f"no such style in {_CLASSES}: {', '.join(unknown)}; there are "
-            f"{', '.join(sorted(styles.values()))}"
-        )
+    require_known(wanted, tuple(styles.values()), _CLASSES)
     for list_name, rows in lists.items():
         for name, label in rows:
             if styles.get(label) in wanted:
                 painting = _painting(styles[label], name, list_name, images_url)
-                fetch = functools.partial(
-                    session.fetch, painting.url, max_bytes=MAX_IMAGE_BYTES
-                )
-                yield painting, fetch
+                yield painting, functools.partial(session.fetch, painting.url)
             if not wanted:
                 return
-
-
-def _read(
-    store: Store, session: Session, lists_url: str, name: str, parse: Parse
-) -> Pairs:
-    """A list's pairs."""
-    return listings.load(
-        store,
-        session,
-        f"{lists_url}/{name}",
-        f"artgan/{name}",
-        max_bytes=_MAX_LIST_BYTES,
-        parse=parse,
-    )
 
 
 def _parse_classes(path: Path) -> Pairs:

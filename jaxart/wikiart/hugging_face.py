@@ -13,7 +13,13 @@ from types import ModuleType
 from typing import Any
 
 from jaxart.wikiart.errors import Refused, WikiartError
-from jaxart.wikiart.painting import Offer, Painting, plain_text, style_name
+from jaxart.wikiart.painting import (
+    Offer,
+    Painting,
+    plain_text,
+    require_known,
+    style_name,
+)
 from jaxart.wikiart.session import MAX_IMAGE_BYTES
 
 REPOSITORY = "huggan/wikiart"
@@ -25,9 +31,6 @@ _NOBODY = "Unknown Artist"
 
 def offers(wanted: Sequence[str]) -> Iterator[Offer]:
     """What the data set holds of the styles wanted, one Parquet file after the other.
-
-    Args:
-      wanted: the styles, from which each is removed when it has enough.
 
     Raises:
       WikiartError: a package is missing, the hub cannot be reached, a file is not
@@ -43,7 +46,7 @@ def offers(wanted: Sequence[str]) -> Iterator[Offer]:
         with _open(parquet, get(name)) as file:
             artists, styles = _class_names(file.schema_arrow.metadata or {}, get)
             if number == 0:
-                _require_known(wanted, styles)
+                require_known(wanted, styles, REPOSITORY)
             for number_in_file, row in enumerate(_rows(file, name)):
                 style = _name(styles, row["style"])
                 if style in wanted:
@@ -110,15 +113,6 @@ def _class_names(
         raise WikiartError(
             f"{REPOSITORY}: nothing says what its classes are called ({error!r})"
         ) from error
-
-
-def _require_known(wanted: Sequence[str], styles: Sequence[str]) -> None:
-    unknown = [style for style in wanted if style not in styles]
-    if unknown:
-        raise WikiartError(
-            f"no such style in {REPOSITORY}: {', '.join(unknown)}; there are "
-            f"{', '.join(sorted(styles))}"
-        )
 
 
 def _rows(file: Any, name: str) -> Iterator[dict[str, Any]]:

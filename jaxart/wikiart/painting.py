@@ -6,7 +6,7 @@ Whatever a listing says, a name made here is one plain file name.
 import hashlib
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,27 +19,16 @@ _TEXT_LENGTH = 300
 
 
 class Painting(NamedTuple):
-    """What a source says of a painting in one style.
+    """What a source says of a painting in one style; '' is what it does not know."""
 
-    Attributes:
-      style: its folder and label, as `style_name` writes it.
-      id: letters and digits; the same for the same painting in another style.
-      artist: '' where unknown.
-      title: likewise.
-      year: likewise; as the source writes it.
-      url: where the image is.
-      source: the painting's page, or its place in a data set.
-      flaw: why this is no painting to fetch, or ''.
-    """
-
-    style: str
-    id: str
+    style: str  # its folder and label, as `style_name` writes it
+    id: str  # letters and digits; the same for the same painting in another style
     artist: str
     title: str
-    year: str
-    url: str
-    source: str
-    flaw: str = ""
+    year: str  # as the source writes it
+    url: str  # where the image is
+    source: str  # the painting's page, or its place in a data set
+    flaw: str = ""  # why this is no painting to fetch
 
     @property
     def stem(self) -> str:
@@ -71,6 +60,20 @@ def parse_styles(text: str) -> tuple[str, ...]:
                 "and digits, several with commas between"
             )
     return names
+
+
+def require_known(wanted: Sequence[str], styles: Sequence[str], where: str) -> None:
+    """Refuses styles that there are not.
+
+    Raises:
+      WikiartError: there is one; it says which styles there are.
+    """
+    unknown = [style for style in wanted if style not in styles]
+    if unknown:
+        raise WikiartError(
+            f"no such style in {where}: {', '.join(unknown)}; there are "
+            f"{', '.join(sorted(styles))}"
+        )
 
 
 def safe_id(text: str) -> str:

@@ -28,11 +28,7 @@ _log = logging.getLogger(__name__)
 
 
 class TryAgain(Exception):
-    """What came may be better next time.
-
-    Attributes:
-      after_s: how long the site asks to wait before.
-    """
+    """What came may be better next time, `after_s` seconds if the site says so."""
 
     def __init__(self, reason: str, after_s: float = 0.0):
         super().__init__(reason)
@@ -58,17 +54,13 @@ class Session:
         self,
         url: str,
         path: Path,
-        max_bytes: int,
+        max_bytes: int = MAX_IMAGE_BYTES,
         check: Callable[[Path], object] = lambda path: None,
     ) -> None:
-        """Writes what is at a URL to a file.
+        """Writes what is at a URL to a file, which is half written after an error.
 
-        Args:
-          url: what to fetch.
-          path: the file, which is overwritten, and half written after an error.
-          max_bytes: more than this is not taken.
-          check: looks at the file, and raises `TryAgain` where it is not what it
-            should be.
+        `check` looks at the file, and raises `TryAgain` where it is not what it should
+        be.
 
         Raises:
           Refused: it is missing (`Missing`) or too large, or another host has it.

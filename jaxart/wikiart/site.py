@@ -6,10 +6,9 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from jaxart.wikiart import listings
 from jaxart.wikiart.errors import WikiartError
 from jaxart.wikiart.painting import Offer, Painting, plain_text, safe_id
-from jaxart.wikiart.session import MAX_IMAGE_BYTES, Session, TryAgain
+from jaxart.wikiart.session import Session, TryAgain
 from jaxart.wikiart.store import Store
 
 BASE_URL = "https://www.wikiart.org"
@@ -28,19 +27,23 @@ _MAX_URL_LENGTH = 2000
 def offers(
     wanted: Sequence[str], store: Store, session: Session, base_url: str
 ) -> Iterator[Offer]:
-    """What WikiArt lists, style after style.
-
-    Args:
-      wanted: the styles, from which each is removed when it has enough.
-      store: keeps the pages.
-      session: fetches.
-      base_url: where the site is.
+    """What WikiArt lists, style after style; a `download.Source` when partly bound.
 
     Raises:
       WikiartError: there is no such style, or a page cannot be had.
     """
     base_url = base_url.rstrip("/")
-    load = functools.partial(_load, store, session, base_url)
+
+    def load(style: str, number: int) -> list[Any]:
+        """A page's entries; none behind the last page."""
+        url = (
+            f"{base_url}/en/paintings-by-style/{style.replace('_', '-')}"
+            f"?select=featured&json=2&page={number}"
+        )
+        name = f"{style}/{number:04}.json"
+        how = {"max_bytes": _MAX_PAGE_BYTES, "parse": _entries, "missing": []}
+        return store.listing(session, url, name, **how)
+
     unknown = [style for style in wanted if not load(style, 1)]
     if unknown:
         raise WikiartError(
@@ -49,10 +52,7 @@ def offers(
         )
     for style in tuple(wanted):
         for painting in _listed(load, style, base_url):
-            fetch = functools.partial(
-                session.fetch, painting.url, max_bytes=MAX_IMAGE_BYTES
-            )
-            yield painting, fetch
+            yield painting, functools.partial(session.fetch, painting.url)
             if style not in wanted:
                 break
 
@@ -71,25 +71,6 @@ def _listed(
                 yield painting
         if len(seen) == num_before:
             return
-
-
-def _load(
-    store: Store, session: Session, base_url: str, style: str, number: int
-) -> list[Any]:
-    """A page's entries; none behind the last page."""
-    url = (
-        f"{base_url}/en/paintings-by-style/{style.replace('_', '-')}"
-        f"?select=featured&json=2&page={number}"
-    )
-    return listings.load(
-        store,
-        session,
-        url,
-        f"{style}/{number:04}.json",
-        max_bytes=_MAX_PAGE_BYTES,
-        parse=_entries,
-        missing=[],
-    )
 
 
 def _entries(path: Path) -> list[Any]:

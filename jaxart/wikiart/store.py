@@ -12,14 +12,18 @@ import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 from filelock import FileLock, Timeout
 
 from jaxart import results
 from jaxart.data import images
-from jaxart.wikiart.errors import Refused, WikiartError
+from jaxart.wikiart.errors import Missing, Refused, Unavailable, WikiartError
 from jaxart.wikiart.painting import PAGES, Painting
-from jaxart.wikiart.record import FAILED, Entry, Record
+from jaxart.wikiart.record import FAILED, OBTAINED, Entry, Record
+from jaxart.wikiart.session import Session, TryAgain
+
+T = TypeVar("T")
 
 COLUMNS = ("path", "label", "artist", "title", "year", "source")
 
@@ -54,17 +58,12 @@ def opened(out: Path, max_bytes: int) -> Iterator["Store"]:
 
 
 class Store:
-    """An output folder.
-
-    Attributes:
-      part: where to write what is received.
-      counts: how many images each style has.
-    """
+    """An output folder, and in `counts` how many images each style has."""
 
     def __init__(self, out: Path, max_bytes: int):
         self._out, self._max_bytes = out, max_bytes
-        self.part = out / ".part"
-        self.part.unlink(missing_ok=True)
+        self._part = out / ".part"  # where what is received is written
+        self._part.unlink(missing_ok=True)
         self._record = Record(out / "downloads.jsonl")
         self.counts: collections.Counter[str] = collections.Counter()
         self._by_id: dict[str, Entry] = {}
@@ -78,7 +77,7 @@ class Store:
 
     def close(self) -> None:
         """Ends the run."""
-        self.part.unlink(missing_ok=True)
+        self._part.unlink(missing_ok=True)
         self._record.close()
 
     def require_inside(self, styles: Iterable[str]) -> None:
@@ -106,15 +105,40 @@ class Store:
         """Whether it is obtained in its style, or known to be bad."""
         return (painting.style, painting.id) in self._record.entries
 
-    def page(self, name: str, fetch: Callable[[Path], None]) -> Path:
-        """A kept listing, which is fetched where there is none yet."""
+    def listing(
+        self,
+        session: Session,
+        url: str,
+        name: str,
+        *,
+        max_bytes: int,
+        parse: Callable[[Path], T],
+        missing: T | None = None,
+    ) -> T:
+        """What a listing says: kept under `name`, and fetched where it is not yet.
+
+        `parse` reads it, and raises `TryAgain` where it is not what it should be.
+        `missing` is what to return where the site says that there is none; None makes
+        that an error.
+
+        Raises:
+          WikiartError: it cannot be had or read.
+        """
         path = self._out / PAGES / name
         if not path.is_file():
             path.parent.mkdir(parents=True, exist_ok=True)
-            fetch(self.part)
-            self._num_bytes += self.part.stat().st_size
-            os.replace(self.part, path)
-        return path
+            try:
+                session.fetch(url, self._part, max_bytes, check=parse)
+            except (Refused, Unavailable) as error:
+                if isinstance(error, Missing) and missing is not None:
+                    return missing
+                raise WikiartError(f"{url}: {error}") from error
+            self._num_bytes += self._part.stat().st_size
+            os.replace(self._part, path)
+        try:
+            return parse(path)
+        except TryAgain as error:
+            raise WikiartError(f"{path}: {error}; delete it") from error
 
     def obtain(self, painting: Painting, fetch: Callable[[Path], None]) -> None:
         """Puts a painting's image in its place.
@@ -134,38 +158,23 @@ class Store:
         if path is None:
             self.require_room()
             if twin:
-                shutil.copyfile(self._out / twin["path"], self.part)
+                shutil.copyfile(self._out / twin["path"], self._part)
             else:
-                fetch(self.part)
+                fetch(self._part)
             path = self._keep(painting)
-        entry = {
-            "style": painting.style,
-            "id": painting.id,
-            "path": path.relative_to(self._out).as_posix(),
-            "artist": painting.artist,
-            "title": painting.title,
-            "year": painting.year,
-            "source": painting.source,
-        }
-        self._record.append(entry)
-        self._note(entry)
+        known = painting._asdict() | {"path": path.relative_to(self._out).as_posix()}
+        self._add({column: known[column] for column in OBTAINED})
 
     def reject(self, painting: Painting, reason: str) -> None:
         """Records a painting that is bad for good."""
-        entry = _failure(painting, reason)
-        self._record.append(entry)
-        self._note(entry)
+        self._add(_failure(painting, reason))
 
     def failures(self) -> list[Entry]:
         """Those recorded as bad for good."""
         return [e for e in self._record.entries.values() if "reason" in e]
 
     def write_tables(self, failed_now: Iterable[tuple[Painting, str]]) -> None:
-        """Writes both CSV files.
-
-        Args:
-          failed_now: paintings that may be had later, and why they were not.
-        """
+        """Writes both CSV files; of what may be had later, why it was not now."""
         entries = sorted(
             (e for e in self._record.entries.values() if "path" in e),
             key=lambda entry: entry["path"],
@@ -175,6 +184,10 @@ class Store:
         failed = [*self.failures(), *(_failure(*pair) for pair in failed_now)]
         rows = sorted([entry[column] for column in FAILED] for entry in failed)
         results.write_csv(self._out / "failed.csv", FAILED, rows)
+
+    def _add(self, entry: Entry) -> None:
+        self._record.append(entry)
+        self._note(entry)
 
     def _note(self, entry: Entry) -> None:
         """Counts it; of a painting's entries, one with an image tells most."""
@@ -194,12 +207,12 @@ class Store:
 
     def _keep(self, painting: Painting) -> Path:
         """Checks what was received, and moves it to its place."""
-        suffix = _suffix_of_image(self.part)
-        num_bytes = self.part.stat().st_size
+        suffix = _suffix_of_image(self._part)
+        num_bytes = self._part.stat().st_size
         self.require_room(num_bytes)
         path = self._out / painting.style / f"{painting.stem}{suffix}"
         path.parent.mkdir(exist_ok=True)
-        os.replace(self.part, path)
+        os.replace(self._part, path)
         self._num_bytes += num_bytes
         return path
 
@@ -218,10 +231,5 @@ def _suffix_of_image(path: Path) -> str:
 
 
 def _failure(painting: Painting, reason: str) -> Entry:
-    return {
-        "style": painting.style,
-        "id": painting.id,
-        "title": painting.title,
-        "url": painting.url,
-        "reason": reason,
-    }
+    known = painting._asdict() | {"reason": reason}
+    return {column: known[column] for column in FAILED}

@@ -2,7 +2,7 @@
 
 import pytest
 
-from jaxart.curation.artists import from_file_name, key
+from jaxart.curation.paintings import artist_key, from_file_name
 
 
 @pytest.mark.parametrize(
@@ -16,19 +16,19 @@ from jaxart.curation.artists import from_file_name, key
     ],
 )
 def test_spellings_of_one_artist_are_one(spelling):
-    assert key(spelling) == "cezanne paul"
+    assert artist_key(spelling) == "cezanne paul"
 
 
 @pytest.mark.parametrize(
     "nobody", ["", " ", "Unknown Artist", "unknown", "Anonymous", "artist-unknown", "-"]
 )
 def test_nobody_has_no_spelling(nobody):
-    assert key(nobody) == ""
+    assert artist_key(nobody) == ""
 
 
 def test_other_scripts_keep_their_letters():
-    assert key("Илья Репин") == key("репин-илья") != ""
-    assert key("葛飾北斎") == "葛飾北斎"
+    assert artist_key("Илья Репин") == artist_key("репин-илья") != ""
+    assert artist_key("葛飾北斎") == "葛飾北斎"
 
 
 @pytest.mark.parametrize(

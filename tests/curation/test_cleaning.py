@@ -3,8 +3,7 @@
 import pytest
 
 from jaxart.curation.cleaning import cap, each_once
-from jaxart.curation.paintings import Painting
-from jaxart.curation.pictures import Picture
+from jaxart.curation.paintings import Painting, Picture
 from jaxart.data.files import File
 
 

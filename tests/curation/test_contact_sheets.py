@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxart.curation.contact_sheets import CELL, COLUMNS, ROWS, draw
+from jaxart.curation.inspection import CELL, COLUMNS, ROWS, draw_sheet
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def cells(sheet):
 
 
 def test_pictures_stand_in_order_and_whole(make):
-    sheet = draw(make(10))
+    sheet = draw_sheet(make(10))
     assert sheet.size == (COLUMNS * (CELL + 4) + 4, 2 * (CELL + 4) + 4)
     assert cells(sheet)[:10, 0].tolist() == list(range(10))
     assert (cells(sheet)[10:] == 255).all()
@@ -41,5 +41,5 @@ def test_pictures_stand_in_order_and_whole(make):
 
 def test_of_many_pictures_some_from_all_over_are_shown(make):
     count = COLUMNS * ROWS
-    shown = cells(draw(make(2 * count, (8, 8))))[:, 0]
+    shown = cells(draw_sheet(make(2 * count, (8, 8))))[:, 0]
     assert shown.tolist() == list(range(0, 2 * count, 2))

@@ -5,9 +5,8 @@ import pickle
 
 from PIL import Image
 
-from jaxart.curation.looking import Look, read_record, resized_path
-from jaxart.curation.paintings import Painting
-from jaxart.curation.pictures import sort_out
+from jaxart.curation.looking import Look, resized_path
+from jaxart.curation.paintings import Painting, sort_out
 from jaxart.data import files
 from jaxart.passes.work import Opened, Work
 
@@ -30,7 +29,7 @@ def test_records_say_what_files_are(paint, tmp_path):
     assert len(set(contents)) == 4
     assert ["reason" in record for record in records] == [True, False, True, False]
     found = [Painting(name, "x", "Ann B", "", "", "") for name in names]
-    looked = list(map(read_record, records))
+    looked = [files.File(**record) for record in records]
     assert looked == files.look([tmp_path / "src" / name for name in names], tmp_path)
     pictures, unreadable = sort_out(found, looked)
     assert [p.painting.name for p in pictures] == ["b.png", "a.png"]
@@ -46,7 +45,7 @@ def test_resized_pictures_are_written_before_they_are_spoken_of(paint, tmp_path)
     paint("a.png", 0)
     work = Look(str(tmp_path / "src"), str(tmp_path / "parts"), 48, 4)
     _, (record,) = look(work, ["a.png"])
-    file = read_record(record)
+    file = files.File(**record)
     assert (file.width, file.height) == (96, 96)
     with Image.open(resized_path(tmp_path / "parts", file)) as picture:
         assert picture.size == (48, 48) and picture.format == "JPEG"

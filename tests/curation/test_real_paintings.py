@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from jaxart.curation import artists, paintings, splits
+from jaxart.curation import paintings, splits
 from jaxart.curation.curation import Options, curate
 from jaxart.curation.inspection import inspect
 from tests.curation import copies
@@ -71,7 +71,7 @@ def test_planted_copies_are_found(tmp_path):
 def test_artists_are_shared_out_so_that_classes_keep_their_share(val_fraction, seed):
     _, found = paintings.read(PAINTINGS, metadata=ARTISTS)
     labels = np.unique([p.label for p in found], return_inverse=True)[1]
-    names = np.array([artists.key(p.artist) for p in found])
+    names = np.array([paintings.artist_key(p.artist) for p in found])
     is_val = splits.split(
         "artist",
         labels,

@@ -2,7 +2,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxart.models import winograd
-from jaxart.saliency import catalogue, explain
+from jaxart.saliency import catalogue, work
 from tests import runs
 
 
@@ -18,7 +18,7 @@ def test_the_class_and_its_gradient_share_one_forward_pass(monkeypatch):
     )
     images = jnp.zeros((4, 16, 16, 3))
     params = runs.random_params(model)
-    step = explain.make_step(model, attribute)
+    step = work.make_step(model, attribute)
     program = step.lower(params, images, jnp.zeros(4, jnp.int32)).compile()
     # conv5's loop over the images, forward and backward: not forward twice.
     assert program.as_text().count(" while(") == 2

@@ -1,5 +1,7 @@
 """The files of an image: where they lie, how large they are, what they show."""
 
+import concurrent.futures
+import os
 import posixpath
 
 import numpy as np
@@ -188,7 +190,7 @@ def make_entries(out, count):
     for i in range(count):
         files = {kind: f"gallery/{kind}/{i}.jpg" for kind in ("picture", "map")}
         for kind, color in (("picture", (0, 0, 255)), ("map", (255, 0, 0))):
-            render.save(Image.new("RGB", (64, 64), color), out / files[kind])
+            pictures.save(Image.new("RGB", (64, 64), color), out / files[kind])
         yield {
             "path": f"folder/{i} é\udce9.jpg",
             "predicted_name": "red fox",
@@ -231,3 +233,66 @@ def test_entries_may_be_a_list(tmp_path):
 
 def test_kinds_have_suffixes():
     assert set(pictures.SUFFIXES) | {"sheet"} == set(choices.KINDS)
+
+
+# --- One file -------------------------------------------------------------------------
+
+
+def noise(mode="RGB"):
+    pixels = np.random.default_rng(0).integers(0, 256, (16, 16, len(mode)), np.uint8)
+    return Image.fromarray(pixels)
+
+
+def test_save_makes_folders_and_leaves_one_file(tmp_path):
+    path = tmp_path / "a" / "b" / "picture.PNG"
+    pictures.save(Image.new("RGB", (4, 3), "red"), path)
+    pictures.save(noise(), path)  # over the first
+    assert os.listdir(path.parent) == ["picture.PNG"]
+    with Image.open(path) as image:
+        assert image.format == "PNG"
+        np.testing.assert_array_equal(image, noise())
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".JPEG"])
+def test_jpeg_quality(tmp_path, suffix):
+    pictures.save(noise(), tmp_path / f"found{suffix}")
+    noise().save(tmp_path / "wanted.jpg", quality=90)
+    with (
+        Image.open(tmp_path / f"found{suffix}") as found,
+        Image.open(tmp_path / "wanted.jpg") as wanted,
+    ):
+        assert found.quantization == wanted.quantization
+
+
+def test_a_failed_save_leaves_what_was_there(tmp_path):
+    path = tmp_path / "picture.jpg"
+    with pytest.raises(OSError, match="RGBA"):  # JPEG has no transparency
+        pictures.save(noise("RGBA"), path)
+    assert not os.listdir(tmp_path)
+    pictures.save(noise(), path)
+    before = path.read_bytes()
+    with pytest.raises(OSError, match="RGBA"):
+        pictures.save(noise("RGBA"), path)
+    assert os.listdir(tmp_path) == ["picture.jpg"] and path.read_bytes() == before
+
+
+def test_many_may_save_one_file_at_once(tmp_path):
+    path = tmp_path / "picture.png"
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda _: pictures.save(noise(), path), range(100)))
+    assert os.listdir(tmp_path) == ["picture.png"]
+    with Image.open(path) as image:
+        np.testing.assert_array_equal(image, noise())
+
+
+def test_a_save_that_cannot_be_renamed_leaves_nothing(tmp_path):
+    (tmp_path / "picture.png" / "inside").mkdir(parents=True)
+    with pytest.raises(OSError):
+        pictures.save(noise(), tmp_path / "picture.png")
+    assert os.listdir(tmp_path) == ["picture.png"]
+
+
+def test_another_suffix_is_refused_before_anything_is_made(tmp_path):
+    with pytest.raises(ValueError, match=r"picture.gif: none of .png, .jpg, .jpeg"):
+        pictures.save(noise(), tmp_path / "folder" / "picture.gif")
+    assert not os.listdir(tmp_path)

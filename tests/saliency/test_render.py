@@ -1,12 +1,10 @@
 """Maps become the right levels, in the right place, colour and file."""
 
-import os
-
 import numpy as np
 import pytest
 from PIL import Image, ImageFont
 
-from jaxart.saliency import render
+from jaxart.saliency import pictures, render
 from jaxart.saliency.render import color_table, magnitude, place, to_levels
 
 GREYS = np.repeat(np.arange(256, dtype=np.uint8)[:, None], 3, axis=1)
@@ -184,7 +182,7 @@ def test_thin_pictures_get_through(tmp_path, size, box_of, signed):
     heat = render.heatmap(levels, table)
     assert laid.size == heat.size == size
     assert render.fit(laid, 64).size == tuple(min(side, 64) for side in size)
-    render.save(render.sheet([(laid, heat, "thin")], side=16), tmp_path / "sheet.png")
+    pictures.save(render.sheet([(laid, heat, "thin")], side=16), tmp_path / "sheet.png")
 
 
 def test_a_box_below_a_pixel_is_a_pixel():
@@ -262,7 +260,7 @@ def test_an_unknown_table_names_its_neighbours():
 def test_levels_are_read_back_from_the_heatmap(tmp_path, signed):
     levels = np.arange(256, dtype=np.uint8).reshape(8, 32)
     table = color_table("auto", signed)
-    render.save(render.heatmap(levels, table), tmp_path / "heat.png")
+    pictures.save(render.heatmap(levels, table), tmp_path / "heat.png")
     with Image.open(tmp_path / "heat.png") as image:
         assert image.mode == "P"
         np.testing.assert_array_equal(image, levels)
@@ -387,59 +385,3 @@ def test_fit_averages_colours_and_not_levels():
     np.testing.assert_allclose(
         np.asarray(found)[1:3, 1:3], [[[127.5, 0, 127.5]] * 2] * 2, atol=6
     )
-
-
-# --- Files ----------------------------------------------------------------------------
-
-
-def noise(mode="RGB"):
-    pixels = np.random.default_rng(0).integers(0, 256, (16, 16, len(mode)), np.uint8)
-    return Image.fromarray(pixels)
-
-
-def test_save_makes_folders_and_leaves_one_file(tmp_path):
-    path = tmp_path / "a" / "b" / "picture.PNG"
-    render.save(plain("red", (4, 3)), str(path))
-    path.with_name("picture.PNG.tmp").write_bytes(b"a killed process's")
-    render.save(noise(), path)  # over the first
-    assert os.listdir(path.parent) == ["picture.PNG"]
-    with Image.open(path) as image:
-        assert image.format == "PNG"
-        np.testing.assert_array_equal(image, noise())
-
-
-@pytest.mark.parametrize(("options", "quality"), [({}, 90), ({"quality": 40}, 40)])
-@pytest.mark.parametrize("suffix", [".jpg", ".JPEG"])
-def test_jpeg_quality(tmp_path, suffix, options, quality):
-    render.save(noise(), tmp_path / f"found{suffix}", **options)
-    noise().save(tmp_path / "wanted.jpg", quality=quality)
-    with (
-        Image.open(tmp_path / f"found{suffix}") as found,
-        Image.open(tmp_path / "wanted.jpg") as wanted,
-    ):
-        assert found.quantization == wanted.quantization
-
-
-def test_a_failed_save_leaves_what_was_there(tmp_path):
-    path = tmp_path / "picture.jpg"
-    with pytest.raises(OSError, match="RGBA"):  # JPEG has no transparency
-        render.save(noise("RGBA"), path)
-    assert not os.listdir(tmp_path)
-    render.save(noise(), path)
-    before = path.read_bytes()
-    with pytest.raises(OSError, match="RGBA"):
-        render.save(noise("RGBA"), path)
-    assert os.listdir(tmp_path) == ["picture.jpg"] and path.read_bytes() == before
-
-
-def test_a_save_that_cannot_be_renamed_leaves_nothing(tmp_path):
-    (tmp_path / "picture.png" / "inside").mkdir(parents=True)
-    with pytest.raises(OSError):
-        render.save(noise(), tmp_path / "picture.png")
-    assert os.listdir(tmp_path) == ["picture.png"]
-
-
-def test_another_suffix_is_refused_before_anything_is_made(tmp_path):
-    with pytest.raises(ValueError, match=r"picture.gif: none of .png, .jpg, .jpeg"):
-        render.save(noise(), tmp_path / "folder" / "picture.gif")
-    assert not os.listdir(tmp_path)
