@@ -8,6 +8,7 @@ import contextlib
 import hashlib
 import os
 import posixpath
+import re
 import secrets
 import tempfile
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ from jaxart.remote import PACKAGES, RemotePath, StorageError
 AnyPath = Path | RemotePath
 
 _CACHE = "remote"
+_BESIDE = re.compile(r"[0-9a-f]{16}\.tmp")
 
 
 def path(text: str | os.PathLike) -> AnyPath:
@@ -93,6 +95,14 @@ def written(path: AnyPath) -> Iterator[Path]:
         os.replace(beside, path)
     finally:
         beside.unlink(missing_ok=True)
+
+
+def remove_unfinished(folder: AnyPath) -> None:
+    """Removes what killed writers left below a folder in which no other is at work."""
+    if isinstance(folder, Path):
+        for path in folder.rglob("*.tmp"):
+            if _BESIDE.fullmatch(path.name):
+                path.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

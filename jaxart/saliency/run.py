@@ -112,6 +112,7 @@ def explain_images(
     write_entries(out / MANIFEST, entries())
     report = about | whole.write(work, out / MANIFEST, [name for name, _ in skipped])
     results.write_csv(out / SKIPPED, ("path", "reason"), skipped)
+    storage.remove_unfinished(out)
     report |= {
         "arguments": list(arguments),
         "counts": counts | {"skipped": len(skipped)},
