@@ -23,7 +23,7 @@ from benchmarks import machine, material
 from benchmarks.report import RESULTS
 from benchmarks.runner import ROOT
 from jaxart.data import listing
-from jaxart.results import write_json
+from jaxart.storage.results import write_json
 
 COUNTS = (500, 1000, 2000, 4000)
 

@@ -19,10 +19,10 @@ from scipy import stats
 
 from benchmarks.report import RESULTS
 from configs import vgg16_fc8
-from jaxart.curation import curation
-from jaxart.curation.splits import SPLITS
-from jaxart.results import write_json
-from jaxart.train import train_and_evaluate
+from jaxart.paintings.curate import curation
+from jaxart.paintings.curate.splits import SPLITS
+from jaxart.storage.results import write_json
+from jaxart.training.loop import train_and_evaluate
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -23,7 +23,7 @@ from benchmarks.report import RESULTS
 from jaxart.passes import folder, running
 from jaxart.passes.driver import alone
 from jaxart.passes.work import Results
-from jaxart.results import write_json
+from jaxart.storage.results import write_json
 
 MODES = ("first", "resumed", "merged")
 

@@ -17,7 +17,7 @@ from benchmarks import machine
 from benchmarks.report import RESULTS
 from benchmarks.runner import Result, run_call, say
 from benchmarks.workloads import Call
-from jaxart.results import write_json
+from jaxart.storage.results import write_json
 
 
 class Division(NamedTuple):

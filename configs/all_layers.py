@@ -6,7 +6,7 @@ Needs what configs/fc8.py needs. Nothing is frozen, so nothing is cached: for a 
 or TPU. No result has been measured yet.
 """
 
-from jaxart.config import base_config
+from jaxart.training.config import base_config
 
 
 def get_config():

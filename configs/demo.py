@@ -7,7 +7,7 @@ convolutions: it shows how jaxart works, not what pretrained weights are worth.
 Measured: validation accuracy 0.920 (chance 0.100).
 """
 
-from jaxart.config import base_config
+from jaxart.training.config import base_config
 
 
 def get_config():

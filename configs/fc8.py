@@ -7,7 +7,7 @@ wikiart/val.txt; README.md says where they come from. The report reached a
 validation accuracy of 0.391.
 """
 
-from jaxart.config import base_config
+from jaxart.training.config import base_config
 
 
 def get_config():

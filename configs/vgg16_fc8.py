@@ -9,7 +9,7 @@ on 2,703 + 674 WikiArt paintings of 10 styles, with no artist on both sides:
 validation accuracy 0.429 (95 % interval 0.392 to 0.466).
 """
 
-from jaxart.config import base_config
+from jaxart.training.config import base_config
 
 
 def get_config():

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxart import checkpoint, storage
+from jaxart import runs, storage
 from jaxart.data.images import RESIZE_RULES
 from jaxart.models import MODELS, CaffeNet
 from jaxart.models.layers import FC_NAMES, HEAD, trainable
@@ -145,7 +145,7 @@ def from_run(workdir: str | os.PathLike) -> Classifier:
     class_names = tuple(facts.pop("classes"))
     facts.pop("preprocessing")
     model = MODELS[config["model"]](**facts | {"hidden": tuple(facts["hidden"])})
-    checkpoints = checkpoint.Checkpoints(workdir)
+    checkpoints = runs.Checkpoints(workdir)
     if checkpoints.latest_step is None:
         raise ClassifierError(
             f"{workdir}: the run has no checkpoint yet; the same command of "

@@ -7,8 +7,8 @@ Any field of the config can be set beside it:
   python -m jaxart.main --config=configs/fc7_fc8.py --workdir=runs/fc7_fc8 \
       --config.train_data=train.txt --config.image_root=paintings
 
-jaxart/config.py lists the fields. A workdir that holds an unfinished run of the
-same config is resumed.
+jaxart/training/config.py lists the fields. A workdir that holds an unfinished run
+of the same config is resumed.
 
 Under srun, or Open MPI's mpirun, the processes find each other. Elsewhere, start
 as many as you like, each with --coordinator=HOST:PORT --num_processes=N
@@ -24,7 +24,9 @@ from absl import app, flags
 from ml_collections import config_flags
 from tqdm.contrib.logging import logging_redirect_tqdm
 
-from jaxart import commands, config, processes, train
+from jaxart import commands
+from jaxart.devices import processes
+from jaxart.training import config, loop
 
 CONFIG = config_flags.DEFINE_config_file(
     "config", None, "File with get_config(); see configs/."
@@ -62,7 +64,7 @@ def main(argv: list[str]) -> None:
             is_first = processes.is_first()
             if not is_first:
                 logging.getLogger("jaxart").setLevel(logging.ERROR)
-            result = train.train_and_evaluate(CONFIG.value, WORKDIR.value)
+            result = loop.train_and_evaluate(CONFIG.value, WORKDIR.value)
     if is_first:
         print(json.dumps(result, indent=2))
 

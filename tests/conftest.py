@@ -11,9 +11,9 @@ from absl import app, flags
 from PIL import Image
 
 from jaxart import commands
-from jaxart.config import base_config
 from jaxart.data import procedural
 from jaxart.models import MODELS
+from jaxart.training.config import base_config
 from tests import object_store, runs
 
 STYLES = ("color_fields", "op_stripes", "ruled_grid")

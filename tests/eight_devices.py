@@ -11,9 +11,10 @@ import jax.numpy as jnp  # noqa: E402
 import numpy as np  # noqa: E402
 import optax  # noqa: E402
 
-from jaxart import layout, optim, steps  # noqa: E402
+from jaxart.devices import layout  # noqa: E402
 from jaxart.models import MODELS  # noqa: E402
 from jaxart.models.layers import frozen_boundary, trainable  # noqa: E402
+from jaxart.training import optim, steps  # noqa: E402
 from tests.runs import random_params  # noqa: E402
 
 BYTES = {"f32": 4, "s32": 4, "u32": 4, "bf16": 2, "pred": 1}

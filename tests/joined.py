@@ -10,7 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
+from tests import ROOT
 
 
 def launch(num_processes, *command):
@@ -64,8 +64,9 @@ def main(runs, num_devices, coordinator, num_processes, process_id):
 
     from ml_collections import ConfigDict  # noqa: PLC0415
 
-    from jaxart import processes, train  # noqa: PLC0415
+    from jaxart.devices import processes  # noqa: PLC0415
     from jaxart.models import MODELS  # noqa: PLC0415
+    from jaxart.training import loop  # noqa: PLC0415
     from tests.runs import TinyNet  # noqa: PLC0415
 
     MODELS["tinynet"] = TinyNet
@@ -73,7 +74,7 @@ def main(runs, num_devices, coordinator, num_processes, process_id):
         processes.start(coordinator, int(num_processes), int(process_id))
     assert jax.device_count() == int(num_processes) * int(num_devices)
     for text, workdir in json.loads(Path(runs).read_text()):
-        train.train_and_evaluate(ConfigDict(json.loads(text)), workdir)
+        loop.train_and_evaluate(ConfigDict(json.loads(text)), workdir)
 
 
 if __name__ == "__main__":

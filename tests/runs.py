@@ -8,9 +8,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxart import checkpoint, network, optim
 from jaxart.models import AlexNet, CaffeNet
 from jaxart.models.layers import Convolution, MaxPool
+from jaxart.runs import Checkpoints, Progress
+from jaxart.training import network, optim
 
 
 class TinyNet(CaffeNet):
@@ -66,10 +67,10 @@ def write(workdir, model, params, classes, resize="tf1_bilinear", **progress):
     config |= {"train_layers": ["fc8"]}
     workdir.mkdir(parents=True, exist_ok=True)
     (workdir / "config.json").write_text(json.dumps(config))
-    checkpoints = checkpoint.Checkpoints(workdir)
+    checkpoints = Checkpoints(workdir)
     checkpoints.save_frozen(optim.only_frozen(params, ["fc8"]))
     checkpoints.save(
-        checkpoint.Progress(progress["step"], 1.0, 1),
+        Progress(progress["step"], 1.0, 1),
         optim.only_trained(params, ["fc8"]),
         {"count": jnp.int32(progress["step"])},
         config=config,

@@ -3,18 +3,17 @@
 import json
 import re
 import shutil
-from pathlib import Path
 
 import jax
 import numpy as np
 import pytest
 
-from jaxart import classifier, imagenet
+from jaxart import classifier
 from jaxart.classifier import Classifier, ClassifierError
+from jaxart.models import imagenet
 from jaxart.weights import WeightsError, canonical
-from tests import runs
+from tests import ROOT, runs
 
-ROOT = Path(__file__).parents[1]
 CLASSES = ("red fox", "owl", "Teddy")
 METADATA = {
     "model": "alexnet",

@@ -28,17 +28,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxart import imagenet, storage
-from jaxart.models import MODELS
+from jaxart import storage
+from jaxart.models import MODELS, imagenet
 from jaxart.models.alexnet import NORM_ORDERS
 from jaxart.models.layers import FC_NAMES, HEAD
-from jaxart.weights import canonical, downloads, known_files, sources
+from jaxart.weights import WeightsError, canonical, downloads, known_files, sources
 from jaxart.weights.channel_order import (
     CHANNEL_ORDERS,
     for_caffe_input,
     recognise_channel_order,
 )
-from jaxart.weights.errors import WeightsError
 from jaxart.weights.merge import check_fit
 
 # What the configs call the converted files.

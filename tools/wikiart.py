@@ -21,20 +21,20 @@ from typing import NamedTuple
 
 from PIL import Image
 
-from jaxart.curation import curation, inspection, paintings
-from jaxart.curation.curation import Options
-from jaxart.curation.splits import SPLITS
 from jaxart.data import duplicates
 from jaxart.data.examples import DataError
+from jaxart.paintings.curate import curation, inspection, paintings
+from jaxart.paintings.curate.curation import Options
+from jaxart.paintings.curate.splits import SPLITS
+from jaxart.paintings.download import artgan, hugging_face, site
+from jaxart.paintings.download.download import Run, Source
+from jaxart.paintings.download.errors import WikiartError
+from jaxart.paintings.download.painting import parse_styles
+from jaxart.paintings.download.session import Session
+from jaxart.paintings.download.store import Store, opened
 from jaxart.passes.driver import BusyError
 from jaxart.passes.folder import OtherPassError
 from jaxart.passes.running import Cluster
-from jaxart.wikiart import artgan, hugging_face, site
-from jaxart.wikiart.download import Run, Source
-from jaxart.wikiart.errors import WikiartError
-from jaxart.wikiart.painting import parse_styles
-from jaxart.wikiart.session import Session
-from jaxart.wikiart.store import Store, opened
 
 _LISTS = ("train.txt", "val.txt", "test.txt")
 

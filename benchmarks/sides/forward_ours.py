@@ -8,9 +8,10 @@ import numpy as np
 
 from benchmarks.material import random_images
 from benchmarks.timing import rounds
-from jaxart import compiling, inputs, layout
 from jaxart.classifier import from_weights
 from jaxart.data import features, pipeline
+from jaxart.devices import compiling, layout
+from jaxart.training import inputs
 
 
 def alexnet(weights: str, batch_size: int, repeats: int) -> Iterator[dict[str, Any]]:

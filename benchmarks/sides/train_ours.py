@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from jaxart import train
+from jaxart.training import loop
 
 
 class EpochEnds(logging.Handler):
-    """Notes when `jaxart.train` says that it has evaluated an epoch."""
+    """Notes when `jaxart.training.loop` says that it has evaluated an epoch."""
 
     def __init__(self):
         super().__init__()
@@ -58,13 +58,13 @@ def run(
         check_leaks=False,  # which no peer does
     )
     ends = EpochEnds()
-    logger = logging.getLogger("jaxart.train")
+    logger = logging.getLogger("jaxart.training.loop")
     logger.setLevel(logging.INFO)
     logger.addHandler(ends)
     with tempfile.TemporaryDirectory() as folder:
         settings.cache_dir = cache_dir or f"{folder}/cache"
         start = time.perf_counter()
-        result = train.train_and_evaluate(settings, f"{folder}/run")
+        result = loop.train_and_evaluate(settings, f"{folder}/run")
         total = time.perf_counter() - start
     return {
         "seconds": {"total": [total], "later_epoch": np.diff(ends.times).tolist()},

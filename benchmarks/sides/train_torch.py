@@ -15,7 +15,7 @@ from benchmarks.sides import torch_networks
 from jaxart.data import examples
 from jaxart.models import MODELS
 
-VAL_FRACTION = 0.2  # as in jaxart.config
+VAL_FRACTION = 0.2  # as in jaxart.training.config
 
 
 class Files(Dataset):

@@ -10,9 +10,10 @@ import optax
 
 from benchmarks.flops import layer_shapes
 from benchmarks.timing import repeat
-from jaxart import layout, optim, processes, steps
+from jaxart.devices import layout, processes
 from jaxart.models import AlexNet
 from jaxart.models.layers import trainable
+from jaxart.training import optim, steps
 
 _BYTES = {"f32": 4, "s32": 4, "u32": 4, "bf16": 2, "pred": 1}
 _COLLECTIVE = re.compile(

@@ -1,0 +1,13 @@
+"""Images: which there are, what each file is, and how it becomes a network input."""
+
+__all__ = [
+    "duplicates",
+    "examples",
+    "features",
+    "files",
+    "fingerprints",
+    "images",
+    "listing",
+    "pipeline",
+    "procedural",
+]

@@ -14,8 +14,7 @@ from jaxtyping import Int32, Integer
 from PIL import Image
 
 from jaxart import storage
-from jaxart.remote import RemotePath
-from jaxart.storage import AnyPath
+from jaxart.storage import AnyPath, RemotePath
 
 
 class DataError(ValueError):

@@ -20,8 +20,8 @@ from typing import Any
 
 import numpy as np
 
-from jaxart import processes
 from jaxart.data import images, pipeline
+from jaxart.devices import processes
 from jaxart.passes import running
 from jaxart.passes.folder import Folder, cut
 from jaxart.passes.work import Record, Results

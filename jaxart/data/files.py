@@ -20,8 +20,7 @@ from tqdm import tqdm
 from jaxart import storage
 from jaxart.data import fingerprints, images
 from jaxart.passes.local import map_ahead
-from jaxart.remote import StorageError
-from jaxart.storage import AnyPath
+from jaxart.storage import AnyPath, StorageError
 
 FORMAT = 1  # counts up when the data base has other columns
 

@@ -11,8 +11,7 @@ import numpy as np
 
 from jaxart import storage
 from jaxart.data import images
-from jaxart.remote import StorageError
-from jaxart.storage import AnyPath
+from jaxart.storage import AnyPath, StorageError
 
 # A batch of 128 VGG16 inputs is 77 MB: a few in flight keep the device fed.
 READ_OPTIONS = grain.ReadOptions(num_threads=4, prefetch_buffer_size=4)

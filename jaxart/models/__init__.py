@@ -1,4 +1,4 @@
-"""The networks, by the name that a config gives them."""
+"""The networks, by the name that a config gives them: ordered lists of Caffe layers."""
 
 from jaxart.models.alexnet import AlexNet
 from jaxart.models.layers import CaffeNet
@@ -6,4 +6,4 @@ from jaxart.models.vgg16 import VGG16
 
 MODELS: dict[str, type[CaffeNet]] = {"alexnet": AlexNet, "vgg16": VGG16}
 
-__all__ = ["MODELS", "AlexNet", "CaffeNet", "VGG16"]
+__all__ = ["MODELS", "VGG16", "AlexNet", "CaffeNet", "alexnet", "imagenet", "layers"]

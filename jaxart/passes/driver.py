@@ -16,8 +16,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from jaxart import storage
-from jaxart.remote import RemotePath
-from jaxart.storage import AnyPath
+from jaxart.storage import AnyPath, RemotePath
 
 SETTINGS = "settings.json"  # what a pass is of; there as long as it is not finished
 

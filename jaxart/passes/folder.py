@@ -10,11 +10,11 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from jaxart import results, storage
+from jaxart import storage
 from jaxart.passes import rows
 from jaxart.passes.driver import LEASE, SETTINGS
 from jaxart.passes.work import Item, Record, Results
-from jaxart.storage import AnyPath
+from jaxart.storage import AnyPath, results
 
 _RECORDS, _ROWS = ".json", ".npy"
 _KEPT = {SETTINGS, LEASE}  # are no parts

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple, TypeVar
 
 import jax
 
-from jaxart.overlap import fetch_one_behind
 from jaxart.passes.folder import Folder, Part
+from jaxart.passes.overlap import fetch_one_behind
 from jaxart.passes.work import Item, Opened, Results
 
 _NUM_THREADS = 4  # Pillow and hashlib work outside of the interpreter's lock

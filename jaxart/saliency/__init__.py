@@ -1,5 +1,7 @@
 """Saliency: what a network looks at, for whole folders of images.
 
-`methods` holds the attribution methods as pure functions; `python -m jaxart.saliency`
-runs them.
+`methods` holds the attribution methods as pure functions, and `catalogue` what each can
+be set to; `run` explains a list of images, for `python -m jaxart.saliency`.
 """
+
+__all__ = ["catalogue", "choices", "methods", "options", "run", "work"]

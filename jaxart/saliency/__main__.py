@@ -18,13 +18,7 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 from jaxart import commands, storage
 from jaxart.data.images import RESIZE_RULES
 from jaxart.passes import driver
-from jaxart.saliency.choices import (
-    BASELINES,
-    CHANNEL_RULES,
-    KINDS,
-    QUADRATURES,
-    SCALES,
-)
+from jaxart.saliency.choices import BASELINES, CHANNEL_RULES, KINDS, QUADRATURES, SCALES
 
 WEIGHTS = flags.DEFINE_string(
     "weights", None, "ImageNet classifier: a file of tools/convert_weights.py."

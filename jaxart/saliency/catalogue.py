@@ -10,8 +10,8 @@ from jaxtyping import Array, PRNGKeyArray
 
 from jaxart.models import CaffeNet
 from jaxart.saliency import methods
-from jaxart.saliency.cam import enlarge
 from jaxart.saliency.choices import BASELINES
+from jaxart.saliency.methods.cam import enlarge
 
 
 class Method(NamedTuple):

@@ -18,10 +18,11 @@ from jaxtyping import Float, UInt8
 from PIL import Image
 from tqdm import tqdm
 
-from jaxart import classifier, commands, compiling, storage
+from jaxart import classifier, commands, storage
+from jaxart.devices import compiling
 from jaxart.models import CaffeNet
 from jaxart.saliency import pictures
-from jaxart.saliency.maximization import class_model
+from jaxart.saliency.methods.maximization import class_model
 
 WEIGHTS = flags.DEFINE_string(
     "weights", None, "ImageNet classifier: a file of tools/convert_weights.py."

@@ -7,7 +7,8 @@ from importlib import resources
 from typing import Any
 from urllib.parse import quote
 
-from jaxart import results, storage
+from jaxart import storage
+from jaxart.storage import results
 
 
 def write(

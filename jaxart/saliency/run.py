@@ -15,17 +15,18 @@ import numpy as np
 from jaxtyping import Int32
 
 import jaxart
-from jaxart import evaluation, outputs, results, storage
+from jaxart import storage
 from jaxart.classifier import Classifier, ClassifierError
 from jaxart.data import features, images, listing
-from jaxart.passes import folder, local, running
+from jaxart.passes import folder, local, outputs, running
 from jaxart.passes.folder import Folder
-from jaxart.prediction_files import UNKNOWN
+from jaxart.predict import evaluation
+from jaxart.predict.tables import UNKNOWN
 from jaxart.saliency import whole
 from jaxart.saliency.manifest import write_entries
 from jaxart.saliency.options import Options
 from jaxart.saliency.work import PREDICTED, Explaining, Item
-from jaxart.storage import AnyPath
+from jaxart.storage import AnyPath, results
 
 MANIFEST, REPORT, SKIPPED = "manifest.jsonl", "run.json", "skipped.csv"
 PARTS = "parts"  # the folder of the pass, in that of the run

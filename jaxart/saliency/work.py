@@ -10,9 +10,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Float32, Int, Int32
 
-from jaxart import compiling, storage
+from jaxart import storage
 from jaxart.classifier import Classifier
 from jaxart.data import images, pipeline
+from jaxart.devices import compiling
 from jaxart.models import CaffeNet
 from jaxart.passes.work import Record, Results
 from jaxart.saliency import catalogue, pictures, render

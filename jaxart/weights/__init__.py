@@ -1,5 +1,18 @@
-"""Other people's weight files, checked and turned into our parameter tree."""
+"""Other people's weight files, checked and turned into our parameter tree.
+
+`sources` reads any format, `canonical` is ours, `merge` fits arrays to a network.
+"""
 
 from jaxart.weights.errors import WeightsError
 
-__all__ = ["WeightsError"]
+__all__ = [
+    "WeightsError",
+    "canonical",
+    "channel_order",
+    "downloads",
+    "known_files",
+    "layout",
+    "merge",
+    "readers",
+    "sources",
+]

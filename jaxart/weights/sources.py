@@ -3,7 +3,10 @@
 from pathlib import Path
 from typing import NamedTuple
 
-from jaxart.weights import (
+from jaxart.weights.channel_order import recognise_channel_order
+from jaxart.weights.errors import WeightsError
+from jaxart.weights.layout import Params
+from jaxart.weights.readers import (
     caffe_h5,
     caffe_npy,
     caffe_state_dict,
@@ -15,9 +18,6 @@ from jaxart.weights import (
     state_dict,
     torchvision,
 )
-from jaxart.weights.channel_order import recognise_channel_order
-from jaxart.weights.errors import WeightsError
-from jaxart.weights.layout import Params
 
 _STATED = "the channel order is as stated: these weights are not known ones"
 _FOLLOWS = "the channel order follows from the file"

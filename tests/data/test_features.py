@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -338,6 +337,7 @@ CHILD = """
 import os, signal, sys
 from pathlib import Path
 from jaxart.data import features
+from tests import ROOT
 from tests.data import test_features as tests
 
 class Forward(tests.Forward):
@@ -361,7 +361,7 @@ features.compute(
 def test_a_killed_pass_goes_on(paths, run, tmp_path, cache_dir, monkeypatch):
     child = subprocess.run(
         [sys.executable, "-c", CHILD, str(tmp_path)],
-        cwd=Path(__file__).parents[2],
+        cwd=ROOT,
         stderr=subprocess.PIPE,
     )
     assert child.returncode == -signal.SIGKILL, child.stderr.decode()

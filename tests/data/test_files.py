@@ -10,7 +10,7 @@ from PIL import Image
 from jaxart import storage
 from jaxart.data import files, fingerprints, images, procedural
 from jaxart.data.files import File, look
-from jaxart.remote import RemotePath, StorageError
+from jaxart.storage import RemotePath, StorageError
 from tests import opening
 
 

@@ -10,7 +10,7 @@ from PIL import Image
 from jaxart import storage
 from jaxart.data import images
 from jaxart.data.images import VIEWS, ImageError, field_of_view, load, tf1_bilinear
-from jaxart.remote import StorageError
+from jaxart.storage import StorageError
 
 BLACK, WHITE, RED, BLUE = (0, 0, 0), (255, 255, 255), (255, 0, 0), (0, 0, 255)
 ORIENTATION = 0x0112  # the EXIF tag

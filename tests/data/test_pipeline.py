@@ -11,7 +11,7 @@ from PIL import Image
 from jaxart import storage
 from jaxart.data import images
 from jaxart.data.pipeline import ImageFiles, batches
-from jaxart.remote import RemotePath, StorageError
+from jaxart.storage import RemotePath, StorageError
 
 # Eleven inputs of two numbers, none of them zero: row i is (i + 1, 10 i + 10).
 INPUTS = np.arange(1, 12, dtype=np.float32)[:, None] * np.float32([1, 10])

@@ -7,12 +7,12 @@ import subprocess
 import sys
 import threading
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from jaxart.passes import running
+from tests import ROOT
 from tests.passes.works import Squares, begin
 
 ray = pytest.importorskip("ray")
@@ -94,7 +94,7 @@ def test_a_killed_driver_goes_on(cluster, tmp_path):
     )
     driver = subprocess.Popen(
         [sys.executable, "-c", code],
-        cwd=Path(__file__).parents[2],
+        cwd=ROOT,
         stderr=subprocess.DEVNULL,
     )
     with contextlib.closing(driver.stdout or open(os.devnull)):

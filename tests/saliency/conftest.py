@@ -5,7 +5,6 @@ import logging
 import os
 import subprocess
 import sys
-from pathlib import Path
 from typing import NamedTuple
 
 import grain  # noqa: F401  (defines flags, which flagsaver would take away again)
@@ -19,9 +18,8 @@ from PIL import Image
 from jaxart.classifier import Classifier
 from jaxart.models import MODELS
 from jaxart.saliency import __main__ as command_line
-from tests import runs
+from tests import ROOT, runs
 
-ROOT = Path(__file__).parents[2]
 CLASSES = ("red fox", "owl", "Teddy", "sphynx")
 
 

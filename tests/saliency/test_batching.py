@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxart.saliency.batching import sum_samples
+from jaxart.saliency.methods.batching import sum_samples
 
 pytestmark = pytest.mark.usefixtures("quick_compiles")
 

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 
 from jaxart.models.layers import convolve
-from jaxart.saliency.cam import (
+from jaxart.saliency.methods.cam import (
     enlarge,
     grad_cam,
     grad_cam_plus_plus,
     guided_grad_cam,
     layer_cam,
 )
-from jaxart.saliency.gradients import guided_backprop
+from jaxart.saliency.methods.gradients import guided_backprop
 
 pytestmark = pytest.mark.usefixtures("quick_compiles")
 

@@ -3,11 +3,12 @@
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+
+from tests import ROOT
 
 # With the command line's other tests, whose network is compiled there.
 pytestmark = pytest.mark.xdist_group("saliency_main")
@@ -24,7 +25,7 @@ def draw(alexnet_run, tmp_path):
                 *(f"--workdir={alexnet_run}", f"--out={tmp_path / 'draw.png'}"),
                 *arguments,
             ],
-            cwd=Path(__file__).parents[2],
+            cwd=ROOT,
             env=os.environ | {"JAX_PLATFORMS": "cpu"},
             capture_output=True,
             text=True,

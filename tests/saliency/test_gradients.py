@@ -9,7 +9,7 @@ import pytest
 
 from jaxart.models.layers import convolve
 from jaxart.saliency.choices import CHANNEL_RULES
-from jaxart.saliency.gradients import (
+from jaxart.saliency.methods.gradients import (
     channel_map,
     deconvnet,
     gradient,

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from jaxart.models.layers import convolve
-from jaxart.saliency.maximization import class_model
+from jaxart.saliency.methods.maximization import class_model
 
 pytestmark = pytest.mark.usefixtures("quick_compiles")
 

@@ -6,10 +6,10 @@ import time
 import orbax.checkpoint as orbax
 import pytest
 
-from jaxart.exports import weight_files
+from jaxart.export import weight_files
 from jaxart.passes import driver
-from jaxart.remote import RemotePath
 from jaxart.saliency.work import Explainer
+from jaxart.storage import RemotePath
 from jaxart.weights import canonical
 
 ARGUMENTS = ("--method=gradient", "--batch_size=4", "--save=overlay,heatmap,npy,sheet")

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxart.saliency.paths import (
+from jaxart.saliency.methods.paths import (
     blur_integrated_gradients,
     guided_integrated_gradients,
     integrated_gradients,

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxart.saliency.perturbation import occlusion, rise
+from jaxart.saliency.methods.perturbation import occlusion, rise
 from tests.saliency.compiling import compiled
 
 pytestmark = pytest.mark.usefixtures("quick_compiles")

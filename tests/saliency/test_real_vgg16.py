@@ -1,7 +1,6 @@
 """Methods on the real VGG16 convolutions, under a head of random weights."""
 
 import functools
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -10,12 +9,13 @@ import pytest
 
 from jaxart.data import images
 from jaxart.models import VGG16
-from jaxart.saliency.maximization import class_model
-from jaxart.saliency.paths import integrated_gradients
+from jaxart.saliency.methods.maximization import class_model
+from jaxart.saliency.methods.paths import integrated_gradients
+from tests import ROOT
 
 pytestmark = [pytest.mark.xdist_group("real_vgg16"), pytest.mark.slow]
 
-DATA = Path(__file__).parents[2].parent / "shared/data"
+DATA = ROOT.parent / "shared/data"
 VGG16_CONVOLUTIONS = DATA / "weights/vgg16_conv.npz"
 NUM_CLASSES = 10
 

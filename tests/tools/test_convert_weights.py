@@ -20,9 +20,10 @@ from jaxart import classifier
 from jaxart.models import MODELS
 from jaxart.weights import canonical, known_files
 from jaxart.weights.merge import load
+from tests import ROOT
 from tests.models.caffe_files import Layer, caffemodel
 
-REPOSITORY = Path(__file__).parents[2]
+REPOSITORY = ROOT
 VGG16_CONVOLUTIONS = REPOSITORY.parent / "shared/data/weights/vgg16_conv.npz"
 
 

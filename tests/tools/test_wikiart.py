@@ -3,17 +3,17 @@
 import csv
 import importlib.util
 import json
-from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from jaxart.data import examples, files, procedural
+from jaxart.paintings.download.store import Store
 from jaxart.passes import driver
-from jaxart.wikiart.store import Store
-from tests.wikiart.fake_site import Answer, serving
+from tests import ROOT
+from tests.paintings.download.fake_site import Answer, serving
 
-TOOL = Path(__file__).parents[2] / "tools/wikiart.py"
+TOOL = ROOT / "tools/wikiart.py"
 
 
 @pytest.fixture
@@ -401,7 +401,7 @@ def test_curate_stopped_by_hand_goes_on(main, painted, tmp_path, monkeypatch):
 
     flags = ["curate", f"--src={painted}", f"--out={tmp_path}/out"]
     with monkeypatch.context() as patch:
-        patch.setattr("jaxart.curation.cleaning.each_once", stop)
+        patch.setattr("jaxart.paintings.curate.cleaning.each_once", stop)
         status, _, said = main(*flags)
     assert status == 130 and "wikiart: stopped; the same command goes on" in said
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out.parts", "src"]

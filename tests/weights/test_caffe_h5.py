@@ -6,7 +6,8 @@ import h5py
 import numpy as np
 import pytest
 
-from jaxart.weights import WeightsError, caffe_h5, keras_h5
+from jaxart.weights import WeightsError
+from jaxart.weights.readers import caffe_h5, keras_h5
 
 ALEXNET = "conv1 conv2 conv3 conv4 conv5".split()
 VGG16 = (

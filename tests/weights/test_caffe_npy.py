@@ -5,7 +5,8 @@ import struct
 import numpy as np
 import pytest
 
-from jaxart.weights import WeightsError, caffe_npy
+from jaxart.weights import WeightsError
+from jaxart.weights.readers import caffe_npy
 
 
 def as_params(layers):

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from jaxart.weights import WeightsError, caffe_state_dict, state_dict
+from jaxart.weights import WeightsError
+from jaxart.weights.readers import caffe_state_dict, state_dict
 from tests.weights.torch_files import state_dict as torch_state_dict
 from tests.weights.torch_files import write_zip
 

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from cv2 import dnn
 
-from jaxart.weights import WeightsError, caffemodel, protobuf
+from jaxart.weights import WeightsError
+from jaxart.weights.readers import caffemodel, protobuf
 from tests.models import caffe_files
 
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5

@@ -1,7 +1,5 @@
 """Red and blue: turned where they must be, recognised where they are known."""
 
-from pathlib import Path
-
 import jax
 import numpy as np
 import pytest
@@ -9,10 +7,9 @@ import pytest
 from jaxart.models import VGG16
 from jaxart.weights import WeightsError
 from jaxart.weights.channel_order import for_caffe_input, recognise_channel_order
+from tests import ROOT
 
-VGG16_CONVOLUTIONS = (
-    Path(__file__).parents[2].parent / "shared/data/weights/vgg16_conv.npz"
-)
+VGG16_CONVOLUTIONS = ROOT.parent / "shared/data/weights/vgg16_conv.npz"
 MEAN = VGG16.preprocessing["mean"]  # blue first
 
 

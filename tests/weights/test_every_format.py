@@ -16,7 +16,7 @@ import pytest
 
 from jaxart.classifier import Classifier
 from jaxart.data import images
-from jaxart.exports import onnx_model
+from jaxart.export import onnx_model
 from jaxart.models import VGG16, AlexNet
 from jaxart.weights import sources
 from jaxart.weights.channel_order import for_caffe_input

@@ -18,9 +18,9 @@ import numpy as np
 import onnx
 import pytest
 
+from tests import ROOT
 from tests.weights import formats, test_caffemodel, torch_files
 
-ROOT = Path(__file__).parents[2]
 CORPUS = Path(__file__).parent / "corpus.zip"
 MAX_GROWTH = 200 << 20  # beside twice the size of the file
 MAX_SECONDS = 5

@@ -7,7 +7,8 @@ import h5py
 import numpy as np
 import pytest
 
-from jaxart.weights import WeightsError, hdf5, keras_h5
+from jaxart.weights import WeightsError
+from jaxart.weights.readers import hdf5, keras_h5
 
 LAYERS = (
     "conv1_1 conv1_2 conv2_1 conv2_2 conv3_1 conv3_2 conv3_3 conv4_1 conv4_2 conv4_3 "

@@ -6,7 +6,8 @@ import zipfile
 import numpy as np
 import pytest
 
-from jaxart.weights import WeightsError, npz
+from jaxart.weights import WeightsError
+from jaxart.weights.readers import npz
 
 
 @pytest.fixture

@@ -8,7 +8,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from jaxart.weights import WeightsError, caffemodel, onnx_initializers, protobuf
+from jaxart.weights import WeightsError
+from jaxart.weights.readers import caffemodel, onnx_initializers, protobuf
 from tests.models import caffe_files
 
 ALEXNET = "conv1 conv2 conv3 conv4 conv5".split()

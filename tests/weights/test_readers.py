@@ -2,8 +2,8 @@
 
 import pytest
 
-from jaxart.weights import (
-    WeightsError,
+from jaxart.weights import WeightsError
+from jaxart.weights.readers import (
     caffe_h5,
     caffe_npy,
     caffemodel,

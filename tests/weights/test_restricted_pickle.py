@@ -9,8 +9,9 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from jaxart.weights import WeightsError, restricted_pickle
-from jaxart.weights.restricted_pickle import StoredArray, read_pickled_npy
+from jaxart.weights import WeightsError
+from jaxart.weights.readers import restricted_pickle
+from jaxart.weights.readers.restricted_pickle import StoredArray, read_pickled_npy
 
 GOOD = np.empty((), dtype=object)
 GOOD[()] = {"conv1": [np.arange(6, dtype=np.float32).reshape(2, 3), np.ones(3)]}

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from jaxart.weights import WeightsError, state_dict
+from jaxart.weights import WeightsError
+from jaxart.weights.readers import state_dict
 from tests.weights import torch_files
 
 WRITERS = {

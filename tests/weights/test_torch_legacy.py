@@ -8,7 +8,8 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from jaxart.weights import WeightsError, state_dict
+from jaxart.weights import WeightsError
+from jaxart.weights.readers import state_dict
 from tests.weights.torch_files import FLOATS, START, SYSTEM, tensor, write_legacy
 
 CONTENT = {"a": tensor(FLOATS), "b": tensor(np.ones(3), "1")}

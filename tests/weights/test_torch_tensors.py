@@ -9,7 +9,8 @@ import types
 import numpy as np
 import pytest
 
-from jaxart.weights import WeightsError, state_dict
+from jaxart.weights import WeightsError
+from jaxart.weights.readers import state_dict
 from tests.weights.torch_files import (
     FLOATS,
     ORDERED_DICT,

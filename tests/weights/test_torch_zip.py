@@ -6,7 +6,8 @@ import zipfile
 import numpy as np
 import pytest
 
-from jaxart.weights import WeightsError, state_dict
+from jaxart.weights import WeightsError
+from jaxart.weights.readers import state_dict
 from tests.weights.torch_files import FLOATS, tensor, write_zip
 
 

@@ -5,8 +5,9 @@ import pytest
 from safetensors.numpy import save_file
 
 from jaxart.models.vgg16 import VGG16
-from jaxart.weights import WeightsError, state_dict, torchvision
+from jaxart.weights import WeightsError
 from jaxart.weights.channel_order import for_caffe_input
+from jaxart.weights.readers import state_dict, torchvision
 from tests.weights import torch_files
 
 CONVOLUTIONS = {

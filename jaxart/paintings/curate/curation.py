@@ -1,0 +1,259 @@
+"""From pictures with labels to a data set: each painting once, and a clean split."""
+
+import contextlib
+import dataclasses
+import os
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Int
+
+import jaxart
+from jaxart.data import duplicates, fingerprints, images
+from jaxart.data.examples import DataError
+from jaxart.data.files import File
+from jaxart.paintings.curate import cleaning, looking, paintings, splits, writing
+from jaxart.paintings.curate.paintings import Painting, Picture, Skipped, sieve
+from jaxart.passes import driver, running
+from jaxart.passes.folder import Folder, cut, part_size
+from jaxart.storage import results
+
+# Of a part, which is what a kill costs: some seconds' work.
+_BATCH_SIZE, _NUM_BATCHES = 16, 4
+_TOLERANCE = 0.05  # of a class's share of validation, beyond which a warning is due
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """What becomes part of the data set, and how it is split."""
+
+    classes: tuple[str, ...] = ()  # names of those to take; () takes all
+    split: str = "artist"  # one of `splits.SPLITS`
+    val_fraction: float = 0.2  # share of each class to keep for validation
+    seed: int = 0  # of the split and the caps
+    max_per_class: int | None = None  # pictures of a class; None takes all
+    max_per_artist: int | None = None  # pictures of an artist in a class; likewise
+    resize: int | None = (
+        None  # larger pictures' shorter side, pixels; None copies files
+    )
+    max_distance: int = duplicates.MAX_DISTANCE  # bits of 256: near duplicates
+
+
+def curate(
+    source: str | os.PathLike,
+    out: str | os.PathLike,
+    options: Options,
+    *,
+    image_root: str | os.PathLike = "",
+    metadata: str | os.PathLike = "",
+    ray: running.Cluster | None = None,
+) -> dict[str, Any]:
+    """Makes a data set of what `paintings.read` finds.
+
+    Equal and nearly equal pictures of one class are reduced to the largest; those of
+    two classes are all left out. With `split='artist'`, so are pictures whose artist
+    nobody knows.
+
+    What the files are is kept in OUT.parts until the data set is there, so that a call
+    after a stop, or with other options, does not look at them again.
+
+    `out` is complete, or not there. `ray` is where files are looked at, if not in this
+    process.
+
+    Returns:
+      What report.json holds.
+
+    Raises:
+      DataError: the source cannot be used, `out` exists, or nothing is left.
+      BusyError: another process makes this data set.
+      OtherPassError: the parts beside `out` are of another source or size.
+    """
+    out = Path(out)
+    path = out.with_name(f"{out.name}.parts").absolute()
+    if out.exists() and not path.exists():
+        raise DataError(f"{out}: exists; choose another folder or remove it")
+    with driver.alone(path):
+        if out.exists():  # since then, or a run was killed between this and the end
+            (path / driver.SETTINGS).unlink(missing_ok=True)
+            raise DataError(f"{out}: exists; choose another folder or remove it")
+        root, found = paintings.read(source, image_root, metadata)
+        found = sorted(_of_classes(found, options.classes))  # whatever their order was
+        folder, names = _look(path, root.resolve(), found, options.resize, ray)
+        files = (File(**record) for record in folder.records(names))
+        about = {
+            "jaxart": jaxart.__version__,
+            "source": os.fspath(source),
+            "options": dataclasses.asdict(options),
+        }
+        with _beside(out) as partial:
+            report = _fill(partial, root, found, files, options, path)
+            results.write_json(partial / "report.json", about | report)
+        folder.remove()
+    return report
+
+
+def _look(
+    path: Path,
+    root: Path,
+    found: Sequence[Painting],
+    resize: int | None,
+    ray: running.Cluster | None,
+) -> tuple[Folder, list[str]]:
+    """Looks at all files; gives the folder, and the names of its parts."""
+    settings = {
+        "root": os.fspath(root),
+        "resize": resize,
+        "reader": images.READER_VERSION,
+        "fingerprint": fingerprints.VERSION,
+    }
+    folder = Folder(path, settings)
+    folder.begin()
+    look = looking.Look(os.fspath(root), os.fspath(path), resize, _BATCH_SIZE)
+    size = part_size(len(found), _BATCH_SIZE, _NUM_BATCHES)
+    parts = cut([painting.name for painting in found], size)
+    outcome = running.run(look, parts, folder, title="decoding", ray=ray)
+    return folder, outcome.names
+
+
+@contextlib.contextmanager
+def _beside(out: Path) -> Iterator[Path]:
+    """Yields a new folder that becomes `out`; where anything fails, it goes away."""
+    partial = out.with_name(f"{out.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    (partial / "images").mkdir(parents=True)
+    try:
+        yield partial
+        os.replace(partial, out)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _of_classes(found: list[Painting], classes: Sequence[str]) -> list[Painting]:
+    there = sorted({painting.label for painting in found})
+    unknown = sorted(set(classes) - set(there))
+    if unknown:
+        raise DataError(f"no class {', '.join(unknown)}; there are {', '.join(there)}")
+    return [painting for painting in found if not classes or painting.label in classes]
+
+
+def _fill(
+    folder: Path,
+    root: Path,
+    found: Sequence[Painting],
+    files: Iterable[File],
+    options: Options,
+    parts: Path,
+) -> dict[str, Any]:
+    """Writes all of the data set but its report, which it returns.
+
+    The paintings' names start at `root`; resized pictures, if any, are in `parts`.
+    """
+    pictures, unreadable = paintings.sort_out(found, files)
+    once = cleaning.each_once(pictures, options.max_distance)
+    pictures = [pictures[i] for i in once.kept]
+    no_artist: list[Skipped] = []
+    if options.split == "artist":
+        reasons = ["" if p.artist else "nobody knows the artist" for p in pictures]
+        pictures, no_artist = sieve(pictures, reasons)
+    reasons = cleaning.cap(
+        pictures,
+        max_per_class=options.max_per_class,
+        max_per_artist=options.max_per_artist,
+        seed=options.seed,
+    )
+    pictures, over_cap = sieve(pictures, reasons)
+    counts = {
+        "found": len(found),
+        "unreadable": len(unreadable),
+        "copies": once.num_copies,
+        "two_labels": once.num_two_labels,
+        "unknown_artist": len(no_artist),
+        "over_cap": len(over_cap),
+        "kept": len(pictures),
+    }
+    if not pictures:
+        raise DataError(f"no picture is left: {counts}; --split=artist needs artists")
+
+    class_names = sorted({p.painting.label for p in pictures})
+    labels = np.array([class_names.index(p.painting.label) for p in pictures])
+    is_val = splits.split(
+        options.split,
+        labels,
+        [p.artist for p in pictures],
+        [p.file.sha256 for p in pictures],
+        val_fraction=options.val_fraction,
+        seed=options.seed,
+    )
+    if is_val.all() or not is_val.any():
+        raise DataError(
+            f"val_fraction={options.val_fraction} of {len(pictures)} pictures by "
+            f"split={options.split} leaves one side empty"
+        )
+    is_resized = options.resize is not None
+    names = [writing.image_name(picture, is_resized) for picture in pictures]
+    if is_resized:
+        sources = [looking.resized_path(parts, picture.file) for picture in pictures]
+    else:
+        sources = [root / picture.painting.name for picture in pictures]
+    writing.copy_images(sources, folder, names)
+    writing.write_lists(folder, names, pictures, class_names, labels, is_val)
+    skipped = sorted([*unreadable, *no_artist, *over_cap])
+    results.write_csv(folder / "skipped.csv", ("path", "label", "reason"), skipped)
+    results.write_csv(folder / "duplicates.csv", cleaning.DUPLICATES_HEADER, once.rows)
+    return counts | _describe(pictures, class_names, labels, is_val, options)
+
+
+def _describe(
+    pictures: Sequence[Picture],
+    class_names: Sequence[str],
+    labels: Int[np.ndarray, " n"],
+    is_val: Bool[np.ndarray, " n"],
+    options: Options,
+) -> dict[str, Any]:
+    """What report.json says of the split."""
+    artist = np.array([picture.artist for picture in pictures])
+    classes, warnings = {}, []
+    for i, name in enumerate(class_names):
+        side, known = is_val[labels == i], set(artist[labels == i]) - {""}
+        share = float(side.mean())
+        classes[name] = {
+            "train": int((~side).sum()),
+            "val": int(side.sum()),
+            "val_share": share,
+            "artists": len(known),
+        }
+        if abs(share - options.val_fraction) > _TOLERANCE:
+            warnings.append(
+                f"{name}: {share:.1%} of {len(side)} pictures are for validation, not "
+                f"{options.val_fraction:.1%}; it has {len(known)} artists"
+            )
+    shared = (set(artist[is_val]) & set(artist[~is_val])) - {""}
+    return {
+        "train": int((~is_val).sum()),
+        "val": int(is_val.sum()),
+        "artists": len(set(artist) - {""}),
+        "artists_on_both_sides": len(shared),
+        "classes": classes,
+        "warnings": warnings,
+    }
+
+
+def summarize(report: dict[str, Any]) -> str:
+    """What `curate` returns, as a table for people."""
+    lines = [f"{'class':<30}{'train':>8}{'val':>8}{'val share':>11}{'artists':>9}"]
+    in_all = report | {"val_share": report["val"] / report["kept"]}
+    for name, of in [*report["classes"].items(), ("in all", in_all)]:
+        lines.append(
+            f"{name:<30}{of['train']:>8}{of['val']:>8}{of['val_share']:>11.1%}"
+            f"{of['artists']:>9}"
+        )
+    lines.append(
+        f"of {report['found']} pictures: {report['unreadable']} unreadable, "
+        f"{report['copies']} copies, {report['two_labels']} under two labels, "
+        f"{report['unknown_artist']} without an artist, {report['over_cap']} too many"
+    )
+    lines.append(f"artists on both sides: {report['artists_on_both_sides']}")
+    return "\n".join(lines)

@@ -1,0 +1,93 @@
+"""The data set as files: pictures under names that say what they are, and lists."""
+
+import re
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Bool, Int
+from PIL import Image
+from tqdm import tqdm
+
+from jaxart import storage
+from jaxart.data.examples import is_image_name
+from jaxart.paintings.curate import paintings
+from jaxart.paintings.curate.paintings import Picture
+from jaxart.storage import results
+
+_JPEG_QUALITY = 95
+_MAX_STEM_BYTES = 120
+
+
+def save_resized(image: Image.Image, short_side: int, path: Path) -> None:
+    """Writes a picture as JPEG, made smaller where its shorter side is longer."""
+    scale = min(1.0, short_side / min(image.size))
+    size = tuple(round(side * scale) for side in image.size)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image = image.resize(size, Image.Resampling.LANCZOS)
+    with storage.written(path) as beside:
+        image.save(beside, "JPEG", quality=_JPEG_QUALITY, subsampling=0)
+
+
+def image_name(picture: Picture, is_resized: bool) -> str:
+    """Where a picture lies in the data set: a name that says who, what and which."""
+    name, label = Path(picture.painting.name), picture.painting.label
+    suffix = name.suffix.lower() if is_image_name(name.name) else ""
+    stem = f"{slug(name.stem)}_{picture.file.sha256[:12]}"
+    return f"images/{slug(label)}/{stem}{'.jpg' if is_resized else suffix}"
+
+
+def slug(text: str) -> str:
+    """A file name's part that is safe anywhere, of bounded length."""
+    slug = re.sub(r"[^\w.()'-]+", "-", text).encode()[:_MAX_STEM_BYTES]
+    return slug.decode(errors="ignore").strip(".-") or "-"
+
+
+def copy_images(sources: Sequence[Path], folder: Path, names: Sequence[str]) -> None:
+    """Copies files into the data set, bit by bit, under these names."""
+    names = tqdm(names, desc="copying", unit="img")
+    for source, name in zip(sources, names, strict=True):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, folder / name)
+
+
+def write_lists(
+    folder: Path,
+    names: Sequence[str],
+    pictures: Sequence[Picture],
+    class_names: Sequence[str],
+    labels: Int[np.ndarray, " n"],
+    is_val: Bool[np.ndarray, " n"],
+) -> None:
+    """train.txt, val.txt, classes.txt and metadata.csv."""
+    sides = {"train": ~is_val, "val": is_val}
+    for side, chosen in sides.items():
+        lines = [f"{names[i]} {labels[i]}\n" for i in np.flatnonzero(chosen)]
+        results.write_text(folder / f"{side}.txt", "".join(lines))
+    lines = [f"{i} {name}\n" for i, name in enumerate(class_names)]
+    results.write_text(folder / "classes.txt", "".join(lines))
+    results.write_csv(
+        folder / paintings.METADATA,
+        (
+            *("path", "label", "style", "artist", "title", "year", "source"),
+            *("sha256", "phash", "split"),
+        ),
+        (
+            (
+                name,
+                label,
+                painting.label,
+                painting.artist,
+                painting.title,
+                painting.year,
+                painting.source,
+                storage.version(folder / name),
+                file.phash,
+                "val" if kept_back else "train",
+            )
+            for name, label, (painting, file), kept_back in zip(
+                names, labels, pictures, is_val, strict=True
+            )
+        ),
+    )

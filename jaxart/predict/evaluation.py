@@ -1,0 +1,147 @@
+"""How right predictions are, on images whose class is known.
+
+References:
+  Guo et al. 2017, "On calibration of modern neural networks": the expected
+  calibration error, its bins (a, b].
+"""
+
+import importlib
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float, Int, Int32
+
+from jaxart.classifier import Classifier, ClassifierError
+from jaxart.data.listing import Listing
+from jaxart.predict.tables import UNKNOWN, Predictions
+from jaxart.storage import results
+
+logger = logging.getLogger(__name__)
+
+NUM_BINS = 15
+
+
+def find_labels(found: Listing, classifier: Classifier) -> Int32[np.ndarray, " n"]:
+    """The class that each image is said to show; `UNKNOWN` where none is."""
+    classes, strange = {"": UNKNOWN}, []
+    for label in sorted(set(found.labels) - {""}):
+        try:
+            classes[label] = classifier.class_index(label)
+        except ClassifierError as error:
+            classes[label] = UNKNOWN
+            strange.append((label, error))
+    if strange:
+        count = sum(found.labels.count(label) for label, _ in strange)
+        logger.warning(
+            "Labels that are no classes, and left out: those of %d images; %s",
+            count,
+            strange[0][1],
+        )
+    return np.array([classes[label] for label in found.labels], np.int32)
+
+
+def evaluate(found: Predictions, class_names: Sequence[str]) -> dict[str, Any] | None:
+    """Metrics of the images whose label is known; None where no label is.
+
+    The predictions are of at least 5 classes each (or of all, if fewer).
+
+    Returns:
+      {'count', 'accuracy', 'accuracy_ci95', 'log_loss', 'classes', 'per_class',
+      'confusion', 'calibration'}, and 'top_5_accuracy' where there are more than 5
+      classes. Classes that are neither any image's label nor predicted are left
+      out; rows of the confusion matrix are labels, columns are predictions.
+    """
+    is_known = found.labels != UNKNOWN
+    if not is_known.any():
+        return None
+    # Only labelled images need it, and it takes a second to import.
+    metrics = importlib.import_module("sklearn.metrics")
+    labels, indices = found.labels[is_known], found.indices[is_known]
+    predicted = indices[:, 0]
+    is_right = predicted == labels
+    num_right = int(is_right.sum())
+    report = {
+        "count": len(labels),
+        "accuracy": num_right / len(labels),
+        "accuracy_ci95": list(results.wilson_interval(num_right, len(labels))),
+    }
+    if len(class_names) > 5:
+        is_near = (indices[:, :5] == labels[:, None]).any(axis=1)
+        report["top_5_accuracy"] = float(is_near.mean())
+
+    occurring = np.union1d(labels, predicted)
+    names = [class_names[index] for index in occurring]
+    *columns, _ = metrics.precision_recall_fscore_support(
+        labels, predicted, labels=occurring, zero_division=0
+    )
+    confusion = metrics.confusion_matrix(labels, predicted, labels=occurring)
+    keys = ("precision", "recall", "f1", "support")
+    columns.append(confusion.sum(axis=1))  # counts, and no floats
+    rows = zip(*(column.tolist() for column in columns), strict=True)
+    return report | {
+        "log_loss": float(found.losses[is_known].mean(dtype=np.float64)),
+        "classes": names,
+        "per_class": {
+            name: dict(zip(keys, row, strict=True))
+            for name, row in zip(names, rows, strict=True)
+        },
+        "confusion": confusion.tolist(),
+        "calibration": calibrate(
+            found.probabilities[is_known, 0].astype(np.float64), is_right
+        ),
+    }
+
+
+def calibrate(
+    confidences: Float[np.ndarray, " n"], is_right: Bool[np.ndarray, " n"]
+) -> dict[str, Any]:
+    """How well the predicted classes' probabilities say how often they are right.
+
+    Returns:
+      {'expected_calibration_error', 'bins'}: the mean distance of a bin's accuracy
+      from its confidence, weighted by its count; and of each of 15 bins of equal
+      width 'above', 'upto', 'count', 'confidence' and 'accuracy' (None if empty).
+    """
+    edges = np.linspace(0, 1, NUM_BINS + 1)
+    bin_of: Int[np.ndarray, " n"] = np.digitize(confidences, edges[1:-1], right=True)
+    bins, error = [], 0.0
+    for number in range(NUM_BINS):
+        chosen = bin_of == number
+        count = int(chosen.sum())
+        confidence = float(confidences[chosen].mean()) if count else None
+        accuracy = float(is_right[chosen].mean()) if count else None
+        if count:
+            error += count / len(confidences) * abs(accuracy - confidence)
+        bins.append(
+            {
+                "above": float(edges[number]),
+                "upto": float(edges[number + 1]),
+                "count": count,
+                "confidence": confidence,
+                "accuracy": accuracy,
+            }
+        )
+    return {"expected_calibration_error": error, "bins": bins}
+
+
+def table(report: Mapping[str, Any]) -> str:
+    """What `evaluate` found, for people."""
+    low, high = report["accuracy_ci95"]
+    lines = [
+        f"accuracy {report['accuracy']:.4f} (95 % interval {low:.4f} to {high:.4f}) "
+        f"of {report['count']} labelled images"
+    ]
+    if "top_5_accuracy" in report:
+        lines.append(f"top-5 accuracy {report['top_5_accuracy']:.4f}")
+    error = report["calibration"]["expected_calibration_error"]
+    lines += [f"log loss {report['log_loss']:.4f}, calibration error {error:.4f}", ""]
+    width = max(map(len, ["class", *report["classes"]]))
+    lines.append(f"{'class':{width}}  precision  recall     f1  support")
+    for name, values in report["per_class"].items():
+        lines.append(
+            f"{name:{width}}  {values['precision']:9.3f}  {values['recall']:6.3f}  "
+            f"{values['f1']:5.3f}  {values['support']:7d}"
+        )
+    return "\n".join(lines)

@@ -1,0 +1,271 @@
+"""One pass over many images: the best classes of each, and a layer's activations."""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array
+
+from jaxart import storage
+from jaxart.classifier import Classifier
+from jaxart.data import features as feature_store
+from jaxart.data import images, listing, pipeline
+from jaxart.devices import compiling
+from jaxart.models import CaffeNet
+from jaxart.models.layers import HEAD, select
+from jaxart.passes import folder, rows, running
+from jaxart.passes.outputs import sibling
+from jaxart.passes.work import Record, Results
+from jaxart.predict import evaluation, tables
+from jaxart.predict.tables import Predictions
+from jaxart.storage import AnyPath, results
+
+PARTS = "parts"  # what the folder of the pass ends in
+
+# Of a record, and of `Scores` but for the activation.
+_COLUMNS = {
+    "indices": np.int32,
+    "logits": np.float32,
+    "probabilities": np.float32,
+    "losses": np.float32,
+}
+
+_NUM_BATCHES = 4  # of a part: about ten seconds' work on a CPU
+
+
+class Outcome(NamedTuple):
+    """What became of a run's images."""
+
+    num_images: int  # that could be read
+    num_skipped: int
+    metrics: dict[str, Any] | None  # of those whose label is known, if any
+
+
+class Scores(NamedTuple):
+    """What the network says of a batch: as in `Predictions`, and an activation."""
+
+    indices: Array
+    logits: Array
+    probabilities: Array
+    losses: Array
+    activation: Array | None  # where a layer is asked for
+
+
+Step = Callable[[Any, Any, Any], Scores]
+
+
+class Item(NamedTuple):
+    """An image: its path, as the list gives it, and its class, or `UNKNOWN`."""
+
+    name: str
+    label: int
+
+
+class Loaded(NamedTuple):
+    """A batch: images [B, S, S, 3], labels [B], and why a row holds no image, or ''."""
+
+    images: np.ndarray
+    labels: np.ndarray
+    reasons: list[str]
+
+
+@dataclasses.dataclass(frozen=True)
+class Predicting:
+    """The work of a run: `passes.work.Work`, and, with a step, `Opened`."""
+
+    network: Classifier
+    root: AnyPath  # where relative names start
+    resize: str  # one of `images.RESIZE_RULES`
+    num_kept: int  # best classes of each image
+    features: str | None  # a layer whose activations are kept, too
+    batch_size: int
+    step: Step | None = None
+
+    def open(self) -> "Predicting":
+        """Makes the step, which compiles with the first batch."""
+        step = make_step(self.network.model, self.num_kept, self.features)
+        return dataclasses.replace(self, step=step)
+
+    def skip(self, item: Item, reason: str) -> Record:
+        """What stands for an image that cannot be read."""
+        return {"reason": reason}
+
+    def identify(self, items: Sequence[Item]) -> list[str]:
+        """What each image's content is."""
+        return pipeline.versions([storage.join(self.root, name) for name, _ in items])
+
+    def load(self, items: Sequence[Item | None]) -> Loaded:
+        """Reads a batch's images."""
+        batch, reasons = pipeline.load_batch(
+            [item and storage.join(self.root, item[0]) for item in items],
+            self.resize,
+            self.network.model.preprocessing,
+            self.batch_size,
+        )
+        labels = np.zeros(self.batch_size, np.int32)
+        for row, item in enumerate(items):
+            labels[row] = item[1] if item else 0
+        return Loaded(batch, labels, reasons)
+
+    def start(self, loaded: Loaded) -> Scores:
+        """Runs the step."""
+        arrays = jax.device_put((loaded.images, loaded.labels))
+        return self.step(self.network.params, *arrays)
+
+    def finish(
+        self, items: Sequence[Item | None], loaded: Loaded, values: Scores
+    ) -> Results:
+        """Gives the records, and the activations of the images that can be read."""
+        *columns, activation = values
+        records, is_read = [], np.zeros(len(loaded.reasons), bool)
+        for row, item in enumerate(items):
+            if item is None:
+                continue
+            if loaded.reasons[row]:
+                records.append(self.skip(item, loaded.reasons[row]))
+                continue
+            is_read[row] = True
+            says = [column[row].tolist() for column in columns]
+            records.append(dict(zip(_COLUMNS, says, strict=True)))
+        if activation is None:
+            return Results(records)
+        return Results(records, activation[is_read].astype(np.float32))
+
+
+def predict_images(
+    classifier: Classifier,
+    found: listing.Listing,
+    out: AnyPath,
+    *,
+    top_k: int | None = None,
+    batch_size: int,
+    part_size: int | None = None,
+    resize: str,
+    features: str | None = None,
+    ray: running.Cluster | None = None,
+) -> Outcome:
+    """Writes the best classes of images, and what belongs to them beside the table.
+
+    All files appear at the end, or, where anything fails, none; then the same call goes
+    on. The caller holds the parts: `passes.driver.alone(outputs.sibling(out, PARTS))`.
+
+    The suffix of the table `out` is its format, which chooses how many classes are
+    written where `top_k` is None. A part of `part_size` images is what a killed run may
+    lose; None takes about ten seconds' work, or more of a long list. The activations of
+    layer `features` are written, too. Where `ray` is None, all is done here.
+
+    Raises:
+      FormatError: the format is unknown, or its package is missing.
+      OtherPassError: the parts beside the table are of other images, another network
+        or other options.
+      ValueError: there is no such layer, or no image can be read.
+    """
+    write = tables.find_format(out)
+    model, class_names = classifier.model, classifier.class_names
+    if features:
+        select(model.layers(), None, features)  # names the layers, where it is none
+    num_kept = tables.num_kept(out, top_k, len(class_names))
+    labels = evaluation.find_labels(found, classifier)
+    root = storage.resolve(found.root)
+    work = Predicting(classifier, root, resize, num_kept, features, batch_size)
+    items = [Item(*row) for row in zip(found.names, labels.tolist(), strict=True)]
+    if part_size is None:
+        num_batches = 1 if features else _NUM_BATCHES  # activations may be large
+        part_size = folder.part_size(len(items), batch_size, num_batches)
+    settings = {
+        "images": folder.digest([str(root), *found.names]),
+        "labels": folder.digest(map(str, labels)),
+        "class_names": folder.digest(class_names),
+        "model": type(model).__name__.lower(),
+        "compute_dtype": model.compute_dtype,
+        "network": feature_store.digest_params(jax.device_get(classifier.params)),
+        "resize": resize,
+        "batch_size": batch_size,
+        "classes_kept": num_kept,
+        "features": features,
+        "image_reader": images.READER_VERSION,
+        "part_size": part_size,
+    }
+    passed = folder.Folder(sibling(out, PARTS), settings)
+    passed.begin()
+    parts = folder.cut(items, part_size)
+    outcome = running.run(work, parts, passed, title="predicting", ray=ray)
+
+    columns, reasons = _read(passed, outcome.names)
+    outcomes = list(zip(found.names, reasons, strict=True))
+    names = [name for name, reason in outcomes if not reason]
+    skipped = [(name, reason) for name, reason in outcomes if reason]
+    if not names:
+        passed.remove()
+        raise ValueError(
+            f"none of the {len(items)} images can be read; "
+            f"the first is {found.paths[0]}: {reasons[0]}"
+        )
+    is_read = np.array([not reason for reason in reasons])
+    predictions = Predictions(names, labels[is_read], *columns)
+    metrics = evaluation.evaluate(predictions, class_names)
+    # What a killed process leaves of it goes with the parts.
+    with storage.written_together(out, passed.path) as table:
+        write(table, predictions, class_names, top_k)
+        results.write_csv(sibling(table, "skipped.csv"), ("path", "reason"), skipped)
+        if features:
+            index = sibling(table, f"{features}.csv")
+            results.write_csv(index, ("row", "path"), enumerate(names))
+            kept = [
+                path for name in outcome.names if (path := passed.rows(name)).is_file()
+            ]
+            rows.join(kept, sibling(table, f"{features}.npy"))
+        if metrics:
+            results.write_json(sibling(table, "metrics.json"), metrics)
+    if not metrics:  # an earlier table's would be taken for this one's
+        sibling(out, "metrics.json").unlink(missing_ok=True)
+    passed.remove()
+    return Outcome(len(names), len(skipped), metrics)
+
+
+def _read(
+    passed: folder.Folder, names: Sequence[str]
+) -> tuple[list[np.ndarray], list[str]]:
+    """All parts' columns of the images that could be read, and all images' reasons.
+
+    Only one part's records are in memory at a time, which take twenty times as much.
+    """
+    pieces, reasons = [], []
+    for name in names:
+        records = list(passed.records([name]))
+        reasons += [record.get("reason", "") for record in records]
+        readable = [record for record in records if "reason" not in record]
+        if readable:
+            pieces.append(
+                [
+                    np.array([record[key] for record in readable], dtype)
+                    for key, dtype in _COLUMNS.items()
+                ]
+            )
+    return [np.concatenate(column) for column in zip(*pieces, strict=True)], reasons
+
+
+def make_step(model: CaffeNet, num_kept: int, features: str | None) -> Step:
+    """Compiles (params, images, labels) -> `Scores`.
+
+    Only the best classes, `num_kept` of them, leave the device. The activation of
+    layer `features` is on the way to the logits: it costs nothing.
+    """
+
+    @compiling.jit
+    def step(params, images, labels):
+        activation = model.apply({"params": params}, images, upto=features or HEAD)
+        logits = activation
+        if features not in (None, HEAD):
+            logits = model.apply({"params": params}, activation, after=features)
+        best, indices = jax.lax.top_k(logits, num_kept)
+        chosen = jnp.take_along_axis(jax.nn.softmax(logits), indices, axis=-1)
+        label = jnp.maximum(labels, 0)[:, None]
+        losses = -jnp.take_along_axis(jax.nn.log_softmax(logits), label, axis=-1)[:, 0]
+        losses = jnp.where(labels == tables.UNKNOWN, jnp.nan, losses)
+        return Scores(indices, best, chosen, losses, activation if features else None)
+
+    return step

@@ -1,0 +1,204 @@
+"""The files that predictions are written to: CSV, JSON lines, Parquet."""
+
+import csv
+import importlib
+import json
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import BinaryIO, NamedTuple
+
+import numpy as np
+from jaxtyping import Float32, Int32
+
+from jaxart.storage import AnyPath, results
+
+UNKNOWN = -1  # as a label: nothing says which class the image shows
+
+# A CSV file holds every class's probability, unless there are more classes than this.
+MAX_CLASS_COLUMNS = 30
+
+_MAX_LINE = 1 << 24  # bytes; no first line of ours is longer
+
+
+class FormatError(ValueError):
+    """Predictions cannot be written so; the message says what to do."""
+
+
+class Predictions(NamedTuple):
+    """What a network says of images, in their order."""
+
+    names: Sequence[str]  # each image's path, as its list gives it
+    labels: Int32[np.ndarray, " n"]  # what each is said to show, or `UNKNOWN`
+    indices: Int32[np.ndarray, "n k"]  # the best classes, the best one first
+    logits: Float32[np.ndarray, "n k"]
+    probabilities: Float32[np.ndarray, "n k"]
+    losses: Float32[np.ndarray, " n"]  # -ln the label's probability; nan if unknown
+
+
+# Of the path, the predictions, the names of the classes, and how many of the best
+# classes to write (None is the format's own choice).
+Write = Callable[[Path, Predictions, Sequence[str], int | None], None]
+
+
+def find_format(out: AnyPath) -> Write:
+    """How a file is written, by its suffix.
+
+    Raises:
+      FormatError: the suffix is none that is known, or a package is missing.
+    """
+    formats = {".csv": write_csv, ".jsonl": write_jsonl, ".parquet": write_parquet}
+    if out.suffix.lower() not in formats:
+        raise FormatError(f"out={out}: a file that ends in {', '.join(formats)}")
+    if out.suffix.lower() == ".parquet":
+        _import_pyarrow("pyarrow.parquet")
+    return formats[out.suffix.lower()]
+
+
+def check_replaceable(out: AnyPath) -> None:
+    """Makes sure that what is there, if anything, is an earlier table.
+
+    Raises:
+      ValueError: it is something else, such as a list of images.
+    """
+    try:
+        file = out.open("rb")
+    except FileNotFoundError:
+        return
+    with file:
+        if not _is_table(file, out.suffix.lower()):
+            raise ValueError(
+                f"out={out} is there, and no table of predictions: choose another name"
+            )
+
+
+def _is_table(file: BinaryIO, suffix: str) -> bool:
+    """Whether a file is empty, or as the functions below write it."""
+    line = file.readline(_MAX_LINE)
+    if not line:
+        return True
+    try:
+        if suffix == ".csv":
+            columns = next(csv.reader([line.decode("utf-8", "replace")]))
+            return {"path", "predicted"} <= set(columns)
+        if suffix == ".jsonl":
+            keys = set(json.loads(line))
+            return {"path", "top"} <= keys <= {"path", "label", "top"}
+        names = _import_pyarrow("pyarrow.parquet").read_schema(file).names
+        return {"path", "top_index"} <= set(names)
+    except (ValueError, TypeError, csv.Error):  # of JSON or Arrow, too
+        return False
+
+
+def num_kept(out: AnyPath, top_k: int | None, num_classes: int) -> int:
+    """How many of the best classes a file, and top-5 accuracy, have to know."""
+    if top_k is None and out.suffix.lower() == ".csv":
+        return num_classes if num_classes <= MAX_CLASS_COLUMNS else 5
+    return min(max(top_k or 5, 5), num_classes)
+
+
+def write_csv(
+    path: Path, found: Predictions, class_names: Sequence[str], top_k: int | None
+) -> None:
+    """Writes path, label (if any is known), predicted, and probabilities.
+
+    By default they are those of all classes, a column each, as in a run's own
+    predictions.csv. With more than 30 classes, or where `top_k` is given, they are
+    those of the best: top_1, probability_1, top_2, probability_2 and so on.
+    """
+    if top_k is None and len(class_names) <= MAX_CLASS_COLUMNS:
+        columns = list(class_names)
+        cells = np.empty_like(found.probabilities)
+        np.put_along_axis(cells, found.indices, found.probabilities, axis=1)
+        rows = (map("{:.6g}".format, row) for row in cells)
+    else:
+        best = slice(top_k or 5)
+        columns = [
+            f"{what}_{rank}"
+            for rank in range(1, found.indices[:, best].shape[1] + 1)
+            for what in ("top", "probability")
+        ]
+        rows = (
+            (
+                cell
+                for index, probability in zip(indices[best], row[best], strict=True)
+                for cell in (class_names[index], f"{probability:.6g}")
+            )
+            for indices, row in zip(found.indices, found.probabilities, strict=True)
+        )
+    has_labels = bool((found.labels != UNKNOWN).any())
+    labels = label_names(found, class_names)
+    results.write_csv(
+        path,
+        ("path", *["label"] * has_labels, "predicted", *columns),
+        (
+            (name, *[label or ""] * has_labels, class_names[index], *row)
+            for name, label, index, row in zip(
+                found.names, labels, found.indices[:, 0], rows, strict=True
+            )
+        ),
+    )
+
+
+def write_jsonl(
+    path: Path, found: Predictions, class_names: Sequence[str], top_k: int | None
+) -> None:
+    """Writes a line an image: path, label (where known), and top, the best classes."""
+    labels = label_names(found, class_names)
+    with open(path, "w", encoding="ascii") as file:
+        for name, label, *best in zip(found.names, labels, *found[2:5], strict=True):
+            top = [
+                {
+                    "index": index,
+                    "name": class_names[index],
+                    "logit": logit,
+                    "probability": probability,
+                }
+                for index, logit, probability in zip(
+                    *(values[: top_k or 5].tolist() for values in best), strict=True
+                )
+            ]
+            line = {"path": name} | ({"label": label} if label else {}) | {"top": top}
+            file.write(json.dumps(line) + "\n")
+
+
+def write_parquet(
+    path: Path, found: Predictions, class_names: Sequence[str], top_k: int | None
+) -> None:
+    """Writes path, label (or null), and lists of the best classes.
+
+    The lists are top_index, top_name, top_logit and top_probability.
+    """
+    pa = _import_pyarrow("pyarrow")
+    indices, logits, probabilities = (
+        list(values[:, : top_k or 5]) for values in found[2:5]
+    )
+    names = [[class_names[index] for index in row] for row in indices]
+    # Names of files may be no UTF-8; Arrow's strings must be.
+    paths = [os.fsencode(name).decode("utf-8", "replace") for name in found.names]
+    labels = label_names(found, class_names)
+    columns = {
+        "path": pa.array(paths, pa.string()),
+        "label": pa.array(labels, pa.string()),
+        "top_index": pa.array(indices, pa.list_(pa.int32())),
+        "top_name": pa.array(names, pa.list_(pa.string())),
+        "top_logit": pa.array(logits, pa.list_(pa.float32())),
+        "top_probability": pa.array(probabilities, pa.list_(pa.float32())),
+    }
+    _import_pyarrow("pyarrow.parquet").write_table(pa.table(columns), path)
+
+
+def label_names(found: Predictions, class_names: Sequence[str]) -> list[str | None]:
+    """What the class of each image's label is called; None where it is unknown."""
+    return [None if label == UNKNOWN else class_names[label] for label in found.labels]
+
+
+def _import_pyarrow(module: str) -> ModuleType:
+    """Only Parquet needs it, and it is large."""
+    try:
+        return importlib.import_module(module)
+    except ImportError:
+        raise FormatError(
+            "a .parquet file needs a package more: pip install pyarrow"
+        ) from None

@@ -1,0 +1,91 @@
+"""Activation maximization: the image that a class is, to the network.
+
+References:
+  Simonyan et al. 2013, "Deep inside convolutional networks", eq. 1.
+  Jitter: Mordvintsev et al. 2015, "Inceptionism". Blur: Yosinski et al. 2015,
+    "Understanding neural networks through deep visualization".
+"""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from jaxart.saliency.methods.blur import gaussian_blur
+from jaxart.saliency.methods.scores import LogitsFn, target_logits
+
+
+def class_model(
+    logits_fn: LogitsFn,
+    target: int,
+    *,
+    shape: tuple[int, int, int],
+    l2: float = 1e-6,
+    steps: int = 200,
+    learning_rate: float = 2.0,
+    key: PRNGKeyArray,
+    jitter: int = 8,
+    blur: float = 0.5,
+    blur_every: int = 4,
+    on_step: Callable[[Array], None] | None = None,
+) -> Float[Array, "h w c"]:
+    """Climbs S_c(I) - l2 |I|^2 from a zero image, with Adam.
+
+    Jitter and blur keep the image legible: with `jitter=0, blur=0.0` it is the
+    paper's objective alone.
+
+    `logits_fn` takes images [1, H, W, C]; `shape` is [H, W, C].
+
+    Settings:
+      l2: weight of the squared norm.
+      steps: gradient steps.
+      learning_rate: of Adam: about how far a pixel goes in a step, in pixel levels.
+      jitter: the image is rolled by up to this many pixels before each step, and
+        back after it.
+      blur: standard deviation in pixels of the Gaussian blur; 0 leaves it off.
+      blur_every: steps from one blur to the next.
+      on_step: called with the number of each step that is done.
+
+    Returns:
+      The network's input [H, W, C].
+
+    Raises:
+      ValueError: a setting is out of range.
+    """
+    for name, value in {"l2": l2, "jitter": jitter, "blur": blur}.items():
+        if not value >= 0:
+            raise ValueError(f"{name}={value}: not below 0")
+    for name, value in {"steps": steps, "blur_every": blur_every}.items():
+        if value < 1:
+            raise ValueError(f"{name}={value}: at least 1")
+    tx = optax.adam(learning_rate)
+
+    def objective(image):
+        score = target_logits(logits_fn(image[None]), target)[0]
+        return score - l2 * (image**2).sum()
+
+    def climb(step, carry):
+        image, state = carry
+        shift = jax.random.randint(
+            jax.random.fold_in(key, step), (2,), -jitter, jitter + 1
+        )
+        gradient = jax.grad(objective)(jnp.roll(image, shift, axis=(0, 1)))
+        gradient = jnp.roll(gradient, -shift, axis=(0, 1))
+        updates, state = tx.update(-gradient, state)
+        image = optax.apply_updates(image, updates)
+        if blur:
+            image = jax.lax.cond(
+                step % blur_every == blur_every - 1,
+                lambda image: gaussian_blur(image, blur, blur),
+                lambda image: image,
+                image,
+            )
+        if on_step is not None:
+            jax.debug.callback(on_step, step)
+        return image, state
+
+    image = jnp.zeros(shape)
+    image, _ = jax.lax.fori_loop(0, steps, climb, (image, tx.init(image)))
+    return image

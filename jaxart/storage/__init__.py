@@ -1,0 +1,45 @@
+"""Files wherever they are: in the file system, or in an object store by their URL.
+
+A file system renames and locks. An object store does neither, but an object appears
+whole; so what is written beside and renamed in the one is one PUT in the other.
+"""
+
+from jaxart.storage.paths import (
+    AnyPath,
+    fetched,
+    is_remote,
+    join,
+    local_copy,
+    local_file,
+    names_in,
+    path,
+    remove_unfinished,
+    require_local,
+    resolve,
+    version,
+    write_bytes,
+    written,
+    written_together,
+)
+from jaxart.storage.remote import RemotePath, StorageError
+
+__all__ = [
+    "AnyPath",
+    "RemotePath",
+    "StorageError",
+    "fetched",
+    "is_remote",
+    "join",
+    "local_copy",
+    "local_file",
+    "names_in",
+    "path",
+    "remove_unfinished",
+    "require_local",
+    "resolve",
+    "results",
+    "version",
+    "write_bytes",
+    "written",
+    "written_together",
+]

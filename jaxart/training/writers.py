@@ -1,0 +1,191 @@
+"""TensorBoard event files, behind clu's MetricWriter interface.
+
+`TensorboardXWriter` has clu's methods; it cannot inherit the interface, because
+importing `clu.metric_writers` imports TensorFlow, which takes longer than everything
+else before the first step. Who asks for it gets clu's own writer.
+"""
+
+import importlib.util
+import logging
+import os
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+from tensorboard.plugins.histogram import metadata as histogram_metadata
+
+from jaxart import storage
+from jaxart.storage import RemotePath
+
+WRITERS = ("tensorboardx", "tensorflow")
+
+logger = logging.getLogger(__name__)
+
+
+def create_writer(kind: str, logdir: str | os.PathLike, *, to_disk: bool = True) -> Any:
+    """A `clu.metric_writers.MetricWriter`, or one that has its methods.
+
+    Event files of a `logdir` that is a URL are put there at each flush. `to_disk=False`
+    writes nothing: in all processes of a run but the first.
+
+    Raises:
+      ValueError: `kind` is none of `WRITERS`.
+      ModuleNotFoundError: 'tensorflow' is asked for and not installed.
+    """
+    if kind not in WRITERS:
+        raise ValueError(f"writer={kind!r}: one of {', '.join(WRITERS)}")
+    logdir = storage.path(logdir)
+    if storage.is_remote(logdir) and to_disk:
+        return RemoteWriter(kind, logdir)
+    if kind == "tensorboardx" or not to_disk:
+        return TensorboardXWriter(logdir, to_disk)
+    if importlib.util.find_spec("tensorflow") is None:
+        raise ModuleNotFoundError(
+            "writer='tensorflow' needs TensorFlow: pip install 'jaxart[tensorflow]'"
+        )
+    from clu import metric_writers  # noqa: PLC0415 (imports TensorFlow)
+
+    return metric_writers.create_default_writer(os.fspath(logdir))
+
+
+class TensorboardXWriter:
+    """clu's MetricWriter interface on tensorboardX, without TensorFlow."""
+
+    def __init__(self, logdir: str | os.PathLike, to_disk: bool = True):
+        self._library = _import_tensorboardx()
+        self._writer = self._library.SummaryWriter(
+            os.fspath(logdir), write_to_disk=to_disk
+        )
+
+    def write_summaries(
+        self,
+        step: int,
+        values: Mapping[str, Any],
+        metadata: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Writes bucketed histograms: rows of left edge, right edge and count [n, 3].
+
+        Raises:
+          ValueError: a summary is of another plugin than TensorBoard's histograms.
+        """
+        for tag, rows in values.items():
+            plugin = metadata[tag].plugin_data.plugin_name if metadata else None
+            if plugin != histogram_metadata.PLUGIN_NAME:
+                raise ValueError(f"{tag}: a summary of plugin {plugin!r}, no histogram")
+            left, right, counts = np.asarray(rows, np.float64).T
+            centres = (left + right) / 2
+            self._writer.add_histogram_raw(
+                tag,
+                min=left[0],
+                max=right[-1],
+                num=counts.sum(),
+                sum=(counts * centres).sum(),
+                sum_squares=(counts * centres**2).sum(),
+                bucket_limits=right.tolist(),
+                bucket_counts=counts.tolist(),
+                global_step=step,
+            )
+
+    def write_scalars(self, step: int, scalars: Mapping[str, Any]) -> None:
+        """Writes numbers."""
+        for tag, value in scalars.items():
+            self._writer.add_scalar(tag, float(value), step)
+
+    def write_images(self, step: int, images: Mapping[str, Any]) -> None:
+        """Writes pictures [H, W, C] or [N, H, W, C]."""
+        for tag, image in images.items():
+            image = np.asarray(image)
+            layout = "HWC" if image.ndim == 3 else "NHWC"
+            self._writer.add_image(tag, image, step, dataformats=layout)
+
+    def write_videos(self, step: int, videos: Mapping[str, Any]) -> None:
+        """Leaves videos out, as clu's own TensorBoard writer does."""
+        logger.warning("step %d: videos %s are not written", step, list(videos))
+
+    def write_audios(
+        self, step: int, audios: Mapping[str, Any], *, sample_rate: int
+    ) -> None:
+        """Leaves sounds out."""
+        logger.warning("step %d: sounds %s are not written", step, list(audios))
+
+    def write_texts(self, step: int, texts: Mapping[str, str]) -> None:
+        """Writes Markdown."""
+        for tag, text in texts.items():
+            self._writer.add_text(tag, text, step)
+
+    def write_histograms(
+        self,
+        step: int,
+        arrays: Mapping[str, Any],
+        num_buckets: Mapping[str, int] | None = None,
+    ) -> None:
+        """Writes histograms of whole arrays, 30 buckets where not said otherwise."""
+        for tag, array in arrays.items():
+            buckets = (num_buckets or {}).get(tag, 30)
+            self._writer.add_histogram(tag, np.asarray(array), step, bins=buckets)
+
+    def write_hparams(self, hparams: Mapping[str, Any]) -> None:
+        """Writes hyper-parameters for the HParams page."""
+        plain = {
+            name: value if isinstance(value, bool | int | float | str) else str(value)
+            for name, value in hparams.items()
+        }
+        for summary in self._library.summary.hparams(plain, {}):
+            self._writer.file_writer.add_summary(summary)
+
+    def flush(self) -> None:
+        """Writes out what is still in memory."""
+        self._writer.flush()
+
+    def close(self) -> None:
+        """Flushes and closes."""
+        self._writer.close()
+
+
+class RemoteWriter:
+    """A writer whose event files are put into an object store, where nothing grows."""
+
+    def __init__(self, kind: str, logdir: RemotePath):
+        self._logdir = logdir
+        self._folder = tempfile.TemporaryDirectory(prefix="jaxart.")
+        self._writer = create_writer(kind, self._folder.name)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._writer, name)
+
+    def flush(self) -> None:
+        """Puts what is written so far; tensorboardX's thread may lag behind."""
+        self._writer.flush()
+        self._put()
+
+    def close(self) -> None:
+        """Closes, and puts all."""
+        self._writer.close()
+        self._put()
+        self._folder.cleanup()
+
+    def _put(self) -> None:
+        for file in Path(self._folder.name).iterdir():
+            (self._logdir / file.name).upload(file)
+
+
+def _import_tensorboardx() -> ModuleType:
+    """Imports tensorboardX without PyTorch.
+
+    It would import PyTorch wherever that is installed, to draw PyTorch's graphs; that
+    takes nearly as long as all other imports of a run.
+    """
+    missing = object()
+    torch = sys.modules.get("torch", missing)
+    sys.modules["torch"] = None  # what is None cannot be imported
+    try:
+        return importlib.import_module("tensorboardX")
+    finally:
+        if torch is missing:
+            del sys.modules["torch"]
+        else:
+            sys.modules["torch"] = torch

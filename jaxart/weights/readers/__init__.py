@@ -1,0 +1,1 @@
+"""Each kind of weight file, read without running anything in it."""

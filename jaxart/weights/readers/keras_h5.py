@@ -1,0 +1,128 @@
+"""VGG16 weights in Keras' HDF5 files, with or without the fully connected layers.
+
+Two layouts are about. The older has the layers' names, as in
+`block1_conv1/block1_conv1_W_1:0` or `block1_conv1/block1_conv1/kernel:0`, in whole
+models below `model_weights`. Keras 3's `.weights.h5` has `layers/<name>/vars/0` and
+`/1`, where the names are mostly those of the classes, numbered: `conv2d`, `conv2d_1`,
+... `dense`.
+
+Kernels are HWIO and (in, out) in H,W,C order, as ours are. Keras' VGG16 was converted
+from Caffe's and takes BGR (preprocessing mode 'caffe'); networks that were trained in
+Keras without that preprocessing take RGB, and nothing in the file says so.
+
+Sources: https://github.com/keras-team/keras (keras/src/applications/vgg16.py,
+keras/src/legacy/saving/legacy_h5_format.py, keras/src/saving/saving_lib.py).
+"""
+
+import re
+from pathlib import Path
+
+import numpy as np
+
+from jaxart.weights.errors import WeightsError
+from jaxart.weights.layout import FULLY_CONNECTED, Params, in_vgg16_order
+from jaxart.weights.layout import VGG16_CONVOLUTIONS as CONVOLUTIONS
+from jaxart.weights.readers import hdf5
+
+_KERAS_NAMES = {f"block{name[4]}_conv{name[6]}": name for name in CONVOLUTIONS} | {
+    "fc1": "fc6",
+    "fc2": "fc7",
+    "predictions": "fc8",
+}
+_PARAMETER_NAMES = {"W": "kernel", "b": "bias", "kernel": "kernel", "bias": "bias"}
+
+
+def read(path: str | Path) -> Params:
+    """Reads VGG16 from an `.h5` file of Keras.
+
+    Layers with Keras' names for VGG16 are told by them. Those with others are taken
+    in order where they are 13 convolutions and no, 1 or 3 fully connected layers.
+
+    Returns:
+      `{'conv1_1': {'kernel', 'bias'}, ...}` in network order, float32, in the file's
+      channel order: BGR for Keras' own VGG16.
+
+    Raises:
+      WeightsError: another network, a damaged file, or h5py is not installed.
+      OSError: the file cannot be opened.
+    """
+    with hdf5.open_file(path) as file:
+        params: Params = {}
+        for (layer, parameter), dataset in _find_datasets(file).items():
+            params.setdefault(layer, {})[parameter] = dataset[()].astype(np.float32)
+        return in_vgg16_order(_with_our_names(params))
+
+
+def _find_datasets(file) -> dict:
+    """Returns the datasets of the layers by layer and parameter, unread."""
+    top = file
+    for name in ("model_weights", "layers", "_layer_checkpoint_dependencies"):
+        if name in hdf5.hard_links(top):
+            top = top[name]
+    datasets = {}
+    for parts, dataset in hdf5.find_datasets(top).items():
+        key = _layer_and_parameter(parts)
+        if key is None:
+            raise WeightsError(
+                f"holds {'/'.join(parts)[:80]!r}, which is neither a kernel nor a bias "
+                "of a layer of Keras"
+            )
+        if key in datasets:
+            raise WeightsError(f"{key[0]!r:.80} has two arrays {key[1]}")
+        datasets[key] = dataset
+    return datasets
+
+
+def _layer_and_parameter(parts: tuple[str, ...]) -> tuple[str, str] | None:
+    """Takes a layer's name and 'kernel' or 'bias' from the path of a dataset."""
+    *above, last = parts
+    if not above:
+        return None
+    # A network inside a network (transfer learning) has its layers one level lower.
+    layer = next((part for part in above if part in _KERAS_NAMES), above[0])
+    if above[-1] == "vars":
+        parameter = {"0": "kernel", "1": "bias"}.get(last)
+    else:
+        match = re.fullmatch(r"(?:.*_)?(W|b|kernel|bias)(?:_\d+)?(?::0)?", last)
+        parameter = match and _PARAMETER_NAMES[match[1]]
+    return (layer, parameter) if parameter else None
+
+
+def _with_our_names(params: dict) -> Params:
+    if any(layer in _KERAS_NAMES for layer in params):
+        unknown = [layer for layer in params if layer not in _KERAS_NAMES]
+        if unknown:
+            raise WeightsError(
+                f"holds {unknown[0][:80]!r}, which Keras' VGG16 does not have"
+            )
+        return {_KERAS_NAMES[layer]: arrays for layer, arrays in params.items()}
+    convolutions, fully_connected = (_in_order(params, ndim) for ndim in (4, 2))
+    names = {0: (), 1: FULLY_CONNECTED[-1:], 3: FULLY_CONNECTED}
+    count = len(fully_connected)
+    if len(convolutions) != len(CONVOLUTIONS) or count not in names:
+        raise WeightsError(
+            f"{len(convolutions)} convolutions and {count} fully connected "
+            "layers; VGG16 has 13, and none, 1 or 3"
+        )
+    ours = CONVOLUTIONS + names[count]
+    theirs = convolutions + fully_connected
+    return {name: params[layer] for name, layer in zip(ours, theirs, strict=True)}
+
+
+def _in_order(params: dict, ndim: int) -> list[str]:
+    """Sorts the layers with kernels of so many axes by the numbers in their names."""
+    numbers = {}
+    stems = set()
+    for layer, arrays in params.items():
+        if "kernel" not in arrays or arrays["kernel"].ndim not in (2, 4):
+            raise WeightsError(f"{layer!r:.80} has no kernel of 2 or 4 axes")
+        if arrays["kernel"].ndim == ndim:
+            stem, number = re.fullmatch(r"(.*?)(?:_(\d{1,9}))?", layer).groups()
+            stems.add(stem)
+            numbers[layer] = int(number or 0)
+    if len(stems) > 1 or len(set(numbers.values())) < len(numbers):
+        raise WeightsError(
+            f"the names of its layers ({', '.join(numbers):.80}) are neither "
+            "Keras' for VGG16 nor numbered"
+        )
+    return sorted(numbers, key=numbers.get)

@@ -1,0 +1,142 @@
+"""Configs: the report's values, and errors that name the field and the choices."""
+
+import importlib.util
+import re
+
+import pytest
+from ml_collections import ConfigDict
+
+from jaxart.models import MODELS
+from jaxart.models.layers import trainable
+from jaxart.training import config as config_lib
+from tests import ROOT
+
+CONFIGS = sorted((ROOT / "configs").glob("*.py"))
+
+
+def load(path):
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_every_config_can_run_and_says_how(path):
+    module = load(path)
+    config = module.get_config()
+    config_lib.check(config)
+    model = MODELS[config.model](hidden=tuple(config.hidden))
+    assert set(config.train_layers) <= set(trainable(model.layers()))
+    assert f"--config=configs/{path.name} --workdir=runs/" in module.__doc__
+
+
+@pytest.mark.parametrize(
+    ("name", "train_layers"), [("fc8", ("fc8",)), ("fc7_fc8", ("fc7", "fc8"))]
+)
+def test_the_reports_values(name, train_layers):
+    (path,) = (path for path in CONFIGS if path.stem == name)
+    config = load(path).get_config()
+    report = {
+        "model": "alexnet",
+        "hidden": (4096, 4096),
+        "train_layers": train_layers,
+        "learning_rate": 0.01,
+        "num_epochs": 10,
+        "batch_size": 128,
+        "dropout_rate": 0.5,
+        "num_classes": 10,
+        "display_step": 3,
+        "optimizer": "sgd",
+        "momentum": 0.0,
+        "weight_decay": 0.0,
+        "schedule": "constant",
+        "warmup_epochs": 0.0,
+        "resize": "tf1_bilinear",
+    }
+    assert {field: config[field] for field in report} == report
+
+
+def test_the_fields_are_the_documented_ones():
+    assert set(config_lib.base_config()) == {
+        *("model hidden weights train_layers num_classes dropout_rate".split()),
+        "compute_dtype",
+        *("learning_rate optimizer momentum weight_decay schedule".split()),
+        *("warmup_epochs num_epochs batch_size display_step seed".split()),
+        *("accumulate_steps model_axis".split()),
+        *("train_data val_data val_fraction image_root resize views".split()),
+        *("max_skipped_fraction check_leaks num_workers cache cache_dir".split()),
+        *("checkpoint_every_epochs writer".split()),
+    }
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("model", "resnet", "model='resnet': one of alexnet, vgg16"),
+        ("resize", "nearest", "resize='nearest': one of tf1_bilinear, antialias, crop"),
+        ("optimizer", "adam", "optimizer='adam': one of sgd, adamw"),
+        ("schedule", "step", "schedule='step': one of constant, cosine"),
+        (
+            "compute_dtype",
+            "float16",
+            "compute_dtype='float16': one of float32, bfloat16",
+        ),
+        ("writer", "wandb", "writer='wandb': one of tensorboardx, tensorflow"),
+        ("batch_size", 0, "batch_size=0: at least 1"),
+        ("display_step", -1, "display_step=-1: at least 1"),
+        ("learning_rate", -0.1, "learning_rate=-0.1: not below 0"),
+        ("dropout_rate", 1.0, "dropout_rate=1.0: from 0 to below 1"),
+        ("train_data", "", "train_data is empty"),
+    ],
+)
+def test_a_bad_value_is_named_with_the_choices(field, value, message):
+    config = config_lib.base_config()
+    config.train_data = "train.txt"
+    config_lib.check(config)
+    config[field] = value
+    with pytest.raises(ValueError, match=message):
+        config_lib.check(config)
+
+
+@pytest.mark.parametrize(
+    "views",
+    [
+        (),
+        ("left",),
+        ("whole", "left"),
+        ("whole", "center", "whole"),
+        "whole_mirrored",  # a forgotten comma
+        "",
+    ],
+)
+def test_bad_views_are_named_with_the_choices(views):
+    config = config_lib.base_config()
+    config.train_data = "train.txt"
+    config.views = ("center", "whole_mirrored")
+    config_lib.check(config)
+    config = ConfigDict(config.to_dict() | {"views": views})
+    message = (
+        f"views={views!r}: a tuple, such as ('whole', 'whole_mirrored'), of one or "
+        "more of whole, center, top_left, top_right, bottom_left, bottom_right, "
+        "whole_mirrored, center_mirrored, top_left_mirrored, top_right_mirrored, "
+        "bottom_left_mirrored, bottom_right_mirrored; none twice"
+    )
+    with pytest.raises(ValueError, match=re.escape(message)):
+        config_lib.check(config)
+
+
+def test_an_unknown_field_names_the_near_one():
+    config = config_lib.base_config()
+    config.unlock()
+    config.wieghts = "x"
+    with pytest.raises(ValueError, match="'wieghts'; did you mean 'weights'"):
+        config_lib.check(config)
+
+
+def test_a_missing_field_is_named():
+    config = config_lib.base_config()
+    config.unlock()
+    del config.seed
+    with pytest.raises(ValueError, match=r"\['seed'\] are missing"):
+        config_lib.check(config)

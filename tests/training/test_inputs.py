@@ -1,0 +1,233 @@
+"""Both sides of the data over one set of inputs, without what cannot be read."""
+
+import collections
+import csv
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxart.data import files, pipeline
+from jaxart.data.examples import DataError, Examples
+from jaxart.data.files import File
+from jaxart.devices import layout
+from jaxart.models import MODELS, AlexNet
+from jaxart.training import inputs, loop
+from tests import opening, runs
+
+
+def side(root, names, labels):
+    return Examples(root, names, np.array(labels, np.int32), ("baroque", "cubism"))
+
+
+def prepare(
+    tmp_path, reasons=("",) * 5, later=None, max_skipped_fraction=0.5, views=("whole",)
+):
+    """Three training and two validation images, with the reasons of their files."""
+    train = side(tmp_path / "a", ("0.jpg", "1.jpg", "2.jpg"), [0, 1, 1])
+    val = side(tmp_path / "b", ("3.jpg", "4.jpg"), [1, 0])
+    asked = []
+
+    looked = [
+        File(sha256=f"content {i}", reason=reason) for i, reason in enumerate(reasons)
+    ]
+
+    def compute_inputs(paths, views, contents):
+        asked.extend(zip(paths, views, strict=True))
+        for path, content in zip(paths, contents, strict=True):
+            i = int(path.stem)
+            assert content == ("" if reasons[i] else f"content {i}")
+        return np.arange(len(paths)), later or [""] * len(paths)
+
+    data = inputs.prepare(
+        train,
+        val,
+        looked=looked,
+        views=views,
+        compute_inputs=compute_inputs,
+        max_skipped_fraction=max_skipped_fraction,
+        workdir=tmp_path,
+    )
+    return data, asked
+
+
+def test_both_sides_share_one_set_of_inputs(tmp_path):
+    data, asked = prepare(tmp_path)
+    assert asked == [(tmp_path / "a" / f"{i}.jpg", "whole") for i in range(3)] + [
+        (tmp_path / "b" / f"{i}.jpg", "whole") for i in (3, 4)
+    ]
+    np.testing.assert_array_equal(data.train, [[0], [1], [2]])
+    np.testing.assert_array_equal(data.val, [3, 4])
+    np.testing.assert_array_equal(data.labels, [0, 1, 1, 1, 0])
+    assert (tmp_path / "skipped.csv").read_text() == "path,split,reason\n"
+
+
+def test_what_cannot_be_read_is_left_out_and_listed(tmp_path):
+    data, _ = prepare(tmp_path, ["", "cut, short", "", "", "empty"])
+    np.testing.assert_array_equal(data.train, [[0], [2]])
+    np.testing.assert_array_equal(data.val, [3])
+    assert data.num_skipped == 2
+    with open(tmp_path / "skipped.csv", newline="") as file:
+        assert list(csv.reader(file))[1:] == [
+            ["1.jpg", "train", "cut, short"],
+            ["4.jpg", "val", "empty"],
+        ]
+
+
+def test_training_sees_every_view_and_validation_the_whole(tmp_path):
+    # Three training pictures in two views, the second one unreadable; 3.jpg, 4.jpg.
+    views = ("center", "whole_mirrored")
+    data, asked = prepare(tmp_path, ["", "cut", "", "", "empty"], views=views)
+    assert [(path.name, view) for path, view in asked] == [
+        *(("0.jpg", "center"), ("0.jpg", "whole_mirrored")),
+        *(("1.jpg", "center"), ("1.jpg", "whole_mirrored")),
+        *(("2.jpg", "center"), ("2.jpg", "whole_mirrored")),
+        *(("3.jpg", "whole"), ("4.jpg", "whole")),
+    ]
+    np.testing.assert_array_equal(data.train, [[0, 1], [4, 5]])
+    np.testing.assert_array_equal(data.val, [6])
+    np.testing.assert_array_equal(data.labels, [0, 0, 1, 1, 1, 1, 1, 0])
+    assert data.names == tuple(path.name for path, _ in asked)
+    # Each is one example, however many views it has.
+    assert data.num_skipped == 2
+    assert (tmp_path / "skipped.csv").read_text().splitlines()[1:] == [
+        "1.jpg,train,cut",
+        "4.jpg,val,empty",
+    ]
+
+
+def test_what_went_after_the_look_is_left_out_too(tmp_path):
+    data, _ = prepare(tmp_path, ["cut", *[""] * 4], later=["", "", "", "gone", ""])
+    np.testing.assert_array_equal(data.train, [[1], [2]])
+    np.testing.assert_array_equal(data.val, [4])
+    lines = (tmp_path / "skipped.csv").read_text().splitlines()
+    assert lines[1:] == ["0.jpg,train,cut", "3.jpg,val,gone"]
+
+
+def test_a_file_on_both_sides_is_looked_at_once(paintings, tmp_path, monkeypatch):
+    looked, look = [], files.look
+    monkeypatch.setattr(
+        files,
+        "look",
+        lambda paths, *a, **k: looked.extend(paths) or look(paths, *a, **k),
+    )
+    train = side(paintings, ("ruled_grid/0.png", "ruled_grid/1.png"), [0, 1])
+    val = side(paintings, ("none.png", "ruled_grid/0.png"), [0, 1])
+    found = inputs.look(train, val, tmp_path)
+    assert looked == [*train.paths, val.paths[0]]
+    assert [file.reason for file in found] == ["", "", "No such file or directory", ""]
+    assert found[0] == found[3] != found[1]
+
+
+@pytest.mark.parametrize("cache", [True, False])
+def test_training_reads_each_file_once_before_the_network_sees_it(
+    config, tmp_path, monkeypatch, quick_compiles, cache
+):
+    monkeypatch.setitem(MODELS, "tinynet", runs.TinyNet)
+    config.model, config.cache, config.num_epochs = "tinynet", cache, 1
+    root = tmp_path / "pictures"
+    paintings = sorted(Path(config.train_data).rglob("*.png"))
+    for number, path in enumerate(paintings):
+        copy = root / path.parent.name / f"{number}.png"
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_bytes(path.read_bytes())
+    config.train_data = str(root)
+    opened = opening.watch(monkeypatch)
+    for run in ("first", "second") if cache else ("first",):
+        opened.clear()
+        result = loop.train_and_evaluate(config, tmp_path / run)
+        assert result["leaks"] == {"exact": 0, "near": 0}
+        counts = sorted(collections.Counter(opened).values())
+        if cache:  # the look, and the frozen layers, once for all
+            assert counts == [2 if run == "first" else 1] * 21
+        else:  # an epoch of 15; 6 after it, and in the end
+            assert counts == [2] * 15 + [3] * 6
+
+
+@pytest.mark.parametrize(
+    ("reasons", "fraction", "message"),
+    [
+        (["", "bad", "", "", "bad"], 0.3, r"2 of 5 images.*1\.jpg: bad.*image_root"),
+        (["", "", "", "bad", "bad"], 0.9, "no readable image is left"),
+        (["bad", "bad", "bad", "", ""], 0.9, "no readable image is left"),
+    ],
+)
+def test_too_many_or_all_unreadable_is_an_error(tmp_path, reasons, fraction, message):
+    with pytest.raises(DataError, match=message):
+        prepare(tmp_path, reasons, max_skipped_fraction=fraction)
+
+
+def test_the_painted_pictures_are_written_once(tmp_path, monkeypatch):
+    monkeypatch.setattr(inputs, "PROCEDURAL_IMAGES_PER_STYLE", 2)
+    read = {
+        "num_classes": 10,
+        "image_root": "",
+        "val_fraction": 0.5,
+        "seed": 3,
+        "workdir": tmp_path,
+    }
+    train, val = inputs.read_examples("procedural", "", **read)
+    assert len(train.names) == len(val.names) == 10
+    first = train.paths[0].stat().st_mtime_ns
+    again, _ = inputs.read_examples("procedural", "", **read)
+    assert again.names == train.names
+    assert again.paths[0].stat().st_mtime_ns == first
+
+
+def features_of(files, model, params, boundary, cache_dir):
+    found, reasons = inputs.frozen_features(
+        files,
+        [path.name for path in files.paths],
+        model,
+        params,
+        boundary,
+        layout=layout.over_all_devices(),
+        cache_dir=cache_dir,
+        batch_size=2,
+    )
+    assert reasons == [""] * len(files.paths)
+    return found[np.arange(len(files.paths))]
+
+
+def test_the_features_are_the_boundarys_activations(paintings, tmp_path):
+    model = runs.TinyNet(num_classes=3, hidden=(8, 8))
+    params = runs.random_params(model)
+    paths = sorted(paintings.glob("ruled_grid/*.png"))[2::-1]
+    files = pipeline.ImageFiles(paths, "antialias", model.preprocessing)
+    loaded = jnp.asarray(files[np.arange(3)])
+    expected = model.apply({"params": params}, loaded, upto="relu6")
+    found = features_of(files, model, params, "relu6", tmp_path)
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("change", ["relu", "weight"])
+def test_another_prefix_is_another_store(paintings, tmp_path, change):
+    model = runs.TinyNet(num_classes=3, hidden=())
+    params = runs.random_params(model)
+    files = pipeline.ImageFiles(
+        sorted(paintings.glob("ruled_grid/*.png"))[:2], "crop", model.preprocessing
+    )
+    before = features_of(files, model, params, "pool1", tmp_path)
+    if change == "weight":
+        kernel = params["conv1"]["kernel"].at[0, 0, 0, 0].add(1.0)
+        params = params | {"conv1": params["conv1"] | {"kernel": kernel}}
+    else:
+        model = runs.TinyNet(num_classes=3, hidden=(), relu=jax.nn.elu)
+    after = features_of(files, model, params, "pool1", tmp_path)
+    assert len(list(tmp_path.glob("*/*.npy"))) == 2
+    assert not np.array_equal(before, after)
+
+
+def test_what_a_layer_computes_is_part_of_its_name():
+    names = [
+        [inputs._describe(layer) for layer in model.layers().values()]
+        for model in (
+            AlexNet(),
+            AlexNet(lrn_alpha=1.0),
+            AlexNet(norm_order="pool_norm"),
+            AlexNet(relu=jax.nn.elu),
+        )
+    ]
+    assert len(set(map(tuple, names))) >= 3
