@@ -12,7 +12,7 @@ from jaxart.training import loop
 
 
 class EpochEnds(logging.Handler):
-    """Notes when `jaxart.training.loop` says that it has evaluated an epoch."""
+    """Notes when `jaxart.training.log` says that it has evaluated an epoch."""
 
     def __init__(self):
         super().__init__()
@@ -58,7 +58,7 @@ def run(
         check_leaks=False,  # which no peer does
     )
     ends = EpochEnds()
-    logger = logging.getLogger("jaxart.training.loop")
+    logger = logging.getLogger("jaxart.training.log")
     logger.setLevel(logging.INFO)
     logger.addHandler(ends)
     with tempfile.TemporaryDirectory() as folder:

@@ -1,35 +1,31 @@
 """Fine-tuning: `train_and_evaluate`, to be read top to bottom."""
 
-import contextlib
 import json
 import logging
 import os
 import time
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 from jaxtyping import Array
 from ml_collections import ConfigDict
-from tqdm import tqdm
 
 from jaxart import runs, storage
 from jaxart.data import files, pipeline
+from jaxart.data.examples import Examples
+from jaxart.data.files import File
 from jaxart.devices import layout as layout_lib
 from jaxart.devices import processes
+from jaxart.devices.layout import Layout
+from jaxart.models import CaffeNet
 from jaxart.models.layers import frozen_boundary, trainable
-from jaxart.storage import results
+from jaxart.storage import AnyPath, results
 from jaxart.training import config as config_lib
-from jaxart.training import (
-    inputs,
-    leaks,
-    network,
-    optim,
-    summaries,
-    writers,
-)
+from jaxart.training import inputs, leaks, log, network, optim, summaries, writers
+from jaxart.training.plan import Plan
 from jaxart.training.steps import TrainState, evaluate, make_eval_step, make_train_step
 
 logger = logging.getLogger(__name__)
@@ -54,6 +50,105 @@ def train_and_evaluate(
         names the file, the value and the choices.
       FloatingPointError: the loss is no longer finite.
     """
+    run = open_run(config, workdir)
+    sides = read_sides(run)
+    init_key, dropout_key = jax.random.split(jax.random.key(config.seed))
+    model, params = build_network(run, init_key)
+    feed = make_feed(run, sides, model, params)
+    plan = make_plan(run, len(feed.data.train))
+    run.write_config(network.describe(model) | {"classes": feed.data.class_names})
+
+    # The optimizer, now that the pretrained parameters are in place.
+    schedule = make_schedule(run, plan)
+    labels = optim.label_layers(params, config.train_layers)
+    tx = optim.make_optimizer(
+        config.optimizer,
+        schedule,
+        momentum=config.momentum,
+        weight_decay=config.weight_decay,
+        labels=labels,
+    )
+    state = run.layout.put(TrainState(jnp.int32(0), params, tx.init(params)))
+    del params
+    state, progress = restore_or_begin(run, plan, state)
+
+    train_step = make_train_step(
+        model,
+        tx,
+        labels,
+        feed.boundary,
+        dropout_key,
+        layout=run.layout,
+        accumulate_steps=config.accumulate_steps,
+    )
+    eval_step = make_eval_step(
+        lambda p, x: model.apply({"params": p}, x, after=feed.boundary), run.layout
+    )
+    writer = writers.create_writer(config.writer, run.workdir, to_disk=run.is_first)
+    shown = (plan, progress.step, schedule, feed.data.class_names)
+    with log.opened(writer, *shown, quiet=not run.is_first) as board:
+        summaries.write_config(writer, run.plain_config)
+        start = time.perf_counter() - progress.train_seconds
+        for step, batch in feed.train_batches(progress.step):
+            state, logs = train_step(state, batch, plan.shows(step))
+            board.step(step, logs)
+            if plan.ends_epoch(step):
+                metrics, _ = evaluate(eval_step, state.params, feed.val_batches())
+                board.epoch(step, metrics)
+                if plan.saves(step):
+                    seconds = time.perf_counter() - start
+                    progress = runs.Progress(step, seconds, plan.num_train)
+                    run.save(progress, state, metrics)
+                board.flush()
+    return conclude(run, plan, sides, feed, progress, state.params, eval_step)
+
+
+class Run(NamedTuple):
+    """A run's folder, what it is of, and the devices that it is on."""
+
+    config: ConfigDict
+    plain_config: dict[str, Any]
+    workdir: AnyPath
+    checkpoints: runs.Checkpoints
+    layout: Layout  # batches are split over all devices of all processes
+    is_first: bool  # whether this process writes what there is one of
+
+    @property
+    def forward_size(self) -> int:
+        """Images that run at once, with or without gradients."""
+        return self.config.batch_size // self.config.accumulate_steps
+
+    @property
+    def cache_dir(self) -> AnyPath:
+        """Where is kept what the next run need not compute."""
+        cache_dir = self.config.cache_dir or files.default_cache_dir()
+        return storage.require_local(cache_dir, "cache_dir")
+
+    def write_config(self, network_facts: Mapping[str, Any]) -> None:
+        """Writes config.json, with what it takes to build the network again."""
+        if self.is_first:
+            content = self.plain_config | {"network": network_facts}
+            results.write_json(self.workdir / "config.json", content)
+
+    def save(
+        self, progress: runs.Progress, state: TrainState, metrics: Mapping[str, Any]
+    ) -> None:
+        """Saves a checkpoint, while training goes on."""
+        self.checkpoints.save(
+            progress,
+            optim.only_trained(state.params, self.config.train_layers),
+            state.opt_state,
+            config=self.plain_config,
+            metrics={name: metrics[name] for name in ("accuracy", "loss")},
+        )
+
+
+def open_run(config: ConfigDict, workdir: str | os.PathLike) -> Run:
+    """Opens a run's folder: a new one, or that of the same run.
+
+    Raises:
+      ValueError: the config or the workdir cannot be used, or the folder is another's.
+    """
     config_lib.check(config)
     plain_config = json.loads(config.to_json())
     processes.check_same({"config": plain_config, "workdir": os.fspath(workdir)})
@@ -64,7 +159,6 @@ def train_and_evaluate(
     checkpoints = runs.Checkpoints(workdir)
     checkpoints.check_config(plain_config)
 
-    # Batches are split over all devices of all processes, and each loads its rows.
     layout = layout_lib.over_all_devices(config.model_axis)
     logger.info(
         "JAX runs on %s: %d device(s) of %d process(es)",
@@ -73,11 +167,22 @@ def train_and_evaluate(
         processes.count(),
     )
     layout.check_batch_size(config.batch_size, config.accumulate_steps)
-    # What runs at once, with or without gradients.
-    forward_size = config.batch_size // config.accumulate_steps
     is_first = processes.is_first()
+    return Run(config, plain_config, workdir, checkpoints, layout, is_first)
 
-    # The examples, then the network with its pretrained parameters.
+
+class Sides(NamedTuple):
+    """Training and validation examples, and what was found of their files."""
+
+    train: Examples
+    val: Examples
+    looked: list[File]  # of the training files, then of the validation files
+    leaks: dict[str, int] | None  # how many, by kind; None where nobody looked
+
+
+def read_sides(run: Run) -> Sides:
+    """Reads the lists, looks at every file once, and for leaks between the sides."""
+    config = run.config
     train, val = inputs.read_examples(
         config.train_data,
         config.val_data,
@@ -85,16 +190,18 @@ def train_and_evaluate(
         image_root=config.image_root,
         val_fraction=config.val_fraction,
         seed=config.seed,
-        workdir=workdir,
+        workdir=run.workdir,
     )
-    cache_dir = storage.require_local(
-        config.cache_dir or files.default_cache_dir(), "cache_dir"
-    )
-    looked = inputs.look(train, val, cache_dir)
-    found_leaks = None
-    if config.check_leaks and config.train_data != inputs.PROCEDURAL and is_first:
-        found_leaks = leaks.find(train, val, files=looked, workdir=workdir)
-    init_key, dropout_key = jax.random.split(jax.random.key(config.seed))
+    looked = inputs.look(train, val, run.cache_dir)
+    found = None
+    if config.check_leaks and config.train_data != inputs.PROCEDURAL and run.is_first:
+        found = leaks.find(train, val, files=looked, workdir=run.workdir)
+    return Sides(train, val, looked, found)
+
+
+def build_network(run: Run, key: Array) -> tuple[CaffeNet, Any]:
+    """The network and its parameters: pretrained, where there are weights."""
+    config = run.config
     model, params = network.build(
         config.model,
         num_classes=config.num_classes,
@@ -103,14 +210,54 @@ def train_and_evaluate(
         compute_dtype=config.compute_dtype,
         weights=config.weights,
         train_layers=config.train_layers,
-        key=init_key,
+        key=key,
     )
-    layers = model.layers()
-    optim.check_train_layers(config.train_layers, trainable(layers))
-    layout.check_split(params)
+    optim.check_train_layers(config.train_layers, trainable(model.layers()))
+    run.layout.check_split(params)
     logger.info("%s", network.overview(params, config.train_layers))
+    return model, params
 
-    # What the trained part is fed: images, or what the frozen layers make of them.
+
+class Feed(NamedTuple):
+    """What the trained part of the network is fed, batch by batch."""
+
+    run: Run
+    data: inputs.Data
+    boundary: str | None  # the last frozen layer, where its activations are fed
+    seconds: float  # that it took to make them
+
+    def train_batches(self, first_step: int) -> Iterator[tuple[int, Mapping]]:
+        """The steps after `first_step`, each with its batch on the devices."""
+        batches = self._batches(
+            self.data.train,
+            self.run.config.batch_size,
+            seed=self.run.config.seed,
+            num_epochs=self.run.config.num_epochs,
+            first_batch=first_step,
+        )
+        return enumerate(map(self.run.layout.put_batch, batches), first_step + 1)
+
+    def val_batches(self) -> Iterator[Mapping]:
+        """Every validation example once, on the devices."""
+        batches = self._batches(self.data.val, self.run.forward_size)
+        return map(self.run.layout.put_batch, batches)
+
+    def _batches(self, indices: Any, batch_size: int, **order: int) -> Iterable:
+        return pipeline.batches(
+            self.data.inputs,
+            self.data.labels,
+            indices,
+            batch_size=batch_size,
+            rows=self.run.layout.own_rows(batch_size),
+            num_workers=0 if self.boundary else self.run.config.num_workers,
+            **order,
+        )
+
+
+def make_feed(run: Run, sides: Sides, model: CaffeNet, params: Any) -> Feed:
+    """Images, or what the frozen layers make of them, computed once."""
+    config = run.config
+    layers = model.layers()
     boundary = frozen_boundary(layers, config.train_layers) if config.cache else None
 
     def compute_inputs(paths, views, contents):
@@ -123,214 +270,119 @@ def train_and_evaluate(
             model,
             params,
             boundary,
-            layout=layout,
-            cache_dir=cache_dir,
-            batch_size=forward_size // processes.count(),
+            layout=run.layout,
+            cache_dir=run.cache_dir,
+            batch_size=run.forward_size // processes.count(),
         )
 
     start = time.perf_counter()
     data = inputs.prepare(
-        train,
-        val,
-        looked=looked,
+        sides.train,
+        sides.val,
+        looked=sides.looked,
         views=config.views,
         compute_inputs=compute_inputs,
         max_skipped_fraction=config.max_skipped_fraction,
-        workdir=workdir,
+        workdir=run.workdir,
     )
-    input_seconds = time.perf_counter() - start
+    return Feed(run, data, boundary, time.perf_counter() - start)
 
-    def make_batches(indices, batch_size, **order):
-        return pipeline.batches(
-            data.inputs,
-            data.labels,
-            indices,
-            batch_size=batch_size,
-            rows=layout.own_rows(batch_size),
-            num_workers=0 if boundary else config.num_workers,
-            **order,
-        )
 
-    num_train = len(data.train)
-    steps_per_epoch = -(-num_train // config.batch_size)
-    network_facts = network.describe(model) | {"classes": data.class_names}
-    if is_first:
-        results.write_json(
-            workdir / "config.json", plain_config | {"network": network_facts}
-        )
-
-    # The optimizer, now that the pretrained parameters are in place.
-    schedule = optim.make_schedule(
-        config.schedule,
-        config.learning_rate,
-        warmup_steps=round(config.warmup_epochs * steps_per_epoch),
-        num_steps=config.num_epochs * steps_per_epoch,
-    )
-    labels = optim.label_layers(params, config.train_layers)
-    tx = optim.make_optimizer(
-        config.optimizer,
-        schedule,
-        momentum=config.momentum,
-        weight_decay=config.weight_decay,
-        labels=labels,
-    )
-    state = layout.put(TrainState(jnp.int32(0), params, tx.init(params)))
-    del params
-
-    # Where an earlier run in this workdir stopped.
-    progress = runs.Progress(0, 0.0, num_train)
-    if checkpoints.latest_step is not None:
-        progress, params, opt_state = checkpoints.restore(
-            state.params,
-            state.opt_state,
-            train_layers=config.train_layers,
-            num_train=num_train,
-        )
-        step = layout.put(jnp.int32(progress.step))
-        state = TrainState(step, params, opt_state)
-        logger.info(
-            "Resuming %s after epoch %d of %d",
-            workdir,
-            progress.step // steps_per_epoch,
-            config.num_epochs,
-        )
-    else:
-        checkpoints.save_frozen(optim.only_frozen(state.params, config.train_layers))
-
-    train_step = make_train_step(
-        model,
-        tx,
-        labels,
-        boundary,
-        dropout_key,
-        layout=layout,
-        accumulate_steps=config.accumulate_steps,
-    )
-    eval_step = make_eval_step(
-        lambda params, x: model.apply({"params": params}, x, after=boundary), layout
-    )
-    train_batches = make_batches(
-        data.train,
+def make_plan(run: Run, num_train: int) -> Plan:
+    """When things happen."""
+    config = run.config
+    return Plan(
+        num_train,
         config.batch_size,
-        seed=config.seed,
-        num_epochs=config.num_epochs,
-        first_batch=progress.step,
+        config.num_epochs,
+        config.display_step,
+        config.checkpoint_every_epochs,
     )
 
-    def val_batches():
-        return map(layout.put_batch, make_batches(data.val, forward_size))
 
-    losses = []  # of the steps since the last look, still on the device
-    with (
-        contextlib.closing(
-            writers.create_writer(config.writer, workdir, to_disk=is_first)
-        ) as writer,
-        tqdm(
-            total=num_train * config.num_epochs,
-            initial=num_train * (progress.step // steps_per_epoch),
-            desc="training",
-            unit="img",
-            disable=not is_first,
-        ) as bar,
-    ):
-        summaries.write_config(writer, plain_config)
-        start = time.perf_counter() - progress.train_seconds
-        for step, batch in enumerate(train_batches, start=progress.step + 1):
-            is_display = step % config.display_step == 0
-            is_epoch_end = step % steps_per_epoch == 0
-            state, logs = train_step(state, layout.put_batch(batch), is_display)
-            losses.append(logs["loss"])
-            start_row = (step - 1) % steps_per_epoch * config.batch_size
-            bar.update(min(config.batch_size, num_train - start_row))
-
-            if is_display or is_epoch_end:
-                check_finite(losses, step, schedule)
-                losses.clear()
-            if is_display:
-                summaries.write_training(writer, step, logs, float(schedule(step - 1)))
-                bar.set_postfix(
-                    loss=f"{logs['loss']:.4f}", accuracy=f"{logs['accuracy']:.3f}"
-                )
-            if is_epoch_end:
-                epoch = step // steps_per_epoch
-                metrics, _ = evaluate(eval_step, state.params, val_batches())
-                summaries.write_validation(writer, step, metrics, data.class_names)
-                logger.info(
-                    "epoch %d: validation accuracy %.4f, loss %.4f",
-                    epoch,
-                    metrics["accuracy"],
-                    metrics["loss"],
-                )
-                is_last = epoch == config.num_epochs
-                if is_last or epoch % config.checkpoint_every_epochs == 0:
-                    seconds = time.perf_counter() - start
-                    progress = runs.Progress(step, seconds, num_train)
-                    checkpoints.save(
-                        progress,
-                        optim.only_trained(state.params, config.train_layers),
-                        state.opt_state,
-                        config=plain_config,
-                        metrics={name: metrics[name] for name in ("accuracy", "loss")},
-                    )
-                writer.flush()
-
-    # The outcome: the best epoch's, and beside it what the last one reached.
-    params = state.params | checkpoints.restore_best_trained(
-        state.params, config.train_layers
+def make_schedule(run: Run, plan: Plan) -> optax.Schedule:
+    """The learning rate by step."""
+    return optim.make_schedule(
+        run.config.schedule,
+        run.config.learning_rate,
+        warmup_steps=round(run.config.warmup_epochs * plan.steps_per_epoch),
+        num_steps=plan.num_steps,
     )
-    metrics, probabilities = evaluate(eval_step, params, val_batches())
-    if is_first:
+
+
+def restore_or_begin(
+    run: Run, plan: Plan, state: TrainState
+) -> tuple[TrainState, runs.Progress]:
+    """The state where an earlier run in this workdir stopped; or this one."""
+    checkpoints, train_layers = run.checkpoints, run.config.train_layers
+    if checkpoints.latest_step is None:
+        checkpoints.save_frozen(optim.only_frozen(state.params, train_layers))
+        return state, runs.Progress(0, 0.0, plan.num_train)
+    progress, params, opt_state = checkpoints.restore(
+        state.params,
+        state.opt_state,
+        train_layers=train_layers,
+        num_train=plan.num_train,
+    )
+    logger.info(
+        "Resuming %s after epoch %d of %d",
+        run.workdir,
+        plan.epoch(progress.step),
+        plan.num_epochs,
+    )
+    step = run.layout.put(jnp.int32(progress.step))
+    return TrainState(step, params, opt_state), progress
+
+
+def conclude(
+    run: Run,
+    plan: Plan,
+    sides: Sides,
+    feed: Feed,
+    progress: runs.Progress,
+    params: Any,
+    eval_step: Callable,
+) -> dict[str, Any]:
+    """The outcome: the best epoch's, and beside it what the last one reached.
+
+    Writes predictions.csv and result.json.
+    """
+    data, checkpoints = feed.data, run.checkpoints
+    train_layers = run.config.train_layers
+    params = params | checkpoints.restore_best_trained(params, train_layers)
+    metrics, probabilities = evaluate(eval_step, params, feed.val_batches())
+    if run.is_first:
         results.write_predictions(
-            workdir / "predictions.csv",
+            run.workdir / "predictions.csv",
             [data.names[i] for i in data.val],
             data.labels[data.val],
             probabilities,
             data.class_names,
         )
     num_correct = int(metrics["confusion"].trace())
-    epochs = progress.step // steps_per_epoch
+    epochs = plan.epoch(progress.step)
     result = {
         "val_accuracy": metrics["accuracy"],
         "val_accuracy_ci95": results.wilson_interval(num_correct, len(data.val)),
         "val_loss": metrics["loss"],
-        "best_epoch": checkpoints.best_step // steps_per_epoch,
+        "best_epoch": plan.epoch(checkpoints.best_step),
         "last_val_accuracy": checkpoints.metrics(progress.step)["accuracy"],
-        "num_train": num_train,
+        "num_train": plan.num_train,
         "num_val": len(data.val),
         "num_skipped": data.num_skipped,
-        "leaks": found_leaks,
+        "leaks": sides.leaks,
         "steps": progress.step,
         "epochs": epochs,
-        "input_seconds": input_seconds,
+        "input_seconds": feed.seconds,
         "train_seconds": progress.train_seconds,
-        "images_per_second": num_train * epochs / progress.train_seconds,
+        "images_per_second": plan.num_train * epochs / progress.train_seconds,
         "param_count": network.count(params),
-        "trained_param_count": network.count(
-            optim.only_trained(params, config.train_layers)
-        ),
+        "trained_param_count": network.count(optim.only_trained(params, train_layers)),
         "jax_backend": jax.default_backend(),
         "devices": jax.device_count(),
         "processes": processes.count(),
     }
-    if is_first:
-        results.write_json(workdir / "result.json", result)
+    if run.is_first:
+        results.write_json(run.workdir / "result.json", result)
     checkpoints.close()
     return result
-
-
-def check_finite(losses: list[Array], last_step: int, schedule: optax.Schedule) -> None:
-    """Stops a run whose loss, of the steps up to `last_step`, is no longer finite.
-
-    Raises:
-      FloatingPointError: names the step, the learning rate and what to try.
-    """
-    finite = np.isfinite(jax.device_get(losses))
-    if not finite.all():
-        first = int(np.argmin(finite))
-        step = last_step - len(losses) + 1 + first
-        raise FloatingPointError(
-            f"the loss is {float(losses[first])} at step {step}, with learning rate "
-            f"{float(schedule(step - 1)):.3g}. Try a tenth of --config.learning_rate, "
-            "--config.warmup_epochs=1, or less --config.momentum; and make sure that "
-            "the weights file has the channel order that its images had."
-        )

@@ -14,6 +14,7 @@ from PIL import Image
 from jaxart.data import features, images
 from jaxart.data.features import compute, digest_params
 from jaxart.data.pipeline import ImageFiles
+from tests import ROOT
 
 PREPROCESSING = {"size": 4, "channel_order": "bgr", "mean": (1.0, 2.0, 3.0)}
 PREFIX = {"layers": ["conv1", "relu1"], "params": "digest"}
@@ -337,7 +338,6 @@ CHILD = """
 import os, signal, sys
 from pathlib import Path
 from jaxart.data import features
-from tests import ROOT
 from tests.data import test_features as tests
 
 class Forward(tests.Forward):

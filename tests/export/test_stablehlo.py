@@ -9,6 +9,7 @@ import numpy as np
 from jax import export
 
 from jaxart.export import stablehlo
+from tests import ROOT
 from tests.export.preparing import prepare
 
 USER = """
@@ -21,7 +22,6 @@ class Absent:
 
 sys.meta_path.insert(0, Absent())
 import numpy as np
-from tests import ROOT
 from jax import export
 
 program, images, logits = sys.argv[1:]

@@ -611,7 +611,8 @@ def test_a_second_one_is_refused_before_jax_is_imported(tmp_path):
     out = tmp_path / "table.csv"
     with driver.alone(tmp_path / "table.parts"):
         code = (
-            "import sys; from absl import app, flags; from jaxart import predict; "
+            "import sys; from absl import app, flags; "
+            "from jaxart.predict import __main__ as predict; "
             "predict.define_flags(flags.FLAGS)\n"
             f"flags.FLAGS(['', '--images=x', '--out={out}'])\n"
             "try: predict.main([''])\n"

@@ -19,7 +19,7 @@ from PIL import Image
 from jaxart import runs
 from jaxart.data import examples
 from jaxart.storage import StorageError
-from jaxart.training import loop
+from jaxart.training import log, loop
 from jaxart.training.loop import train_and_evaluate
 from tests import ROOT, events
 
@@ -55,7 +55,7 @@ def test_a_run_with_a_ragged_last_batch_compiles_each_step_once(
         return remembering
 
     for name in ("make_train_step", "make_eval_step"):
-        monkeypatch.setattr(train, name, remember(getattr(train, name)))
+        monkeypatch.setattr(loop, name, remember(getattr(loop, name)))
     config.cache = cache
     result = train_and_evaluate(config, tmp_path / "run")
     assert result["num_train"] % config.batch_size and result["steps"] == 8
@@ -213,7 +213,7 @@ def test_a_run_killed_between_epochs_ends_bit_equal_to_an_uninterrupted_one(
     script.write_text(
         "import json, sys\n"
         "from ml_collections import ConfigDict\n"
-        "from jaxart import train\n"
+        "from jaxart.training import loop\n"
         "from jaxart.models import MODELS\n"
         "from tests.runs import TinyNet\n"
         "MODELS['tinynet'] = TinyNet\n"
@@ -323,7 +323,7 @@ def test_a_loss_that_is_not_finite_stops_the_run(config, tmp_path):
 def test_the_first_step_that_is_not_finite_is_named():
     losses = [jnp.float32(x) for x in (1.0, math.nan, math.inf)]
     with pytest.raises(FloatingPointError, match="nan at step 9, with learning rate 8"):
-        loop.check_finite(losses, 10, lambda step: float(step))
+        log.check_finite(losses, 10, lambda step: float(step))
 
 
 def test_too_many_unreadable_images_stop_the_run(config, tmp_path):
@@ -382,7 +382,7 @@ def test_a_workdir_there_holds_all_but_checkpoints_that_orbax_keeps(
     assert bucket.keys() == []  # found before all else
 
     # As if it did, which it does in gs://.
-    monkeypatch.setattr(checkpoint, "folder_of", lambda _: str(tmp_path / "orbax"))
+    monkeypatch.setattr(runs, "folder_of", lambda _: str(tmp_path / "orbax"))
     result = train_and_evaluate(config, workdir)
     keys = bucket.keys("run/")
     keys = {key.removeprefix("run/").split(".tfevents")[0] for key in keys}
@@ -403,7 +403,7 @@ def test_a_workdir_there_holds_all_but_checkpoints_that_orbax_keeps(
 def test_what_must_be_local_says_so(config, tmp_path, monkeypatch, field, message):
     workdir = str(tmp_path / "run")
     if field == "train_data":
-        monkeypatch.setattr(checkpoint, "folder_of", lambda _: str(tmp_path))
+        monkeypatch.setattr(runs, "folder_of", lambda _: str(tmp_path))
         workdir = "gs://b/x"
     config[field] = {"cache_dir": "s3://b/x", "train_data": "procedural"}[field]
     with pytest.raises(StorageError) as raised:

@@ -22,6 +22,7 @@ from jaxart.paintings.curate import curation, looking
 from jaxart.paintings.curate.curation import Options, curate
 from jaxart.passes.driver import BusyError
 from jaxart.passes.folder import Folder, OtherPassError
+from tests import ROOT
 from tests.paintings.curate import copies
 
 
@@ -419,7 +420,6 @@ CHILD = """
 import os, signal, sys
 from pathlib import Path
 from jaxart.curation import curation, looking
-from tests import ROOT
 from jaxart.data import files
 
 finish, calls = looking._Looking.finish, []

@@ -1,0 +1,108 @@
+"""What a run shows while it trains: a progress bar, TensorBoard, and when it fails."""
+
+import contextlib
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+import optax
+from jaxtyping import Array
+from tqdm import tqdm
+
+from jaxart.training import summaries
+from jaxart.training.plan import Plan
+
+logger = logging.getLogger(__name__)
+
+
+class Log:
+    """Takes what steps and epochs give; an opened one is from `opened`."""
+
+    def __init__(
+        self,
+        writer: Any,
+        bar: tqdm,
+        plan: Plan,
+        schedule: optax.Schedule,
+        class_names: Sequence[str],
+    ):
+        self._writer = writer
+        self._bar = bar
+        self._plan = plan
+        self._schedule = schedule
+        self._class_names = class_names
+        self._losses: list[Array] = []  # since the last look, still on the device
+
+    def step(self, step: int, logs: Mapping[str, Any]) -> None:
+        """Shows a training step; looks at the losses now and then, as that waits.
+
+        Raises:
+          FloatingPointError: one is no longer finite.
+        """
+        self._bar.update(self._plan.num_images(step))
+        self._losses.append(logs["loss"])
+        if self._plan.shows(step) or self._plan.ends_epoch(step):
+            check_finite(self._losses, step, self._schedule)
+            self._losses.clear()
+        if self._plan.shows(step):
+            rate = float(self._schedule(step - 1))
+            summaries.write_training(self._writer, step, logs, rate)
+            self._bar.set_postfix(
+                loss=f"{logs['loss']:.4f}", accuracy=f"{logs['accuracy']:.3f}"
+            )
+
+    def epoch(self, step: int, metrics: Mapping[str, Any]) -> None:
+        """Shows the validation after an epoch's last step."""
+        summaries.write_validation(self._writer, step, metrics, self._class_names)
+        logger.info(
+            "epoch %d: validation accuracy %.4f, loss %.4f",
+            self._plan.epoch(step),
+            metrics["accuracy"],
+            metrics["loss"],
+        )
+
+    def flush(self) -> None:
+        """Makes sure that all of it is on disk."""
+        self._writer.flush()
+
+
+@contextlib.contextmanager
+def opened(
+    writer: Any,
+    plan: Plan,
+    first_step: int,
+    schedule: optax.Schedule,
+    class_names: Sequence[str],
+    *,
+    quiet: bool,
+) -> Iterator[Log]:
+    """A log of the steps after `first_step`, which closes the writer in the end."""
+    bar = tqdm(
+        total=plan.num_train * plan.num_epochs,
+        initial=plan.num_train * plan.epoch(first_step),
+        desc="training",
+        unit="img",
+        disable=quiet,
+    )
+    with contextlib.closing(writer), bar:
+        yield Log(writer, bar, plan, schedule, class_names)
+
+
+def check_finite(losses: list[Array], last_step: int, schedule: optax.Schedule) -> None:
+    """Stops a run whose loss, of the steps up to `last_step`, is no longer finite.
+
+    Raises:
+      FloatingPointError: names the step, the learning rate and what to try.
+    """
+    finite = np.isfinite(jax.device_get(losses))
+    if not finite.all():
+        first = int(np.argmin(finite))
+        step = last_step - len(losses) + 1 + first
+        raise FloatingPointError(
+            f"the loss is {float(losses[first])} at step {step}, with learning rate "
+            f"{float(schedule(step - 1)):.3g}. Try a tenth of --config.learning_rate, "
+            "--config.warmup_epochs=1, or less --config.momentum; and make sure that "
+            "the weights file has the channel order that its images had."
+        )
