@@ -1,7 +1,9 @@
 """What an experiment can set: every field, its default, and what it may hold."""
 
+import dataclasses
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 from ml_collections import ConfigDict
 
@@ -12,52 +14,131 @@ from jaxart.training.optim import OPTIMIZERS, SCHEDULES
 from jaxart.training.writers import WRITERS
 
 
-def base_config() -> ConfigDict:
-    """The defaults; a file in configs/ changes what its experiment is about."""
-    config = ConfigDict()
+def _field(
+    default: Any, about: str, choices: Iterable[str] = (), bounds: str = ""
+) -> Any:
+    about_field = {"about": about, "choices": choices, "bounds": bounds}
+    return dataclasses.field(default=default, metadata=about_field)
+
+
+# What a number may be, by what an error says of it.
+_POSITIVE, _NOT_NEGATIVE, _SHARE = "at least 1", "not below 0", "from 0 to below 1"
+_BOUNDS = {
+    _POSITIVE: lambda value: value >= 1,
+    _NOT_NEGATIVE: lambda value: value >= 0,
+    _SHARE: lambda value: 0 <= value < 1,
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """An experiment, checked: `Config.of` makes it of what a file in configs/ sets."""
 
     # The network.
-    config.model = "alexnet"  # alexnet or vgg16
-    config.hidden = (4096, 4096)  # widths of fc6 and fc7; () puts fc8 on pool5
-    config.weights = ""  # file of tools/convert_weights.py; '' starts from random
-    config.train_layers = ("fc8",)  # the layers to re-train; the rest is frozen
-    config.num_classes = 10
-    config.dropout_rate = 0.5
-    config.compute_dtype = "float32"  # bfloat16 halves the activations' memory
+    model: str = _field("alexnet", "the network", MODELS)
+    hidden: Sequence[int] = _field(
+        (4096, 4096), "widths of fc6 and fc7; () puts fc8 on pool5"
+    )
+    weights: str = _field("", "of tools/convert_weights.py; '' starts from random")
+    train_layers: Sequence[str] = _field(
+        ("fc8",), "the layers to re-train; the rest is frozen"
+    )
+    num_classes: int = _field(10, "classes", bounds=_POSITIVE)
+    dropout_rate: float = _field(0.5, "of fc6's and fc7's outputs", bounds=_SHARE)
+    compute_dtype: str = _field(
+        "float32", "bfloat16 halves the activations' memory", COMPUTE_DTYPES
+    )
 
     # Training.
-    config.learning_rate = 0.01
-    config.optimizer = "sgd"  # sgd or adamw
-    config.momentum = 0.0  # of sgd
-    config.weight_decay = 0.0  # of kernels
-    config.schedule = "constant"  # constant or cosine
-    config.warmup_epochs = 0.0
-    config.num_epochs = 10
-    config.batch_size = 128
-    config.accumulate_steps = 1  # parts that a batch is worked on in, to save memory
-    config.model_axis = 1  # devices that share the kernels of fc6 and fc7
-    config.display_step = 3  # steps between two entries in TensorBoard
-    config.seed = 0
+    learning_rate: float = _field(0.01, "after the warm-up", bounds=_NOT_NEGATIVE)
+    optimizer: str = _field("sgd", "of the trained layers", OPTIMIZERS)
+    momentum: float = _field(0.0, "of sgd", bounds=_NOT_NEGATIVE)
+    weight_decay: float = _field(0.0, "of kernels", bounds=_NOT_NEGATIVE)
+    schedule: str = _field("constant", "of the learning rate", SCHEDULES)
+    warmup_epochs: float = _field(0.0, "rising from 0", bounds=_NOT_NEGATIVE)
+    num_epochs: int = _field(10, "times through the data", bounds=_POSITIVE)
+    batch_size: int = _field(128, "of all devices together", bounds=_POSITIVE)
+    accumulate_steps: int = _field(
+        1, "parts that a batch is worked on in, to save memory", bounds=_POSITIVE
+    )
+    model_axis: int = _field(
+        1, "devices that share the kernels of fc6 and fc7", bounds=_POSITIVE
+    )
+    display_step: int = _field(
+        3, "steps between two entries in TensorBoard", bounds=_POSITIVE
+    )
+    seed: int = _field(0, "of all that is drawn")
 
-    # Data: list file, CSV file or folder of class folders; 'procedural' paints some.
-    config.train_data = ""
-    config.val_data = ""  # '' splits val_fraction off train_data
-    config.val_fraction = 0.2
-    config.image_root = ""  # where relative paths start; '' is the list's own folder
-    config.resize = "tf1_bilinear"  # tf1_bilinear, antialias or crop
-    config.views = ("whole",)  # what training sees of a picture: one drawn per epoch
-    config.max_skipped_fraction = 0.1  # more unreadable images than this stop the run
-    config.check_leaks = True  # look for validation images that training has too
-    config.num_workers = 0  # processes that load images; 0 uses threads
+    # Data.
+    train_data: str = _field(
+        "", "list file, CSV file or folder of class folders; 'procedural' paints some"
+    )
+    val_data: str = _field("", "likewise; '' splits val_fraction off train_data")
+    val_fraction: float = _field(0.2, "share of each class", bounds=_SHARE)
+    image_root: str = _field(
+        "", "where relative paths start; '' is the list's own folder"
+    )
+    resize: str = _field("tf1_bilinear", "how an image becomes square", RESIZE_RULES)
+    views: Sequence[str] = _field(
+        ("whole",), "what training sees of a picture: one drawn per epoch"
+    )
+    max_skipped_fraction: float = _field(
+        0.1, "more unreadable images than this stop the run", bounds=_SHARE
+    )
+    check_leaks: bool = _field(True, "look for validation images that training has too")
+    num_workers: int = _field(0, "processes that load images; 0 uses threads")
 
     # The frozen-prefix cache.
-    config.cache = True  # run the frozen part once, not in each epoch
-    config.cache_dir = ""  # '' is the user's cache folder
+    cache: bool = _field(True, "run the frozen part once, not in each epoch")
+    cache_dir: str = _field("", "'' is the user's cache folder")
 
     # What is kept.
-    config.checkpoint_every_epochs = 1
-    config.writer = "tensorboardx"  # or tensorflow: clu's own, slower to start
-    return config
+    checkpoint_every_epochs: int = _field(
+        1, "epochs between two checkpoints", bounds=_POSITIVE
+    )
+    writer: str = _field(
+        "tensorboardx", "tensorflow is clu's own, slower to start", WRITERS
+    )
+
+    @classmethod
+    def of(cls, fields: ConfigDict) -> "Config":
+        """What the fields set, once every one is there, is known, and may be so.
+
+        Raises:
+          ValueError: names the field, its value and the choices.
+        """
+        check_names(fields)
+        missing = [field for field in base_config() if field not in fields]
+        if missing:
+            raise ValueError(
+                f"config fields {missing} are missing; base_config() of "
+                "jaxart.training.config has them"
+            )
+        for field in dataclasses.fields(cls):
+            value, choices = fields[field.name], field.metadata["choices"]
+            bounds = field.metadata["bounds"]
+            if choices and value not in choices:
+                raise ValueError(f"{field.name}={value!r}: one of {', '.join(choices)}")
+            if bounds and not _BOUNDS[bounds](value):
+                raise ValueError(f"{field.name}={value}: {bounds}")
+        _check_views(fields.views)
+        if not fields.train_data:
+            raise ValueError(
+                "train_data is empty: --config.train_data=LIST, CSV or FOLDER of class "
+                "folders ('procedural' paints some)"
+            )
+        return cls(**fields)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fields as plain data, in order."""
+        return dataclasses.asdict(self)
+
+
+def base_config() -> ConfigDict:
+    """The defaults; a file in configs/ changes what its experiment is about."""
+    return ConfigDict(
+        {field.name: field.default for field in dataclasses.fields(Config)}
+    )
 
 
 def check_names(fields: Iterable[str]) -> None:
@@ -74,30 +155,7 @@ def check_names(fields: Iterable[str]) -> None:
             raise ValueError(f"unknown config field {field!r}; {hint}")
 
 
-def check(config: ConfigDict) -> None:
-    """Makes sure that every field is there, is known, and holds what it may.
-
-    Raises:
-      ValueError: names the field, its value and the choices.
-    """
-    check_names(config)
-    missing = [field for field in base_config() if field not in config]
-    if missing:
-        raise ValueError(
-            f"config fields {missing} are missing; base_config() of "
-            "jaxart.training.config has them"
-        )
-    for field, choices in {
-        "model": tuple(MODELS),
-        "optimizer": OPTIMIZERS,
-        "schedule": SCHEDULES,
-        "resize": RESIZE_RULES,
-        "writer": WRITERS,
-        "compute_dtype": COMPUTE_DTYPES,
-    }.items():
-        if config[field] not in choices:
-            raise ValueError(f"{field}={config[field]!r}: one of {', '.join(choices)}")
-    views = config.views
+def _check_views(views: Any) -> None:
     if (
         isinstance(views, str)  # a forgotten comma: ("whole")
         or not views
@@ -107,26 +165,4 @@ def check(config: ConfigDict) -> None:
         raise ValueError(
             f"views={views!r}: a tuple, such as ('whole', 'whole_mirrored'), of one or "
             f"more of {', '.join(VIEWS)}; none twice"
-        )
-    for field in (
-        "num_classes",
-        "num_epochs",
-        "batch_size",
-        "accumulate_steps",
-        "model_axis",
-        "display_step",
-        "checkpoint_every_epochs",
-    ):
-        if config[field] < 1:
-            raise ValueError(f"{field}={config[field]}: at least 1")
-    for field in ("learning_rate", "momentum", "weight_decay", "warmup_epochs"):
-        if config[field] < 0:
-            raise ValueError(f"{field}={config[field]}: not below 0")
-    for field in ("dropout_rate", "val_fraction", "max_skipped_fraction"):
-        if not 0 <= config[field] < 1:
-            raise ValueError(f"{field}={config[field]}: from 0 to below 1")
-    if not config.train_data:
-        raise ValueError(
-            "train_data is empty: --config.train_data=LIST, CSV or FOLDER of class "
-            "folders ('procedural' paints some)"
         )

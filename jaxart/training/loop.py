@@ -23,8 +23,8 @@ from jaxart.devices.layout import Layout
 from jaxart.models import CaffeNet
 from jaxart.models.layers import frozen_boundary, trainable
 from jaxart.storage import AnyPath, results
-from jaxart.training import config as config_lib
 from jaxart.training import inputs, leaks, log, network, optim, summaries, writers
+from jaxart.training.config import Config
 from jaxart.training.plan import Plan
 from jaxart.training.steps import TrainState, evaluate, make_eval_step, make_train_step
 
@@ -50,7 +50,8 @@ def train_and_evaluate(
         names the file, the value and the choices.
       FloatingPointError: the loss is no longer finite.
     """
-    run = open_run(config, workdir)
+    run = open_run(Config.of(config), workdir)
+    config = run.config
     sides = read_sides(run)
     init_key, dropout_key = jax.random.split(jax.random.key(config.seed))
     model, params = build_network(run, init_key)
@@ -106,8 +107,8 @@ def train_and_evaluate(
 class Run(NamedTuple):
     """A run's folder, what it is of, and the devices that it is on."""
 
-    config: ConfigDict
-    plain_config: dict[str, Any]
+    config: Config
+    plain_config: dict[str, Any]  # as JSON has it
     workdir: AnyPath
     checkpoints: runs.Checkpoints
     layout: Layout  # batches are split over all devices of all processes
@@ -143,14 +144,13 @@ class Run(NamedTuple):
         )
 
 
-def open_run(config: ConfigDict, workdir: str | os.PathLike) -> Run:
+def open_run(config: Config, workdir: str | os.PathLike) -> Run:
     """Opens a run's folder: a new one, or that of the same run.
 
     Raises:
-      ValueError: the config or the workdir cannot be used, or the folder is another's.
+      ValueError: the workdir cannot be used, or belongs to another run.
     """
-    config_lib.check(config)
-    plain_config = json.loads(config.to_json())
+    plain_config = json.loads(json.dumps(config.to_dict()))
     processes.check_same({"config": plain_config, "workdir": os.fspath(workdir)})
     workdir = storage.path(workdir)
     runs.folder_of(workdir)  # before anything is written

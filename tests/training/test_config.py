@@ -8,7 +8,7 @@ from ml_collections import ConfigDict
 
 from jaxart.models import MODELS
 from jaxart.models.layers import trainable
-from jaxart.training import config as config_lib
+from jaxart.training.config import Config, base_config
 from tests import ROOT
 
 CONFIGS = sorted((ROOT / "configs").glob("*.py"))
@@ -25,7 +25,7 @@ def load(path):
 def test_every_config_can_run_and_says_how(path):
     module = load(path)
     config = module.get_config()
-    config_lib.check(config)
+    Config.of(config)
     model = MODELS[config.model](hidden=tuple(config.hidden))
     assert set(config.train_layers) <= set(trainable(model.layers()))
     assert f"--config=configs/{path.name} --workdir=runs/" in module.__doc__
@@ -58,7 +58,7 @@ def test_the_reports_values(name, train_layers):
 
 
 def test_the_fields_are_the_documented_ones():
-    assert set(config_lib.base_config()) == {
+    assert set(base_config()) == {
         *("model hidden weights train_layers num_classes dropout_rate".split()),
         "compute_dtype",
         *("learning_rate optimizer momentum weight_decay schedule".split()),
@@ -91,12 +91,12 @@ def test_the_fields_are_the_documented_ones():
     ],
 )
 def test_a_bad_value_is_named_with_the_choices(field, value, message):
-    config = config_lib.base_config()
+    config = base_config()
     config.train_data = "train.txt"
-    config_lib.check(config)
+    Config.of(config)
     config[field] = value
     with pytest.raises(ValueError, match=message):
-        config_lib.check(config)
+        Config.of(config)
 
 
 @pytest.mark.parametrize(
@@ -111,10 +111,10 @@ def test_a_bad_value_is_named_with_the_choices(field, value, message):
     ],
 )
 def test_bad_views_are_named_with_the_choices(views):
-    config = config_lib.base_config()
+    config = base_config()
     config.train_data = "train.txt"
     config.views = ("center", "whole_mirrored")
-    config_lib.check(config)
+    Config.of(config)
     config = ConfigDict(config.to_dict() | {"views": views})
     message = (
         f"views={views!r}: a tuple, such as ('whole', 'whole_mirrored'), of one or "
@@ -123,20 +123,20 @@ def test_bad_views_are_named_with_the_choices(views):
         "bottom_left_mirrored, bottom_right_mirrored; none twice"
     )
     with pytest.raises(ValueError, match=re.escape(message)):
-        config_lib.check(config)
+        Config.of(config)
 
 
 def test_an_unknown_field_names_the_near_one():
-    config = config_lib.base_config()
+    config = base_config()
     config.unlock()
     config.wieghts = "x"
     with pytest.raises(ValueError, match="'wieghts'; did you mean 'weights'"):
-        config_lib.check(config)
+        Config.of(config)
 
 
 def test_a_missing_field_is_named():
-    config = config_lib.base_config()
+    config = base_config()
     config.unlock()
     del config.seed
     with pytest.raises(ValueError, match=r"\['seed'\] are missing"):
-        config_lib.check(config)
+        Config.of(config)
