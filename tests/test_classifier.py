@@ -275,7 +275,8 @@ def test_names_that_differ_in_case_alone_are_told_apart(imagenet_classifier):
 
 
 def test_the_names_lie_in_the_package():
-    lines = (ROOT / "jaxart/models/imagenet_synsets.txt").read_text("utf-8").splitlines()
+    listing = ROOT / "jaxart/models/imagenet_synsets.txt"
+    lines = listing.read_text("utf-8").splitlines()
     assert len(lines) == 1000
     assert all(re.fullmatch(r"n\d{8} \S.*\S", line) for line in lines)
     assert [line[:9] for line in lines] == sorted(line[:9] for line in lines)
