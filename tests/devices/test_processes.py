@@ -10,7 +10,7 @@ from tests import joined
 SCRIPT = """
 import json, sys
 from pathlib import Path
-from jaxart import processes
+from jaxart.devices import processes
 
 def refused(check, *arguments):
     try:

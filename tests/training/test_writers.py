@@ -101,7 +101,7 @@ def test_raw_summaries_of_other_plugins_are_refused(tmp_path):
 def test_pytorch_is_not_imported_and_can_be(tmp_path):
     (tmp_path / "torch.py").write_text("print('imported')")
     program = f"""
-from jaxart import writers
+from jaxart.training import writers
 writers.create_writer("tensorboardx", {os.fspath(tmp_path / "run")!r}).close()
 print("written")
 import torch

@@ -419,7 +419,7 @@ def test_parts_of_another_size_or_reader_are_refused(mixed, tmp_path, monkeypatc
 CHILD = """
 import os, signal, sys
 from pathlib import Path
-from jaxart.curation import curation, looking
+from jaxart.paintings.curate import curation, looking
 from jaxart.data import files
 
 finish, calls = looking._Looking.finish, []
