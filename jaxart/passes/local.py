@@ -8,7 +8,6 @@ from typing import Any, NamedTuple, TypeVar
 import jax
 
 from jaxart.passes.folder import Folder, Part
-from jaxart.passes.overlap import fetch_one_behind
 from jaxart.passes.work import Item, Opened, Results
 
 _NUM_THREADS = 4  # Pillow and hashlib work outside of the interpreter's lock
@@ -70,7 +69,7 @@ def run_parts(
         for batch, loaded in map_ahead(load, batches(), _NUM_THREADS, _NUM_AHEAD):
             yield opened.start(loaded) if batch.items else None, (batch, loaded)
 
-    computed = fetch_one_behind(started())
+    computed = _fetch_one_behind(started())
     for values, (batch, loaded) in computed:
         part, name = batch.part, batch.name
         num_left = len(part.items)
@@ -87,6 +86,20 @@ def run_parts(
                 yield Progress(part, name, num_items, is_new=True, is_end=False)
                 values, (batch, loaded) = next(computed)
         yield Progress(part, name, num_items, is_new=True, is_end=True)
+
+
+def _fetch_one_behind(started: Iterable[tuple[Any, Any]]) -> Iterator[tuple[Any, Any]]:
+    """Yields results as NumPy arrays, each once the next one has been started.
+
+    `started` gives results that the device is computing, lazily, and what they are of.
+    """
+    running = None
+    for following in started:
+        if running is not None:
+            yield jax.device_get(running[0]), running[1]
+        running = following
+    if running is not None:
+        yield jax.device_get(running[0]), running[1]
 
 
 def run_batch(opened: Opened, items: Sequence[Item | None]) -> Results:

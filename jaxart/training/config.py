@@ -2,6 +2,7 @@
 
 import dataclasses
 import difflib
+import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -130,8 +131,8 @@ class Config:
         return cls(**fields)
 
     def to_dict(self) -> dict[str, Any]:
-        """The fields as plain data, in order."""
-        return dataclasses.asdict(self)
+        """The fields in order, as JSON has them."""
+        return json.loads(json.dumps(dataclasses.asdict(self)))
 
 
 def base_config() -> ConfigDict:

@@ -1,6 +1,5 @@
 """Fine-tuning: `train_and_evaluate`, to be read top to bottom."""
 
-import json
 import logging
 import os
 import time
@@ -85,10 +84,17 @@ def train_and_evaluate(
     eval_step = make_eval_step(
         lambda p, x: model.apply({"params": p}, x, after=feed.boundary), run.layout
     )
-    writer = writers.create_writer(config.writer, run.workdir, to_disk=run.is_first)
-    shown = (plan, progress.step, schedule, feed.data.class_names)
-    with log.opened(writer, *shown, quiet=not run.is_first) as board:
-        summaries.write_config(writer, run.plain_config)
+    is_first = processes.is_first()
+    writer = writers.create_writer(config.writer, run.workdir, to_disk=is_first)
+    with log.opened(
+        writer,
+        plan,
+        progress.step,
+        schedule,
+        feed.data.class_names,
+        quiet=not is_first,
+    ) as board:
+        summaries.write_config(writer, config.to_dict())
         start = time.perf_counter() - progress.train_seconds
         for step, batch in feed.train_batches(progress.step):
             state, logs = train_step(state, batch, plan.shows(step))
@@ -108,11 +114,9 @@ class Run(NamedTuple):
     """A run's folder, what it is of, and the devices that it is on."""
 
     config: Config
-    plain_config: dict[str, Any]  # as JSON has it
     workdir: AnyPath
     checkpoints: runs.Checkpoints
     layout: Layout  # batches are split over all devices of all processes
-    is_first: bool  # whether this process writes what there is one of
 
     @property
     def forward_size(self) -> int:
@@ -127,8 +131,8 @@ class Run(NamedTuple):
 
     def write_config(self, network_facts: Mapping[str, Any]) -> None:
         """Writes config.json, with what it takes to build the network again."""
-        if self.is_first:
-            content = self.plain_config | {"network": network_facts}
+        if processes.is_first():
+            content = self.config.to_dict() | {"network": network_facts}
             results.write_json(self.workdir / "config.json", content)
 
     def save(
@@ -139,7 +143,7 @@ class Run(NamedTuple):
             progress,
             optim.only_trained(state.params, self.config.train_layers),
             state.opt_state,
-            config=self.plain_config,
+            config=self.config.to_dict(),
             metrics={name: metrics[name] for name in ("accuracy", "loss")},
         )
 
@@ -150,14 +154,14 @@ def open_run(config: Config, workdir: str | os.PathLike) -> Run:
     Raises:
       ValueError: the workdir cannot be used, or belongs to another run.
     """
-    plain_config = json.loads(json.dumps(config.to_dict()))
-    processes.check_same({"config": plain_config, "workdir": os.fspath(workdir)})
+    fields = config.to_dict()
+    processes.check_same({"config": fields, "workdir": os.fspath(workdir)})
     workdir = storage.path(workdir)
     runs.folder_of(workdir)  # before anything is written
     workdir.mkdir(parents=True, exist_ok=True)
     processes.check_shared(workdir, "workdir")
     checkpoints = runs.Checkpoints(workdir)
-    checkpoints.check_config(plain_config)
+    checkpoints.check_config(fields)
 
     layout = layout_lib.over_all_devices(config.model_axis)
     logger.info(
@@ -167,8 +171,7 @@ def open_run(config: Config, workdir: str | os.PathLike) -> Run:
         processes.count(),
     )
     layout.check_batch_size(config.batch_size, config.accumulate_steps)
-    is_first = processes.is_first()
-    return Run(config, plain_config, workdir, checkpoints, layout, is_first)
+    return Run(config, workdir, checkpoints, layout)
 
 
 class Sides(NamedTuple):
@@ -194,7 +197,11 @@ def read_sides(run: Run) -> Sides:
     )
     looked = inputs.look(train, val, run.cache_dir)
     found = None
-    if config.check_leaks and config.train_data != inputs.PROCEDURAL and run.is_first:
+    if (
+        config.check_leaks
+        and config.train_data != inputs.PROCEDURAL
+        and processes.is_first()
+    ):
         found = leaks.find(train, val, files=looked, workdir=run.workdir)
     return Sides(train, val, looked, found)
 
@@ -351,7 +358,7 @@ def conclude(
     train_layers = run.config.train_layers
     params = params | checkpoints.restore_best_trained(params, train_layers)
     metrics, probabilities = evaluate(eval_step, params, feed.val_batches())
-    if run.is_first:
+    if processes.is_first():
         results.write_predictions(
             run.workdir / "predictions.csv",
             [data.names[i] for i in data.val],
@@ -382,7 +389,7 @@ def conclude(
         "devices": jax.device_count(),
         "processes": processes.count(),
     }
-    if run.is_first:
+    if processes.is_first():
         results.write_json(run.workdir / "result.json", result)
     checkpoints.close()
     return result

@@ -586,6 +586,7 @@ def test_an_earlier_table_is_replaced(tiny, folder, tmp_path, suffix):
     for _ in range(2):
         tables.check_replaceable(out)
         predict_all(tiny, folder / "a/0.png", out)
+        assert out.stat().st_size
 
 
 def test_the_command_stops_and_says_what_goes_on(
