@@ -3,7 +3,7 @@
 import math
 from typing import NamedTuple
 
-from jaxart.models import CaffeNet
+from jaxart.models import Network
 from jaxart.models.layers import Convolution, InnerProduct, MaxPool
 
 
@@ -24,7 +24,7 @@ class LayerShape(NamedTuple):
         return 2 * math.prod(self.kernel) * self.places
 
 
-def layer_shapes(model: CaffeNet) -> dict[str, LayerShape]:
+def layer_shapes(model: Network) -> dict[str, LayerShape]:
     """The shapes of all layers with parameters, by name, in order."""
     shapes = {}
     side, channels = model.preprocessing["size"], 3
@@ -44,7 +44,7 @@ def layer_shapes(model: CaffeNet) -> dict[str, LayerShape]:
     return shapes
 
 
-def forward(model: CaffeNet, upto: str = "fc8") -> int:
+def forward(model: Network, upto: str = "fc8") -> int:
     """The work of one image through the layers up to `upto`, which has parameters."""
     shapes = layer_shapes(model)
     names = list(shapes)

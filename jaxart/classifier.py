@@ -10,7 +10,7 @@ import jax.numpy as jnp
 
 from jaxart import runs, storage
 from jaxart.data.images import RESIZE_RULES
-from jaxart.models import MODELS, CaffeNet
+from jaxart.models import MODELS, Network
 from jaxart.models.layers import FC_NAMES, HEAD, trainable
 from jaxart.weights import WeightsError, canonical
 
@@ -24,7 +24,7 @@ class ClassifierError(ValueError):
 class Classifier(NamedTuple):
     """A network, its parameters, and what its logits mean."""
 
-    model: CaffeNet
+    model: Network
     params: Any
     class_names: tuple[str, ...]  # what each logit stands for
     resize: str  # the rule of its training; '' where the weights do not say
@@ -160,7 +160,7 @@ def from_run(workdir: str | os.PathLike) -> Classifier:
     return Classifier(model, params, class_names, config["resize"])
 
 
-def param_shapes(model: CaffeNet) -> Any:
+def param_shapes(model: Network) -> Any:
     """A network's parameter tree of shapes and types, without their memory."""
     size = model.preprocessing["size"]
     image = jax.ShapeDtypeStruct((1, size, size, 3), jnp.float32)

@@ -8,13 +8,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxart.models import AlexNet, CaffeNet
+from jaxart.models import AlexNet, Network
 from jaxart.models.layers import Convolution, MaxPool
 from jaxart.runs import Checkpoints, Progress
 from jaxart.training import network, optim
 
 
-class TinyNet(CaffeNet):
+class TinyNet(Network):
     """Two convolutions on 16 x 16 pixels: compiles and runs in no time."""
 
     preprocessing: ClassVar = {

@@ -8,7 +8,7 @@ import torch
 import torch._inductor.config
 from torch import nn
 
-from jaxart.models import CaffeNet
+from jaxart.models import Network
 from jaxart.models.layers import Convolution, InnerProduct, LocalResponseNorm, MaxPool
 from jaxart.weights import canonical
 
@@ -16,7 +16,7 @@ torch.set_num_threads(os.cpu_count())
 
 
 def load(
-    model: CaffeNet, weights: str, *, variant: str, fresh: tuple[str, ...] = ()
+    model: Network, weights: str, *, variant: str, fresh: tuple[str, ...] = ()
 ) -> nn.Sequential:
     """The network in PyTorch, every parameter frozen, in evaluation mode.
 

@@ -5,7 +5,7 @@ from typing import Any
 from jaxart import __version__
 from jaxart.classifier import Classifier
 from jaxart.data.images import CROP_SHORT_SIDE
-from jaxart.models import MODELS, CaffeNet
+from jaxart.models import MODELS, Network
 
 _RESIZE_SENTENCES = {
     "antialias": (
@@ -68,6 +68,6 @@ def describe(network: Classifier, layout: str) -> dict[str, Any]:
     }
 
 
-def model_name(model: CaffeNet) -> str:
+def model_name(model: Network) -> str:
     """The name that configs and weight files have for a network's architecture."""
     return next(name for name, kind in MODELS.items() if type(model) is kind)

@@ -12,17 +12,17 @@ from typing import ClassVar
 import flax.linen as nn
 
 from jaxart.models.layers import (
-    CaffeNet,
     Convolution,
     Layer,
     LocalResponseNorm,
     MaxPool,
+    Network,
 )
 
 NORM_ORDERS = ("norm_pool", "pool_norm")
 
 
-class AlexNet(CaffeNet):
+class AlexNet(Network):
     """The one-tower AlexNet, 60,965,224 parameters at 1000 classes.
 
     Attributes:

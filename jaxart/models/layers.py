@@ -211,7 +211,7 @@ class Dropout(nn.Module):
         return jnp.where(jax.vmap(draw)(keys), x / kept_share, 0)
 
 
-class CaffeNet(nn.Module):
+class Network(nn.Module):
     """An ordered list of named layers, ending in fully connected ones.
 
     A subclass gives the convolutional part; fc6, fc7 and fc8 follow.

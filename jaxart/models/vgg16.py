@@ -9,13 +9,13 @@ from typing import ClassVar
 
 import flax.linen as nn
 
-from jaxart.models.layers import CaffeNet, Convolution, Layer, MaxPool
+from jaxart.models.layers import Convolution, Layer, MaxPool, Network
 
 # Convolutions and features of each of the five blocks.
 BLOCKS = ((2, 64), (2, 128), (3, 256), (3, 512), (3, 512))
 
 
-class VGG16(CaffeNet):
+class VGG16(Network):
     """VGG16, 138,357,544 parameters at 1000 classes."""
 
     preprocessing: ClassVar = {

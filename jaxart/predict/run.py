@@ -14,7 +14,7 @@ from jaxart.classifier import Classifier
 from jaxart.data import features as feature_store
 from jaxart.data import images, listing, pipeline
 from jaxart.devices import compiling
-from jaxart.models import CaffeNet
+from jaxart.models import Network
 from jaxart.models.layers import HEAD, select
 from jaxart.passes import folder, rows, running
 from jaxart.passes.outputs import sibling
@@ -248,7 +248,7 @@ def _read(
     return [np.concatenate(column) for column in zip(*pieces, strict=True)], reasons
 
 
-def make_step(model: CaffeNet, num_kept: int, features: str | None) -> Step:
+def make_step(model: Network, num_kept: int, features: str | None) -> Step:
     """Compiles (params, images, labels) -> `Scores`.
 
     Only the best classes, `num_kept` of them, leave the device. The activation of

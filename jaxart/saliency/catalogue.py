@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, PRNGKeyArray
 
-from jaxart.models import CaffeNet
+from jaxart.models import Network
 from jaxart.saliency import methods
 from jaxart.saliency.choices import BASELINES
 from jaxart.saliency.methods.cam import enlarge
@@ -78,7 +78,7 @@ def find(name: str) -> Method:
 
 
 def complete_settings(
-    name: str, model: CaffeNet, given: Mapping[str, Any]
+    name: str, model: Network, given: Mapping[str, Any]
 ) -> dict[str, Any]:
     """A method's settings: what is given, and the defaults of the rest.
 
@@ -108,7 +108,7 @@ def complete_settings(
 
 def bind(
     name: str,
-    model: CaffeNet,
+    model: Network,
     settings: Mapping[str, Any],
     *,
     channel_rule: str,

@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from jaxart import classifier, commands, storage
 from jaxart.devices import compiling
-from jaxart.models import CaffeNet
+from jaxart.models import Network
 from jaxart.saliency import pictures
 from jaxart.saliency.methods.maximization import class_model
 
@@ -102,7 +102,7 @@ def draw(
 
 
 def to_picture(
-    image: Float[np.ndarray, "h w 3"], model: CaffeNet
+    image: Float[np.ndarray, "h w 3"], model: Network
 ) -> UInt8[np.ndarray, "h w 3"]:
     """A network's input as RGB, about mid-grey and with its contrast stretched."""
     if model.preprocessing["channel_order"] == "bgr":

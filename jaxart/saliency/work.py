@@ -14,7 +14,7 @@ from jaxart import storage
 from jaxart.classifier import Classifier
 from jaxart.data import images, pipeline
 from jaxart.devices import compiling
-from jaxart.models import CaffeNet
+from jaxart.models import Network
 from jaxart.passes.work import Record, Results
 from jaxart.saliency import catalogue, pictures, render
 from jaxart.saliency.choices import KINDS
@@ -55,7 +55,7 @@ class Explained(NamedTuple):
 Step = Callable[[Any, Any, Any], Explained]
 
 
-def make_step(model: CaffeNet, attribute: Callable[[Any, Array, Array], Array]) -> Step:
+def make_step(model: Network, attribute: Callable[[Any, Array, Array], Array]) -> Step:
     """Compiles (params, images, targets) -> `Explained`; `catalogue.bind` attributes.
 
     The logits that tell the class and those that are differentiated are one and the

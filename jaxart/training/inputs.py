@@ -13,7 +13,7 @@ from jaxart.data import examples, features, files, pipeline, procedural
 from jaxart.data.files import File
 from jaxart.devices import compiling, processes
 from jaxart.devices.layout import Layout
-from jaxart.models import CaffeNet
+from jaxart.models import Network
 from jaxart.models.layers import select
 from jaxart.storage import AnyPath, results
 
@@ -180,7 +180,7 @@ def _skip(
 def frozen_features(
     image_files: pipeline.ImageFiles,
     contents: Sequence[str],
-    model: CaffeNet,
+    model: Network,
     params: Any,
     boundary: str,
     *,

@@ -19,7 +19,7 @@ from jaxart.data.files import File
 from jaxart.devices import layout as layout_lib
 from jaxart.devices import processes
 from jaxart.devices.layout import Layout
-from jaxart.models import CaffeNet
+from jaxart.models import Network
 from jaxart.models.layers import frozen_boundary, trainable
 from jaxart.storage import AnyPath, results
 from jaxart.training import inputs, leaks, log, network, optim, summaries, writers
@@ -206,7 +206,7 @@ def read_sides(run: Run) -> Sides:
     return Sides(train, val, looked, found)
 
 
-def build_network(run: Run, key: Array) -> tuple[CaffeNet, Any]:
+def build_network(run: Run, key: Array) -> tuple[Network, Any]:
     """The network and its parameters: pretrained, where there are weights."""
     config = run.config
     model, params = network.build(
@@ -261,7 +261,7 @@ class Feed(NamedTuple):
         )
 
 
-def make_feed(run: Run, sides: Sides, model: CaffeNet, params: Any) -> Feed:
+def make_feed(run: Run, sides: Sides, model: Network, params: Any) -> Feed:
     """Images, or what the frozen layers make of them, computed once."""
     config = run.config
     layers = model.layers()

@@ -13,7 +13,7 @@ from clu import parameter_overview
 from jaxtyping import Array
 
 from jaxart.classifier import param_shapes
-from jaxart.models import MODELS, CaffeNet
+from jaxart.models import MODELS, Network
 from jaxart.models.layers import FC_NAMES
 from jaxart.weights import canonical, merge
 
@@ -30,7 +30,7 @@ def build(
     weights: str | os.PathLike,
     train_layers: Sequence[str],
     key: Array,
-) -> tuple[CaffeNet, Any]:
+) -> tuple[Network, Any]:
     """Makes a network and its parameter tree; the arguments are the config's fields.
 
     `train_layers` may start from random parameters, which `key` draws, where the file
@@ -96,7 +96,7 @@ def draw(shapes: Any, key: Array) -> dict[str, dict[str, np.ndarray]]:
     return params
 
 
-def describe(model: CaffeNet) -> dict[str, Any]:
+def describe(model: Network) -> dict[str, Any]:
     """What it takes to build the network again, as plain data."""
     facts = {
         field.name: getattr(model, field.name)

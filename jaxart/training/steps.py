@@ -13,7 +13,7 @@ from jaxtyping import Array
 
 from jaxart.devices import compiling
 from jaxart.devices.layout import DATA, Layout
-from jaxart.models import CaffeNet
+from jaxart.models import Network
 from jaxart.training import optim
 from jaxart.training.metrics import NUM_BUCKETS, Metrics, bucketed
 
@@ -27,7 +27,7 @@ class TrainState(NamedTuple):
 
 
 def make_train_step(
-    model: CaffeNet,
+    model: Network,
     tx: optax.GradientTransformation,
     labels: Mapping[str, Any],
     boundary: str | None,
