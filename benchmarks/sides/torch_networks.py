@@ -13,6 +13,7 @@ from jaxart.models.layers import Convolution, InnerProduct, LocalResponseNorm, M
 from jaxart.weights import canonical
 
 torch.set_num_threads(os.cpu_count())
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def load(
@@ -55,7 +56,7 @@ def load(
         if isinstance(made, nn.Conv2d):
             fill(made, params[name], None)
         layers[name] = made
-    net = nn.Sequential(layers).eval().requires_grad_(False)
+    net = nn.Sequential(layers).eval().requires_grad_(False).to(DEVICE)
     if "channels_last" in variant.split("+"):
         net = net.to(memory_format=torch.channels_last)
     return net
@@ -89,8 +90,8 @@ def compiled(net: nn.Module, variant: str) -> nn.Module:
 
 
 def to_images(images: torch.Tensor, variant: str) -> torch.Tensor:
-    """[B, H, W, C] -> [B, C, H, W], laid out as the variant says."""
-    images = images.permute(0, 3, 1, 2)
+    """[B, H, W, C] -> [B, C, H, W] on the device, laid out as the variant says."""
+    images = images.to(DEVICE).permute(0, 3, 1, 2)
     last = "channels_last" in variant.split("+")
     return images.contiguous(
         memory_format=torch.channels_last if last else torch.contiguous_format
@@ -102,7 +103,7 @@ def try_compile() -> dict[str, str]:
     net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU())
     try:
         with torch.inference_mode():
-            torch.compile(net)(torch.zeros(1, 3, 8, 8))
+            torch.compile(net.to(DEVICE))(torch.zeros(1, 3, 8, 8, device=DEVICE))
     except Exception as error:  # whatever a compiler stumbles over
         return {"reason": f"{type(error).__name__}: {error}"[:500]}
     return {"reason": ""}
