@@ -1,18 +1,23 @@
-"""What an experiment can set: every field, its default, and what it may hold."""
+"""What an experiment can set: every field, its default, and what it may hold.
+
+Without JAX: a command's --help needs no more.
+"""
 
 import dataclasses
 import difflib
 import json
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Literal, get_args
 
 from ml_collections import ConfigDict
 
 from jaxart.data.images import RESIZE_RULES, VIEWS
 from jaxart.models import MODELS
-from jaxart.models.layers import COMPUTE_DTYPES
-from jaxart.training.optim import OPTIMIZERS, SCHEDULES
-from jaxart.training.writers import WRITERS
+
+ComputeDtype = Literal["float32", "bfloat16"]
+Optimizer = Literal["sgd", "adamw"]
+Schedule = Literal["constant", "cosine"]
+Writer = Literal["tensorboardx", "tensorflow"]
 
 
 def _field(
@@ -46,16 +51,16 @@ class Config:
     )
     num_classes: int = _field(10, "classes", bounds=_POSITIVE)
     dropout_rate: float = _field(0.5, "of fc6's and fc7's outputs", bounds=_SHARE)
-    compute_dtype: str = _field(
-        "float32", "bfloat16 halves the activations' memory", COMPUTE_DTYPES
+    compute_dtype: ComputeDtype = _field(
+        "float32", "bfloat16 halves the activations' memory", get_args(ComputeDtype)
     )
 
     # Training.
     learning_rate: float = _field(0.01, "after the warm-up", bounds=_NOT_NEGATIVE)
-    optimizer: str = _field("sgd", "of the trained layers", OPTIMIZERS)
+    optimizer: Optimizer = _field("sgd", "of the trained layers", get_args(Optimizer))
     momentum: float = _field(0.0, "of sgd", bounds=_NOT_NEGATIVE)
     weight_decay: float = _field(0.0, "of kernels", bounds=_NOT_NEGATIVE)
-    schedule: str = _field("constant", "of the learning rate", SCHEDULES)
+    schedule: Schedule = _field("constant", "of the learning rate", get_args(Schedule))
     warmup_epochs: float = _field(0.0, "rising from 0", bounds=_NOT_NEGATIVE)
     num_epochs: int = _field(10, "times through the data", bounds=_POSITIVE)
     batch_size: int = _field(128, "of all devices together", bounds=_POSITIVE)
@@ -97,8 +102,8 @@ class Config:
     checkpoint_every_epochs: int = _field(
         1, "epochs between two checkpoints", bounds=_POSITIVE
     )
-    writer: str = _field(
-        "tensorboardx", "tensorflow is clu's own, slower to start", WRITERS
+    writer: Writer = _field(
+        "tensorboardx", "tensorflow is clu's own, slower to start", get_args(Writer)
     )
 
     @classmethod

@@ -6,8 +6,7 @@ from typing import Any
 import jax
 import optax
 
-OPTIMIZERS = ("sgd", "adamw")
-SCHEDULES = ("constant", "cosine")
+from jaxart.training.config import Optimizer, Schedule
 
 Tree = Any  # {'fc8': {'kernel': ..., 'bias': ...}, ...}
 
@@ -46,27 +45,21 @@ def only_frozen(tree: Tree, train_layers: Sequence[str]) -> Tree:
 
 
 def make_schedule(
-    kind: str, learning_rate: float, *, warmup_steps: int, num_steps: int
+    kind: Schedule, learning_rate: float, *, warmup_steps: int, num_steps: int
 ) -> optax.Schedule:
-    """Learning rate by step: a linear warm-up from 0, then constant or cosine to 0.
-
-    Raises:
-      ValueError: `kind` is none of `SCHEDULES`.
-    """
+    """Learning rate by step: a linear warm-up from 0, then constant or cosine to 0."""
     if kind == "constant":
         main = optax.constant_schedule(learning_rate)
-    elif kind == "cosine":
+    else:
         main = optax.cosine_decay_schedule(
             learning_rate, max(num_steps - warmup_steps, 1)
         )
-    else:
-        raise ValueError(f"schedule={kind!r}: one of {', '.join(SCHEDULES)}")
     warmup = optax.linear_schedule(0.0, learning_rate, max(warmup_steps, 1))
     return optax.join_schedules([warmup, main], [warmup_steps])
 
 
 def make_optimizer(
-    kind: str,
+    kind: Optimizer,
     schedule: optax.Schedule,
     *,
     momentum: float,
@@ -78,19 +71,14 @@ def make_optimizer(
     `momentum` is of SGD, which is plain where it is 0; AdamW keeps its own two moments.
     Weights decay in kernels, never in biases, as in Caffe's prototxts (decay_mult 1 and
     0). SGD adds the decay to the gradient (L2), AdamW decouples it.
-
-    Raises:
-      ValueError: `kind` is none of `OPTIMIZERS`.
     """
     if kind == "sgd":
         train = optax.chain(
             optax.add_decayed_weights(weight_decay, mask=_is_kernel),
             optax.sgd(schedule, momentum=momentum or None),
         )
-    elif kind == "adamw":
-        train = optax.adamw(schedule, weight_decay=weight_decay, mask=_is_kernel)
     else:
-        raise ValueError(f"optimizer={kind!r}: one of {', '.join(OPTIMIZERS)}")
+        train = optax.adamw(schedule, weight_decay=weight_decay, mask=_is_kernel)
     return optax.multi_transform(
         {"train": train, "freeze": optax.set_to_zero()}, labels
     )

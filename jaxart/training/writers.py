@@ -20,24 +20,22 @@ from tensorboard.plugins.histogram import metadata as histogram_metadata
 
 from jaxart import storage
 from jaxart.storage import RemotePath
-
-WRITERS = ("tensorboardx", "tensorflow")
+from jaxart.training.config import Writer
 
 logger = logging.getLogger(__name__)
 
 
-def create_writer(kind: str, logdir: str | os.PathLike, *, to_disk: bool = True) -> Any:
+def create_writer(
+    kind: Writer, logdir: str | os.PathLike, *, to_disk: bool = True
+) -> Any:
     """A `clu.metric_writers.MetricWriter`, or one that has its methods.
 
     Event files of a `logdir` that is a URL are put there at each flush. `to_disk=False`
     writes nothing: in all processes of a run but the first.
 
     Raises:
-      ValueError: `kind` is none of `WRITERS`.
       ModuleNotFoundError: 'tensorflow' is asked for and not installed.
     """
-    if kind not in WRITERS:
-        raise ValueError(f"writer={kind!r}: one of {', '.join(WRITERS)}")
     logdir = storage.path(logdir)
     if storage.is_remote(logdir) and to_disk:
         return RemoteWriter(kind, logdir)
@@ -149,7 +147,7 @@ class TensorboardXWriter:
 class RemoteWriter:
     """A writer whose event files are put into an object store, where nothing grows."""
 
-    def __init__(self, kind: str, logdir: RemotePath):
+    def __init__(self, kind: Writer, logdir: RemotePath):
         self._logdir = logdir
         self._folder = tempfile.TemporaryDirectory(prefix="jaxart.")
         self._writer = create_writer(kind, self._folder.name)

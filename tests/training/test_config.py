@@ -2,6 +2,8 @@
 
 import importlib.util
 import re
+import subprocess
+import sys
 
 import pytest
 from ml_collections import ConfigDict
@@ -55,6 +57,19 @@ def test_the_reports_values(name, train_layers):
         "resize": "tf1_bilinear",
     }
     assert {field: config[field] for field in report} == report
+
+
+def test_help_can_read_the_fields_without_jax():
+    program = "import sys; import jaxart.training.config; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    heavy = {"jax", "flax", "orbax", "grain", "scipy", "sklearn", "tensorboard"}
+    assert not heavy & set(done.stdout.split())
 
 
 def test_the_fields_are_the_documented_ones():
