@@ -48,7 +48,6 @@ def test_the_reports_values(name, train_layers):
         "num_epochs": 10,
         "batch_size": 128,
         "dropout_rate": 0.5,
-        "num_classes": 10,
         "display_step": 3,
         "optimizer": "sgd",
         "momentum": 0.0,
