@@ -178,7 +178,7 @@ def _check(field: dataclasses.Field, value: Any) -> None:
         raise ValueError(f"{field.name}={value!r}: {'; '.join(allowed)}")
 
 
-def _listed(values: str | Iterable[Any]) -> tuple[Any, ...]:
+def _listed(values: Any) -> tuple[Any, ...]:
     """A field's values; a text among them has some, with commas between them.
 
     ml_collections makes ('whole,center',) of --config.views=whole,center, and ('',) of

@@ -58,6 +58,7 @@ def train_and_evaluate(
     state, progress = run.restore_or_begin(plan, state)
 
     def logits_fn(params, inputs, dropout_keys=None):
+        # The inputs are the boundary's activations, or images where it is None.
         return model.apply(
             {"params": params}, inputs, after=feed.boundary, dropout_keys=dropout_keys
         )

@@ -4,6 +4,7 @@ import dataclasses
 import logging
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
@@ -37,7 +38,7 @@ class Run(NamedTuple):
         return self.config.batch_size // self.config.accumulate_steps
 
     @property
-    def cache_dir(self) -> AnyPath:
+    def cache_dir(self) -> Path:
         """Where is kept what the next run need not compute."""
         cache_dir = self.config.cache_dir or files.default_cache_dir()
         return storage.require_local(cache_dir, "cache_dir")

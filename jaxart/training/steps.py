@@ -17,7 +17,7 @@ from jaxart.training import optim
 from jaxart.training.config import Config
 from jaxart.training.metrics import NUM_BUCKETS, Metrics, bucketed
 
-LogitsFn = Callable[..., Array]  # of parameters, inputs [B, ...], dropout keys [B]
+LogitsFn = Callable[..., Any]  # of parameters, inputs [B, ...], dropout keys [B]
 
 
 class TrainState(NamedTuple):
