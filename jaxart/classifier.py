@@ -95,7 +95,7 @@ def from_weights(path: str | os.PathLike) -> Classifier:
     layers = json.loads(metadata["layers"])
     if HEAD not in layers:
         config = {
-            "alexnet": "configs/fc8.py --config.hidden='()'",
+            "alexnet": "configs/fc8.py --config.hidden=",
             "vgg16": "configs/vgg16_fc8.py",
         }[metadata["model"]]
         raise ClassifierError(

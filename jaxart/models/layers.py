@@ -25,7 +25,6 @@ Layer = nn.Module | Rectifier
 
 FC_NAMES = ("fc6", "fc7")
 HEAD = "fc8"
-COMPUTE_DTYPES = ("float32", "bfloat16")
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
@@ -222,7 +221,7 @@ class Network(nn.Module):
         `()` puts fc8 straight on pool5.
       dropout_rate: rate of drop6 and drop7.
       relu: the rectifier of every ReLU layer; swap it for guided backprop.
-      compute_dtype: one of `COMPUTE_DTYPES`, of the activations before fc8, whose
+      compute_dtype: 'float32' or 'bfloat16', of the activations before fc8, whose
         logits are float32 as all parameters are.
     """
 

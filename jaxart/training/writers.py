@@ -20,24 +20,22 @@ from tensorboard.plugins.histogram import metadata as histogram_metadata
 
 from jaxart import storage
 from jaxart.storage import RemotePath
-
-WRITERS = ("tensorboardx", "tensorflow")
+from jaxart.training.config import Writer
 
 logger = logging.getLogger(__name__)
 
 
-def create_writer(kind: str, logdir: str | os.PathLike, *, to_disk: bool = True) -> Any:
+def create_writer(
+    kind: Writer, logdir: str | os.PathLike, *, to_disk: bool = True
+) -> Any:
     """A `clu.metric_writers.MetricWriter`, or one that has its methods.
 
     Event files of a `logdir` that is a URL are put there at each flush. `to_disk=False`
     writes nothing: in all processes of a run but the first.
 
     Raises:
-      ValueError: `kind` is none of `WRITERS`.
       ModuleNotFoundError: 'tensorflow' is asked for and not installed.
     """
-    if kind not in WRITERS:
-        raise ValueError(f"writer={kind!r}: one of {', '.join(WRITERS)}")
     logdir = storage.path(logdir)
     if storage.is_remote(logdir) and to_disk:
         return RemoteWriter(kind, logdir)
@@ -129,13 +127,12 @@ class TensorboardXWriter:
             self._writer.add_histogram(tag, np.asarray(array), step, bins=buckets)
 
     def write_hparams(self, hparams: Mapping[str, Any]) -> None:
-        """Writes hyper-parameters for the HParams page."""
-        plain = {
-            name: value if isinstance(value, bool | int | float | str) else str(value)
-            for name, value in hparams.items()
-        }
-        for summary in self._library.summary.hparams(plain, {}):
-            self._writer.file_writer.add_summary(summary)
+        """Writes hyper-parameters, numbers and texts, for the HParams page.
+
+        Not tensorboardX's list of all there are: the page would take it for all runs'.
+        """
+        _, start, _ = self._library.summary.hparams(dict(hparams), {})
+        self._writer.file_writer.add_summary(start)
 
     def flush(self) -> None:
         """Writes out what is still in memory."""
@@ -149,7 +146,7 @@ class TensorboardXWriter:
 class RemoteWriter:
     """A writer whose event files are put into an object store, where nothing grows."""
 
-    def __init__(self, kind: str, logdir: RemotePath):
+    def __init__(self, kind: Writer, logdir: RemotePath):
         self._logdir = logdir
         self._folder = tempfile.TemporaryDirectory(prefix="jaxart.")
         self._writer = create_writer(kind, self._folder.name)

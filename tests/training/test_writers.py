@@ -78,10 +78,6 @@ def test_each_writer_is_the_one_of_its_name(tmp_path, monkeypatch):
     writer.close()
     with pytest.raises(ModuleNotFoundError, match=r"jaxart\[tensorflow\]"):
         writers.create_writer("tensorflow", tmp_path)
-    with pytest.raises(
-        ValueError, match="writer='wandb': one of tensorboardx, tensorflow"
-    ):
-        writers.create_writer("wandb", tmp_path)
 
 
 def test_both_writers_have_clus_methods():
