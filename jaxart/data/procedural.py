@@ -17,7 +17,8 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
-from jaxart.data.painters import PAINTERS, draw_palette
+from jaxart.data.brushes import draw_palette
+from jaxart.data.painters import PAINTERS
 
 FORMAT_VERSION = 1  # raise it whenever the same arguments paint other pictures
 MIN_SIZE = 32
