@@ -142,6 +142,26 @@ def test_nothing_imports_configs_tools_or_tests():
     assert not [path for path in FILES if roots(path) & outside]
 
 
+def calls(path):
+    """What a file calls, as written: `os.replace`, `path.unlink`; with how many names."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Call):
+            yield ast.unparse(node.func), len(node.args) + len(node.keywords)
+
+
+def test_one_function_puts_what_is_written_in_its_place():
+    # Of the methods called `replace`, those of paths alone have one argument.
+    renaming = [
+        f"{module}: {function}"
+        for module, path in MODULES.items()
+        for function, count in calls(path)
+        if function in ("os.replace", "os.rename", "shutil.move")
+        or function.endswith((".rename", ".renames"))
+        or (function.endswith(".replace") and count == 1)
+    ]
+    assert renaming == ["storage.paths: os.replace"]
+
+
 def test_pictures_are_read_and_drawn_without_jax():
     for module in ("data.images", "saliency.render"):
         found = roots(MODULES[module])

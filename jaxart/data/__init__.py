@@ -9,5 +9,6 @@ __all__ = [
     "images",
     "listing",
     "pipeline",
+    "predictions",
     "procedural",
 ]

@@ -10,7 +10,7 @@ from jaxart.storage.paths import (
     is_remote,
     join,
     local_copy,
-    local_file,
+    move,
     names_in,
     path,
     remove_unfinished,
@@ -19,6 +19,7 @@ from jaxart.storage.paths import (
     version,
     write_bytes,
     written,
+    written_folder,
     written_together,
 )
 from jaxart.storage.remote import RemotePath, StorageError
@@ -31,7 +32,7 @@ __all__ = [
     "is_remote",
     "join",
     "local_copy",
-    "local_file",
+    "move",
     "names_in",
     "path",
     "remove_unfinished",
@@ -41,5 +42,6 @@ __all__ = [
     "version",
     "write_bytes",
     "written",
+    "written_folder",
     "written_together",
 ]

@@ -13,7 +13,7 @@ from jaxtyping import Array
 from ml_collections import ConfigDict
 
 from jaxart import runs, storage
-from jaxart.data import files, pipeline
+from jaxart.data import files, pipeline, predictions
 from jaxart.data.examples import Examples
 from jaxart.data.files import File
 from jaxart.devices import layout as layout_lib
@@ -359,7 +359,7 @@ def conclude(
     params = params | checkpoints.restore_best_trained(params, train_layers)
     metrics, probabilities = evaluate(eval_step, params, feed.val_batches())
     if processes.is_first():
-        results.write_predictions(
+        predictions.write_predictions(
             run.workdir / "predictions.csv",
             [data.names[i] for i in data.val],
             data.labels[data.val],
@@ -370,7 +370,7 @@ def conclude(
     epochs = plan.epoch(progress.step)
     result = {
         "val_accuracy": metrics["accuracy"],
-        "val_accuracy_ci95": results.wilson_interval(num_correct, len(data.val)),
+        "val_accuracy_ci95": predictions.wilson_interval(num_correct, len(data.val)),
         "val_loss": metrics["loss"],
         "best_epoch": plan.epoch(checkpoints.best_step),
         "last_val_accuracy": checkpoints.metrics(progress.step)["accuracy"],

@@ -9,7 +9,6 @@ Source: https://huggingface.co/docs/safetensors.
 
 import hashlib
 import json
-import os
 from pathlib import PurePath
 
 import numpy as np
@@ -72,16 +71,11 @@ def write(
     tensors = _flat(params)
     _check_finite(path, tensors)
     metadata["content_blake2b"] = _content_blake2b(tensors, metadata)
-    with storage.local_file(path) as file:
-        beside = file.with_name(f".{file.name}.{os.getpid()}.tmp")
-        try:
-            beside.touch()
-            mode = beside.stat().st_mode  # the user's own; save_file makes it private
-            save_file(tensors, beside, metadata)
-            beside.chmod(mode)
-            os.replace(beside, file)
-        finally:
-            beside.unlink(missing_ok=True)
+    with storage.written(path) as file:
+        file.touch()
+        mode = file.stat().st_mode  # the user's own; save_file makes it private
+        save_file(tensors, file, metadata)
+        file.chmod(mode)
 
 
 def read(path: str | PurePath) -> tuple[Params, dict[str, str]]:

@@ -21,13 +21,14 @@ from PIL import Image
 from jaxart import storage
 from jaxart.classifier import Classifier
 from jaxart.data import examples, listing, pipeline
+from jaxart.data.predictions import write_predictions
 from jaxart.devices import layout
 from jaxart.passes import driver, outputs
 from jaxart.passes.folder import OtherPassError
 from jaxart.predict import __main__ as predict
 from jaxart.predict import evaluation, run, tables
 from jaxart.predict.tables import Predictions
-from jaxart.storage import RemotePath, StorageError, results
+from jaxart.storage import RemotePath, StorageError
 from jaxart.training import steps
 from tests import ROOT, runs
 
@@ -267,7 +268,7 @@ def test_a_runs_own_validation_is_reproduced(folder, tmp_path):
         layout.over_all_devices(),
     )
     metrics, probabilities = steps.evaluate(eval_step, network.params, batches)
-    results.write_predictions(
+    write_predictions(
         tmp_path / "run.csv", val.names, val.labels, probabilities, val.class_names
     )
 

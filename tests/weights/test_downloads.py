@@ -167,7 +167,7 @@ def test_a_download_lands_whole_and_is_not_repeated(publish, tmp_path, capfd):
     assert path == tmp_path / "cache" / NAME
     assert path.read_bytes() == CONTENT
     assert left_in(path.parent) == {NAME}
-    assert download(file, str(tmp_path / "cache")) == path
+    assert download(file, tmp_path / "cache") == path
     assert resource.ranges() == [None]
     assert resource.requests[0]["Accept-Encoding"] == "identity"
     assert capfd.readouterr() == ("", "")  # pooch's hints; a bar without a terminal
@@ -414,13 +414,6 @@ def test_two_at_once_download_once(publish, tmp_path):
     second.join()
     assert [path.read_bytes() for path in paths] == [CONTENT] * 2
     assert resource.ranges() == [None]
-
-
-def test_a_home_folder_may_be_named(publish, tmp_path, monkeypatch):
-    monkeypatch.setenv("HOME", str(tmp_path))
-    path = download(known(publish(Resource())), "~/weights")
-    assert path == tmp_path / "weights" / NAME
-    assert path.read_bytes() == CONTENT
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="XDG is of Unix")

@@ -1,10 +1,8 @@
 """From pictures with labels to a data set: each painting once, and a clean split."""
 
-import contextlib
 import dataclasses
 import os
-import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +10,7 @@ import numpy as np
 from jaxtyping import Bool, Int
 
 import jaxart
+from jaxart import storage
 from jaxart.data import duplicates, fingerprints, images
 from jaxart.data.examples import DataError
 from jaxart.data.files import File
@@ -88,7 +87,7 @@ def curate(
             "source": os.fspath(source),
             "options": dataclasses.asdict(options),
         }
-        with _beside(out) as partial:
+        with storage.written_folder(out) as partial:
             report = _fill(partial, root, found, files, options, path)
             results.write_json(partial / "report.json", about | report)
         folder.remove()
@@ -116,19 +115,6 @@ def _look(
     parts = cut([painting.name for painting in found], size)
     outcome = running.run(look, parts, folder, title="decoding", ray=ray)
     return folder, outcome.names
-
-
-@contextlib.contextmanager
-def _beside(out: Path) -> Iterator[Path]:
-    """Yields a new folder that becomes `out`; where anything fails, it goes away."""
-    partial = out.with_name(f"{out.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    (partial / "images").mkdir(parents=True)
-    try:
-        yield partial
-        os.replace(partial, out)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
 
 
 def _of_classes(found: list[Painting], classes: Sequence[str]) -> list[Painting]:
