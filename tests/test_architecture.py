@@ -143,7 +143,7 @@ def test_nothing_imports_configs_tools_or_tests():
 
 
 def calls(path):
-    """What a file calls, as written: `os.replace`, `path.unlink`; with how many names."""
+    """What a file calls, as it is written, and with how many arguments."""
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Call):
             yield ast.unparse(node.func), len(node.args) + len(node.keywords)

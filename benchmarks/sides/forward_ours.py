@@ -1,6 +1,7 @@
 """Networks forward, images in memory: jaxart."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from unittest import mock
 
@@ -16,7 +17,7 @@ from jaxart.training import inputs
 
 def alexnet(weights: str, batch_size: int, repeats: int) -> Iterator[dict[str, Any]]:
     """AlexNet to relu6, by the very function that fills the frozen-prefix cache."""
-    model, params, *_ = from_weights(weights)
+    model, params, *_ = from_weights(Path(weights))
     # The function is made inside of `frozen_features`, which hands it to `compute`.
     with mock.patch.object(features, "compute", lambda forward, *_, **__: forward):
         forward = inputs.frozen_features(
@@ -35,7 +36,7 @@ def alexnet(weights: str, batch_size: int, repeats: int) -> Iterator[dict[str, A
 
 def vgg16(weights: str, batch_size: int, repeats: int) -> Iterator[dict[str, Any]]:
     """VGG16 to its logits."""
-    model, params, *_ = from_weights(weights)
+    model, params, *_ = from_weights(Path(weights))
     forward = compiling.jit(
         lambda params, images: model.apply({"params": params}, images)
     )

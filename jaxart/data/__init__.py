@@ -8,6 +8,7 @@ __all__ = [
     "fingerprints",
     "images",
     "listing",
+    "lists",
     "pipeline",
     "predictions",
     "procedural",

@@ -6,6 +6,7 @@ whole; so what is written beside and renamed in the one is one PUT in the other.
 
 from jaxart.storage.paths import (
     AnyPath,
+    copy,
     fetched,
     is_remote,
     join,
@@ -13,6 +14,7 @@ from jaxart.storage.paths import (
     move,
     names_in,
     path,
+    path_or_none,
     remove_unfinished,
     require_local,
     resolve,
@@ -28,6 +30,7 @@ __all__ = [
     "AnyPath",
     "RemotePath",
     "StorageError",
+    "copy",
     "fetched",
     "is_remote",
     "join",
@@ -35,6 +38,7 @@ __all__ = [
     "move",
     "names_in",
     "path",
+    "path_or_none",
     "remove_unfinished",
     "require_local",
     "resolve",

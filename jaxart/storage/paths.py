@@ -39,6 +39,11 @@ def path(text: str | os.PathLike) -> AnyPath:
     return RemotePath(f"{scheme}:", posixpath.normpath(rest))
 
 
+def path_or_none(text: str | os.PathLike | None) -> AnyPath | None:
+    """A path, or None where the text is none or empty."""
+    return path(text) if text and os.fspath(text) else None
+
+
 def join(root: AnyPath, name: str) -> AnyPath:
     """Where `name` lies, which may be a URL or absolute, and then has no root."""
     found = path(name)
@@ -136,6 +141,14 @@ def fetched(path: AnyPath) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="jaxart.") as folder:
         path.download(Path(folder) / path.name)
         yield Path(folder) / path.name
+
+
+def copy(source: AnyPath, file: Path) -> None:
+    """Copies a file or an object into a local file, bit by bit."""
+    if isinstance(source, RemotePath):
+        source.download(file)
+    else:
+        shutil.copyfile(source, file)
 
 
 def names_in(folder: AnyPath) -> list[str]:

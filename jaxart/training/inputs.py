@@ -1,7 +1,6 @@
 """The examples of a run, and what the trained part of the network is fed."""
 
 import logging
-import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -60,13 +59,14 @@ def read_examples(
             logger.info("Painting %d pictures a style", PROCEDURAL_IMAGES_PER_STYLE)
             procedural.write_folder(source, PROCEDURAL_IMAGES_PER_STYLE, seed)
         processes.wait("painted pictures")
-    train = examples.read(source, num_classes=num_classes, image_root=image_root)
+    root = storage.path_or_none(image_root)
+    train = examples.read(source, num_classes=num_classes, image_root=root)
     if not val_data:
         return examples.split(train, val_fraction, seed)
     return train, examples.read(
-        val_data,
+        storage.path(val_data),
         num_classes=num_classes,
-        image_root=image_root,
+        image_root=root,
         class_names=train.class_names,
     )
 
@@ -185,7 +185,7 @@ def frozen_features(
     boundary: str,
     *,
     layout: Layout,
-    cache_dir: str | os.PathLike,
+    cache_dir: Path,
     batch_size: int,
 ) -> tuple[pipeline.Inputs, list[str]]:
     """The activations of layer `boundary`, as `features.compute` gives them.

@@ -4,6 +4,7 @@ import logging
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
@@ -124,10 +125,10 @@ class Run(NamedTuple):
         return self.config.batch_size // self.config.accumulate_steps
 
     @property
-    def cache_dir(self) -> AnyPath:
+    def cache_dir(self) -> Path:
         """Where is kept what the next run need not compute."""
         cache_dir = self.config.cache_dir or files.default_cache_dir()
-        return storage.require_local(cache_dir, "cache_dir")
+        return storage.require_local(storage.path(cache_dir), "cache_dir")
 
     def write_config(self, network_facts: Mapping[str, Any]) -> None:
         """Writes config.json, with what it takes to build the network again."""

@@ -3,7 +3,6 @@
 import dataclasses
 import logging
 import math
-import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,6 +11,7 @@ import numpy as np
 from clu import parameter_overview
 from jaxtyping import Array
 
+from jaxart import storage
 from jaxart.classifier import param_shapes
 from jaxart.models import MODELS, Network
 from jaxart.models.layers import FC_NAMES
@@ -27,7 +27,7 @@ def build(
     hidden: Sequence[int],
     dropout_rate: float,
     compute_dtype: str = "float32",
-    weights: str | os.PathLike,
+    weights: str,
     train_layers: Sequence[str],
     key: Array,
 ) -> tuple[Network, Any]:
@@ -41,7 +41,8 @@ def build(
         hold what the network needs.
     """
     fields = {}
-    if os.fspath(weights):
+    if weights:
+        weights = storage.path(weights)
         metadata = canonical.read_metadata(weights)
         fields = canonical.model_fields(metadata) if metadata["model"] == name else {}
     model = MODELS[name](
@@ -52,7 +53,7 @@ def build(
         **fields,
     )
     shapes = param_shapes(model)
-    if not os.fspath(weights):
+    if not weights:
         logger.info("weights='': every layer starts from random parameters")
         return model, draw(shapes, key)
     merged = merge.load(

@@ -19,14 +19,14 @@ import numpy as np
 from tensorboard.plugins.histogram import metadata as histogram_metadata
 
 from jaxart import storage
-from jaxart.storage import RemotePath
+from jaxart.storage import AnyPath, RemotePath
 
 WRITERS = ("tensorboardx", "tensorflow")
 
 logger = logging.getLogger(__name__)
 
 
-def create_writer(kind: str, logdir: str | os.PathLike, *, to_disk: bool = True) -> Any:
+def create_writer(kind: str, logdir: AnyPath, *, to_disk: bool = True) -> Any:
     """A `clu.metric_writers.MetricWriter`, or one that has its methods.
 
     Event files of a `logdir` that is a URL are put there at each flush. `to_disk=False`
@@ -38,7 +38,6 @@ def create_writer(kind: str, logdir: str | os.PathLike, *, to_disk: bool = True)
     """
     if kind not in WRITERS:
         raise ValueError(f"writer={kind!r}: one of {', '.join(WRITERS)}")
-    logdir = storage.path(logdir)
     if storage.is_remote(logdir) and to_disk:
         return RemoteWriter(kind, logdir)
     if kind == "tensorboardx" or not to_disk:
@@ -55,7 +54,7 @@ def create_writer(kind: str, logdir: str | os.PathLike, *, to_disk: bool = True)
 class TensorboardXWriter:
     """clu's MetricWriter interface on tensorboardX, without TensorFlow."""
 
-    def __init__(self, logdir: str | os.PathLike, to_disk: bool = True):
+    def __init__(self, logdir: AnyPath, to_disk: bool = True):
         self._library = _import_tensorboardx()
         self._writer = self._library.SummaryWriter(
             os.fspath(logdir), write_to_disk=to_disk
@@ -152,7 +151,7 @@ class RemoteWriter:
     def __init__(self, kind: str, logdir: RemotePath):
         self._logdir = logdir
         self._folder = tempfile.TemporaryDirectory(prefix="jaxart.")
-        self._writer = create_writer(kind, self._folder.name)
+        self._writer = create_writer(kind, Path(self._folder.name))
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._writer, name)

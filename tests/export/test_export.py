@@ -209,7 +209,7 @@ def test_an_export_there_is_the_weight_file_of_a_command(
     (wanted, metadata), (found, metadata_there) = map(canonical.verify, files)
     assert metadata_there == metadata
     jax.tree.map(np.testing.assert_array_equal, found, wanted)
-    network = classifier.from_weights(f"{bucket.url}/tiny.safetensors")
+    network = classifier.load(f"{bucket.url}/tiny.safetensors", None)
     assert network.class_names == CLASSES
     status, _, stderr = command(weights=out, out=out)
     assert status == 1 and f"out={out} would overwrite {out}" in stderr

@@ -390,7 +390,8 @@ def test_out_is_what_the_configs_expect(
     monkeypatch.chdir(tmp_path)
     save_npy("a.npy", alexnet_convolutions)
     assert main(["--model=alexnet", "--src=a.npy"]) == 0
-    assert canonical.read_metadata("bvlc_alexnet.safetensors")["source"] == "a.npy"
+    metadata = canonical.read_metadata(Path("bvlc_alexnet.safetensors"))
+    assert metadata["source"] == "a.npy"
     config = (REPOSITORY / "configs/fc8.py").read_text()
     assert 'config.weights = "bvlc_alexnet.safetensors"' in config
     config = (REPOSITORY / "configs/vgg16_fc8.py").read_text()
@@ -547,7 +548,7 @@ def test_download_convert_and_use(
     assert not Path("bvlc_alexnet.safetensors").exists()
 
     assert main([*command, f"--mirror={address}"]) == 0
-    params, metadata = canonical.read("bvlc_alexnet.safetensors")
+    params, metadata = canonical.read(Path("bvlc_alexnet.safetensors"))
     assert metadata["source"] == "known.npz"
     assert metadata["source_sha256"] == digest
     assert metadata["source_channel_order"] == "rgb"

@@ -12,13 +12,13 @@ from jaxtyping import Bool, Int
 import jaxart
 from jaxart import storage
 from jaxart.data import duplicates, fingerprints, images
-from jaxart.data.examples import DataError
 from jaxart.data.files import File
+from jaxart.data.lists import DataError
 from jaxart.paintings.curate import cleaning, looking, paintings, splits, writing
 from jaxart.paintings.curate.paintings import Painting, Picture, Skipped, sieve
 from jaxart.passes import driver, running
 from jaxart.passes.folder import Folder, cut, part_size
-from jaxart.storage import results
+from jaxart.storage import AnyPath, results
 
 # Of a part, which is what a kill costs: some seconds' work.
 _BATCH_SIZE, _NUM_BATCHES = 16, 4
@@ -42,12 +42,12 @@ class Options:
 
 
 def curate(
-    source: str | os.PathLike,
-    out: str | os.PathLike,
+    source: AnyPath,
+    out: Path,
     options: Options,
     *,
-    image_root: str | os.PathLike = "",
-    metadata: str | os.PathLike = "",
+    image_root: AnyPath | None = None,
+    metadata: AnyPath | None = None,
     ray: running.Cluster | None = None,
 ) -> dict[str, Any]:
     """Makes a data set of what `paintings.read` finds.
@@ -70,7 +70,6 @@ def curate(
       BusyError: another process makes this data set.
       OtherPassError: the parts beside `out` are of another source or size.
     """
-    out = Path(out)
     path = out.with_name(f"{out.name}.parts").absolute()
     if out.exists() and not path.exists():
         raise DataError(f"{out}: exists; choose another folder or remove it")
@@ -80,7 +79,7 @@ def curate(
             raise DataError(f"{out}: exists; choose another folder or remove it")
         root, found = paintings.read(source, image_root, metadata)
         found = sorted(_of_classes(found, options.classes))  # whatever their order was
-        folder, names = _look(path, root.resolve(), found, options.resize, ray)
+        folder, names = _look(path, storage.resolve(root), found, options.resize, ray)
         files = (File(**record) for record in folder.records(names))
         about = {
             "jaxart": jaxart.__version__,
@@ -96,7 +95,7 @@ def curate(
 
 def _look(
     path: Path,
-    root: Path,
+    root: AnyPath,
     found: Sequence[Painting],
     resize: int | None,
     ray: running.Cluster | None,
@@ -110,7 +109,7 @@ def _look(
     }
     folder = Folder(path, settings)
     folder.begin()
-    look = looking.Look(os.fspath(root), os.fspath(path), resize, _BATCH_SIZE)
+    look = looking.Look(root, path, resize, _BATCH_SIZE)
     size = part_size(len(found), _BATCH_SIZE, _NUM_BATCHES)
     parts = cut([painting.name for painting in found], size)
     outcome = running.run(look, parts, folder, title="decoding", ray=ray)
@@ -127,7 +126,7 @@ def _of_classes(found: list[Painting], classes: Sequence[str]) -> list[Painting]
 
 def _fill(
     folder: Path,
-    root: Path,
+    root: AnyPath,
     found: Sequence[Painting],
     files: Iterable[File],
     options: Options,
@@ -183,7 +182,7 @@ def _fill(
     if is_resized:
         sources = [looking.resized_path(parts, picture.file) for picture in pictures]
     else:
-        sources = [root / picture.painting.name for picture in pictures]
+        sources = [storage.join(root, p.painting.name) for p in pictures]
     writing.copy_images(sources, folder, names)
     writing.write_lists(folder, names, pictures, class_names, labels, is_val)
     skipped = sorted([*unreadable, *no_artist, *over_cap])
