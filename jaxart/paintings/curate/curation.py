@@ -164,6 +164,25 @@ def _fill(
 
     class_names = sorted({p.painting.label for p in pictures})
     labels = np.array([class_names.index(p.painting.label) for p in pictures])
+    is_val = _split(pictures, labels, options)
+    is_resized = options.resize is not None
+    names = [writing.image_name(picture, is_resized) for picture in pictures]
+    if is_resized:
+        sources = [looking.resized_path(parts, picture.file) for picture in pictures]
+    else:
+        sources = [storage.join(root, p.painting.name) for p in pictures]
+    writing.copy_images(sources, folder, names)
+    writing.write_lists(folder, names, pictures, class_names, labels, is_val)
+    skipped = sorted([*unreadable, *no_artist, *over_cap])
+    results.write_csv(folder / "skipped.csv", ("path", "label", "reason"), skipped)
+    results.write_csv(folder / "duplicates.csv", cleaning.DUPLICATES_HEADER, once.rows)
+    return counts | _describe(pictures, class_names, labels, is_val, options)
+
+
+def _split(
+    pictures: Sequence[Picture], labels: Int[np.ndarray, " n"], options: Options
+) -> Bool[np.ndarray, " n"]:
+    """Which pictures are for validation: some, but not all."""
     is_val = splits.split(
         options.split,
         labels,
@@ -177,18 +196,7 @@ def _fill(
             f"val_fraction={options.val_fraction} of {len(pictures)} pictures by "
             f"split={options.split} leaves one side empty"
         )
-    is_resized = options.resize is not None
-    names = [writing.image_name(picture, is_resized) for picture in pictures]
-    if is_resized:
-        sources = [looking.resized_path(parts, picture.file) for picture in pictures]
-    else:
-        sources = [storage.join(root, p.painting.name) for p in pictures]
-    writing.copy_images(sources, folder, names)
-    writing.write_lists(folder, names, pictures, class_names, labels, is_val)
-    skipped = sorted([*unreadable, *no_artist, *over_cap])
-    results.write_csv(folder / "skipped.csv", ("path", "label", "reason"), skipped)
-    results.write_csv(folder / "duplicates.csv", cleaning.DUPLICATES_HEADER, once.rows)
-    return counts | _describe(pictures, class_names, labels, is_val, options)
+    return is_val
 
 
 def _describe(
