@@ -68,7 +68,9 @@ class Classifier(NamedTuple):
         raise ClassifierError(f"no class is called {label!r}{hint}")
 
 
-def load(weights: str | None, workdir: str | None) -> Classifier:
+def load(
+    weights: str | os.PathLike | None, workdir: str | os.PathLike | None
+) -> Classifier:
     """The classifier of a weight file or of a run, whichever is given.
 
     Raises:

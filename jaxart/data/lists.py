@@ -155,8 +155,7 @@ def is_image_name(name: str) -> bool:
 
 def _table_rows(source: AnyPath) -> list[Row]:
     return [
-        # One line, whatever a table quotes.
-        Row(cells[_PATH], " ".join(cells.get(_LABEL, "").split()), where)
+        Row(cells[_PATH], cells.get(_LABEL, ""), where)
         for cells, where in read_table(source)
     ]
 

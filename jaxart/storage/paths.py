@@ -41,7 +41,7 @@ def path(text: str | os.PathLike) -> AnyPath:
 
 def path_or_none(text: str | os.PathLike | None) -> AnyPath | None:
     """A path, or None where the text is none or empty."""
-    return path(text) if text and os.fspath(text) else None
+    return path(text) if text else None
 
 
 def join(root: AnyPath, name: str) -> AnyPath:

@@ -99,7 +99,7 @@ def read(
     class_names = examples.names_beside(source) if is_indexed else ()
     paintings = []
     for row in rows:
-        label = row.label
+        label = " ".join(row.label.split())  # classes.txt has a line for each
         if class_names:
             if not 0 <= int(label) < len(class_names):
                 raise DataError(
