@@ -3,6 +3,7 @@
 import dataclasses
 import logging
 import math
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -27,7 +28,7 @@ def build(
     hidden: Sequence[int],
     dropout_rate: float,
     compute_dtype: str = "float32",
-    weights: str,
+    weights: str | os.PathLike,
     train_layers: Sequence[str],
     key: Array,
 ) -> tuple[Network, Any]:
@@ -41,9 +42,8 @@ def build(
         hold what the network needs.
     """
     fields = {}
-    if weights:
-        weights = storage.path(weights)
-        metadata = canonical.read_metadata(weights)
+    if os.fspath(weights):
+        metadata = canonical.read_metadata(storage.path(weights))
         fields = canonical.model_fields(metadata) if metadata["model"] == name else {}
     model = MODELS[name](
         num_classes=num_classes,
@@ -53,11 +53,11 @@ def build(
         **fields,
     )
     shapes = param_shapes(model)
-    if not weights:
+    if not os.fspath(weights):
         logger.info("weights='': every layer starts from random parameters")
         return model, draw(shapes, key)
     merged = merge.load(
-        weights,
+        storage.path(weights),
         shapes,
         model=name,
         train_layers=train_layers,

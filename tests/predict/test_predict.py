@@ -761,7 +761,7 @@ def test_where_the_table_is_all_is(tiny, there, monkeypatch):
             raise StorageError("no answer")
         put(path, file)
 
-    source = f"{there.url}/pictures/list.txt"
+    source = storage.path(f"{there.url}/pictures/list.txt")
     with monkeypatch.context() as patch, pytest.raises(StorageError):
         patch.setattr(RemotePath, "upload", fail)
         predict_all(tiny, source, out)
@@ -770,7 +770,7 @@ def test_where_the_table_is_all_is(tiny, there, monkeypatch):
     assert there.keys("table.csv") == ["table.csv"]
 
     # An earlier table's metrics would be taken for this one's.
-    predict_all(tiny, f"{there.url}/pictures/a/0.png", out)
+    predict_all(tiny, storage.path(f"{there.url}/pictures/a/0.png"), out)
     assert there.keys("table.") == ["table.csv", "table.skipped.csv"]
 
 
@@ -784,7 +784,7 @@ def test_what_is_read_there_is_not_overwritten(there):
 
 def test_a_stopped_run_there_goes_on(tiny, listed, there, tmp_path, batches):
     alone = predict_all(tiny, listed, tmp_path / "table.csv", features="pool5")
-    source = f"{there.url}/pictures/list.txt"
+    source = storage.path(f"{there.url}/pictures/list.txt")
     out = storage.path(f"{there.url}/table.csv")
     batches.count, batches.stop_at = 0, 3
     with pytest.raises(Stopped):

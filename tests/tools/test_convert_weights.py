@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from jaxart import classifier
+from jaxart import classifier, storage
 from jaxart.models import MODELS
 from jaxart.weights import canonical, known_files
 from jaxart.weights.merge import load
@@ -566,7 +566,8 @@ def test_files_of_an_object_store(main, tmp_path, capsys, alexnet_convolutions, 
     for root in (tmp_path, f"{bucket.url}/weights"):
         arguments = (f"--src={root}/bvlc_alexnet.npy", f"--out={root}/out.safetensors")
         assert main(["--model=alexnet", *arguments]) == 0, capsys.readouterr().err
-    files = (tmp_path / "out.safetensors", f"{bucket.url}/weights/out.safetensors")
+    there = storage.path(f"{bucket.url}/weights/out.safetensors")
+    files = (tmp_path / "out.safetensors", there)
     (wanted, metadata), (found, metadata_there) = map(canonical.verify, files)
     assert metadata_there == metadata
     jax.tree.map(np.testing.assert_array_equal, found, wanted)

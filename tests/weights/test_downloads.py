@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import types
+from pathlib import Path
 
 import pytest
 import requests
@@ -493,18 +494,19 @@ def test_find():
 def test_command_for(path, flags):
     flags = re.sub(r"\.S\b", ".safetensors", flags)
     command = f"python tools/convert_weights.py --model={flags}"
-    assert command_for(path) == command
+    assert command_for(Path(path)) == command
 
 
 @pytest.mark.parametrize("path", ["", "..", "mine.npz", "vgg19.npz", "vgg16/a.npz"])
 def test_no_command_for_other_names(path):
-    assert command_for(path) is None
+    assert command_for(Path(path)) is None
 
 
 def test_naming_a_file_imports_nothing_slow():
     code = (
-        "import sys; from jaxart.weights.known_files import command_for; "
-        "assert command_for('vgg16.npz'); "
+        "import sys; from pathlib import Path; "
+        "from jaxart.weights.known_files import command_for; "
+        "assert command_for(Path('vgg16.npz')); "
         "assert not {'pooch', 'requests', 'jax'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
