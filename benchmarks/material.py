@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.flops import layer_shapes
+from jaxart import storage
 from jaxart.data import examples, listing, procedural
 from jaxart.models import MODELS
 from jaxart.weights import canonical
@@ -26,7 +27,9 @@ class Images(NamedTuple):
     @property
     def paths(self) -> list[str]:
         """Where each image lies."""
-        found = listing.read(self.train_data, self.image_root)
+        found = listing.read(
+            storage.path(self.train_data), storage.path_or_none(self.image_root)
+        )
         return [str((found.root / name).absolute()) for name in found.names]
 
     @property
@@ -48,14 +51,18 @@ def given_images(source: str, image_root: str) -> Images:
     Raises:
       examples.DataError: there are none.
     """
-    labels = set(listing.read(source, image_root).labels)
+    labels = set(
+        listing.read(storage.path(source), storage.path_or_none(image_root)).labels
+    )
     return Images(source, image_root, len(labels))
 
 
 def subset(folder: Path, images: Images, count: int) -> Images:
     """A list file of `count` images, of all classes in turn."""
     found = examples.read(
-        images.train_data, num_classes=images.num_classes, image_root=images.image_root
+        storage.path(images.train_data),
+        num_classes=images.num_classes,
+        image_root=storage.path_or_none(images.image_root),
     )
     rank = np.zeros(len(found.labels), int)
     for label in np.unique(found.labels):

@@ -12,6 +12,7 @@ from jaxart import runs, storage
 from jaxart.data.images import RESIZE_RULES
 from jaxart.models import MODELS, Network
 from jaxart.models.layers import FC_NAMES, HEAD, trainable
+from jaxart.storage import AnyPath
 from jaxart.weights import WeightsError, canonical
 
 MAX_CLASSES_IN_ERROR = 30
@@ -67,7 +68,9 @@ class Classifier(NamedTuple):
         raise ClassifierError(f"no class is called {label!r}{hint}")
 
 
-def load(weights: str | None, workdir: str | None) -> Classifier:
+def load(
+    weights: str | os.PathLike | None, workdir: str | os.PathLike | None
+) -> Classifier:
     """The classifier of a weight file or of a run, whichever is given.
 
     Raises:
@@ -76,15 +79,13 @@ def load(weights: str | None, workdir: str | None) -> Classifier:
     """
     if bool(weights) == bool(workdir):
         raise ClassifierError("one of --weights and --workdir says which network")
-    loaded = from_run(workdir) if workdir else from_weights(weights)
-    source = tuple(
-        os.fspath(storage.resolve(storage.path(text))) if text else None
-        for text in (weights, workdir)
-    )
+    paths = storage.path_or_none(weights), storage.path_or_none(workdir)
+    loaded = from_run(paths[1]) if paths[1] else from_weights(paths[0])
+    source = tuple(path and os.fspath(storage.resolve(path)) for path in paths)
     return loaded._replace(source=source)
 
 
-def from_weights(path: str | os.PathLike) -> Classifier:
+def from_weights(path: AnyPath) -> Classifier:
     """The classifier that a file of tools/convert_weights.py holds.
 
     Raises:
@@ -128,13 +129,12 @@ def from_weights(path: str | os.PathLike) -> Classifier:
     )
 
 
-def from_run(workdir: str | os.PathLike) -> Classifier:
+def from_run(workdir: AnyPath) -> Classifier:
     """The best epoch of a run of `python -m jaxart.main`.
 
     Raises:
       ClassifierError: the folder holds no run, or one without a checkpoint.
     """
-    workdir = storage.path(workdir)
     try:
         config = json.loads((workdir / "config.json").read_text(encoding="utf-8"))
     except FileNotFoundError:

@@ -21,8 +21,9 @@ from typing import NamedTuple
 
 from PIL import Image
 
+from jaxart import storage
 from jaxart.data import duplicates
-from jaxart.data.examples import DataError
+from jaxart.data.lists import DataError
 from jaxart.paintings.curate import curation, inspection, paintings
 from jaxart.paintings.curate.curation import Options
 from jaxart.paintings.curate.splits import SPLITS
@@ -141,7 +142,7 @@ def _add_download_flags(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="how many good images each style is to have",
     )
-    parser.add_argument("--out", type=Path, required=True, help="the folder to fill")
+    parser.add_argument("--out", required=True, help="the folder to fill")
     parser.add_argument(
         "--max_gigabytes",
         type=_positive,
@@ -176,7 +177,8 @@ def _add_download_flags(parser: argparse.ArgumentParser) -> None:
 def _run_download(flags: argparse.Namespace) -> int:
     styles = parse_styles(flags.styles)
     print(site.TERMS, file=sys.stderr)
-    with opened(flags.out, int(flags.max_gigabytes * 1e9)) as store:
+    out = _local(flags.out)
+    with opened(out, int(flags.max_gigabytes * 1e9)) as store:
         store.require_inside(styles)
         run = Run(store, styles, flags.per_style)
         try:
@@ -186,7 +188,7 @@ def _run_download(flags: argparse.Namespace) -> int:
             print(run.summary())
         for shortage in run.shortages():
             print(f"warning: {shortage}", file=sys.stderr)
-    print(f"written: {flags.out / 'metadata.csv'}")
+    print(f"written: {out / 'metadata.csv'}")
     return 0
 
 
@@ -236,14 +238,13 @@ def _add_curate_flags(parser: argparse.ArgumentParser) -> None:
     defaults = Options()
     parser.add_argument(
         "--src",
-        type=Path,
         required=True,
         metavar="FOLDER_OR_LIST",
         help="class folders, what `download` made, a CSV file (path,label, with or "
         "without a header), or a list file (path label)",
     )
     parser.add_argument(
-        "--out", type=Path, required=True, help="the folder to make, which must be new"
+        "--out", required=True, help="the folder to make, which must be new"
     )
     parser.add_argument(
         "--split",
@@ -301,11 +302,11 @@ def _run_curate(flags: argparse.Namespace) -> int:
     fields = {field.name for field in dataclasses.fields(Options)}
     options = Options(**{name: getattr(flags, name) for name in fields})
     report = curation.curate(
-        flags.src,
-        flags.out,
+        storage.path(flags.src),
+        _local(flags.out),
         options,
-        image_root=flags.image_root,
-        metadata=flags.metadata,
+        image_root=storage.path_or_none(flags.image_root),
+        metadata=storage.path_or_none(flags.metadata),
         ray=Cluster(flags.ray, flags.ray_cpus) if flags.ray else None,
     )
     print(curation.summarize(report))
@@ -318,20 +319,17 @@ def _run_curate(flags: argparse.Namespace) -> int:
 def _add_inspect_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--data",
-        type=Path,
         required=True,
         metavar="FOLDER_OR_LIST",
         help=f"a folder with {' or '.join(_LISTS)}, or what `curate --src` takes",
     )
     parser.add_argument(
         "--against",
-        type=Path,
         metavar="FOLDER_OR_LIST",
         help="another list, to compare with",
     )
     parser.add_argument(
         "--out",
-        type=Path,
         help="where to write (default: `NAME-inspection` beside --data)",
     )
     parser.add_argument(
@@ -343,21 +341,25 @@ def _add_inspect_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def _run_inspect(flags: argparse.Namespace) -> int:
-    lists = [flags.data / name for name in _LISTS if (flags.data / name).is_file()]
-    sources = lists or [flags.data]
+    data = storage.path(flags.data)
+    sources = [data / name for name in _LISTS if (data / name).is_file()] or [data]
     if flags.against is not None:
-        sources.append(flags.against)
-    out = flags.out or flags.data.with_name(f"{flags.data.stem}-inspection")
+        sources.append(storage.path(flags.against))
+    out = _local(flags.out or str(data.with_name(f"{data.stem}-inspection")))
     report = inspection.inspect(
         sources,
         out,
-        image_root=flags.image_root,
-        metadata=flags.metadata,
+        image_root=storage.path_or_none(flags.image_root),
+        metadata=storage.path_or_none(flags.metadata),
         max_distance=flags.max_distance,
     )
     print(inspection.summarize(report))
     print(f"written: {out}")
     return int(flags.strict and inspection.shares_anything(report))
+
+
+def _local(text: str) -> Path:
+    return storage.require_local(storage.path(text), "out")
 
 
 def _url(text: str) -> str:

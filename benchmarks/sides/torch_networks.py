@@ -2,6 +2,7 @@
 
 import os
 from collections import OrderedDict
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -27,7 +28,7 @@ def load(
       variant: words joined by '+'; 'channels_last' lays kernels out so.
       fresh: layers that keep random parameters.
     """
-    params, _ = canonical.read(weights)
+    params, _ = canonical.read(Path(weights))
     layers = OrderedDict()
     side, channels = model.preprocessing["size"], 3
     for name, layer in model.layers().items():

@@ -13,6 +13,7 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
 from benchmarks.sides import torch_networks
+from jaxart import storage
 from jaxart.data import examples
 from jaxart.models import MODELS
 
@@ -84,7 +85,11 @@ def run(
     head = net[first:].requires_grad_(True)
     sgd = torch.optim.SGD(head.parameters(), **optimizer)
 
-    found = examples.read(train_data, num_classes=num_classes, image_root=image_root)
+    found = examples.read(
+        storage.path(train_data),
+        num_classes=num_classes,
+        image_root=storage.path_or_none(image_root),
+    )
     size = ours.preprocessing["size"]
     sides = examples.split(found, VAL_FRACTION, seed=0)
     num_images = len(found.names)

@@ -8,6 +8,8 @@ __all__ = [
     "fingerprints",
     "images",
     "listing",
+    "lists",
     "pipeline",
+    "predictions",
     "procedural",
 ]

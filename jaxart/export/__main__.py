@@ -84,7 +84,7 @@ def find_writer(
     if suffix in WRITERS:
         return WRITERS[suffix]
     if weights:
-        metadata = canonical.read_metadata(weights)
+        metadata = canonical.read_metadata(storage.path(weights))
     else:
         metadata = weight_files.run_metadata(network, storage.path(workdir))
     return lambda path, network: canonical.write(

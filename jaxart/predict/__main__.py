@@ -115,7 +115,8 @@ def predict(out: storage.AnyPath, values: flags.FlagValues) -> int:
     from jaxart.passes.running import Cluster  # noqa: PLC0415
     from jaxart.predict import evaluation, run  # noqa: PLC0415
 
-    found = listing.read(values.images, values.image_root)
+    root = storage.path_or_none(values.image_root)
+    found = listing.read(storage.path(values.images), root)
     network = classifier.load(values.weights, values.workdir)
     outcome = run.predict_images(
         network,

@@ -163,7 +163,8 @@ def explain(out: storage.AnyPath) -> dict[str, Any]:
     method = catalogue.find(METHOD.value)
     if CHANNEL_RULE.value and not method.channel_rule:
         raise ValueError(f"{METHOD.value} gives maps: no channel_rule applies")
-    found = listing.read(IMAGES.value, IMAGE_ROOT.value).without(out)
+    source, root = storage.path(IMAGES.value), storage.path_or_none(IMAGE_ROOT.value)
+    found = listing.read(source, root).without(out)
     given = {flag.name: flag.value for flag in SETTINGS if flag.value is not None}
     network = classifier.load(WEIGHTS.value, WORKDIR.value)
     options = Options(

@@ -9,14 +9,13 @@ Source: https://huggingface.co/docs/safetensors.
 
 import hashlib
 import json
-import os
-from pathlib import PurePath
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from jaxart import storage
+from jaxart.storage import AnyPath
 from jaxart.weights.errors import WeightsError, refuse_bad_file
 from jaxart.weights.known_files import command_for
 from jaxart.weights.layout import Params
@@ -40,7 +39,7 @@ _REQUIRED_OF_MODEL = {"alexnet": ("norm_order", "lrn_alpha")}
 
 
 def write(
-    path: str | PurePath,
+    path: AnyPath,
     params: Params,
     metadata: dict[str, str],
 ) -> None:
@@ -59,7 +58,6 @@ def write(
       WeightsError: an array is not finite, or metadata are missing.
       OSError: the file cannot be written.
     """
-    path = storage.path(path)
     metadata = metadata | {
         "format": _FORMAT,
         "channel_order": "bgr",
@@ -72,19 +70,14 @@ def write(
     tensors = _flat(params)
     _check_finite(path, tensors)
     metadata["content_blake2b"] = _content_blake2b(tensors, metadata)
-    with storage.local_file(path) as file:
-        beside = file.with_name(f".{file.name}.{os.getpid()}.tmp")
-        try:
-            beside.touch()
-            mode = beside.stat().st_mode  # the user's own; save_file makes it private
-            save_file(tensors, beside, metadata)
-            beside.chmod(mode)
-            os.replace(beside, file)
-        finally:
-            beside.unlink(missing_ok=True)
+    with storage.written(path) as file:
+        file.touch()
+        mode = file.stat().st_mode  # the user's own; save_file makes it private
+        save_file(tensors, file, metadata)
+        file.chmod(mode)
 
 
-def read(path: str | PurePath) -> tuple[Params, dict[str, str]]:
+def read(path: AnyPath) -> tuple[Params, dict[str, str]]:
     """Reads a canonical file.
 
     Returns:
@@ -95,7 +88,7 @@ def read(path: str | PurePath) -> tuple[Params, dict[str, str]]:
       FileNotFoundError: there is no such file.
     """
     metadata = read_metadata(path)
-    copy = storage.local_copy(storage.path(path))
+    copy = storage.local_copy(path)
     with refuse_bad_file(path), safe_open(copy, framework="numpy") as file:
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         params = {
@@ -111,7 +104,7 @@ def read(path: str | PurePath) -> tuple[Params, dict[str, str]]:
     return params, metadata
 
 
-def verify(path: str | PurePath) -> tuple[Params, dict[str, str]]:
+def verify(path: AnyPath) -> tuple[Params, dict[str, str]]:
     """Reads a canonical file, and requires every bit to be as it was written.
 
     Raises:
@@ -124,13 +117,13 @@ def verify(path: str | PurePath) -> tuple[Params, dict[str, str]]:
     return params, metadata
 
 
-def is_canonical(path: str | PurePath) -> bool:
+def is_canonical(path: AnyPath) -> bool:
     """Tells whether a file calls itself a canonical one.
 
     Raises:
       FileNotFoundError: there is no such file.
     """
-    copy = storage.local_copy(storage.path(path))
+    copy = storage.local_copy(path)
     try:
         with safe_open(copy, framework="numpy") as file:
             return (file.metadata() or {}).get("format") == _FORMAT
@@ -138,15 +131,14 @@ def is_canonical(path: str | PurePath) -> bool:
         return False
 
 
-def read_metadata(path: str | PurePath) -> dict[str, str]:
+def read_metadata(path: AnyPath) -> dict[str, str]:
     """Reads what a canonical file says about itself, without its arrays.
 
     Raises:
       WeightsError: not a canonical file.
       FileNotFoundError: there is no such file.
     """
-    file = storage.path(path)
-    if not file.is_file():
+    if not path.is_file():
         command = command_for(path)
         hint = (
             f"get it with: {command}"
@@ -160,7 +152,7 @@ def read_metadata(path: str | PurePath) -> dict[str, str]:
     )
     with (
         refuse_bad_file(path, note=f"; {convert}"),
-        safe_open(storage.local_copy(file), framework="numpy") as file,
+        safe_open(storage.local_copy(path), framework="numpy") as file,
     ):
         metadata = file.metadata() or {}
     missing = _missing_metadata(metadata)
@@ -207,7 +199,7 @@ def _content_blake2b(tensors: dict[str, np.ndarray], metadata: dict[str, str]) -
     return digest.hexdigest()
 
 
-def _check_finite(path: PurePath | str, tensors: dict[str, np.ndarray]) -> None:
+def _check_finite(path: AnyPath, tensors: dict[str, np.ndarray]) -> None:
     bad = [name for name, array in tensors.items() if not np.isfinite(array).all()]
     if bad:
         raise WeightsError(f"{path}: not finite: {', '.join(bad)}")

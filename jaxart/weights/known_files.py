@@ -7,7 +7,7 @@ import shlex
 from pathlib import PurePath
 from typing import NamedTuple
 
-from jaxart import storage
+from jaxart.storage import AnyPath
 from jaxart.weights.errors import WeightsError
 
 
@@ -102,12 +102,11 @@ def find(model: str, name: str = "") -> KnownFile:
     raise WeightsError(f"{name!r}: no known weight file of {model}; known: {choices}")
 
 
-def command_for(path: str | PurePath) -> str | None:
+def command_for(path: AnyPath) -> str | None:
     """Returns the command that makes a missing weight file, if its name says which.
 
     It does where it is a known file's, with any suffix, or a model's.
     """
-    path = storage.path(path)
     candidates = (
         [file for file in KNOWN_FILES if file.name == path.name]
         or [file for file in KNOWN_FILES if PurePath(file.name).stem == path.stem]

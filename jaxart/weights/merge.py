@@ -5,11 +5,11 @@ other difference between the two is named, all of them in one error.
 """
 
 from collections.abc import Mapping, Sequence
-from pathlib import PurePath
 from typing import NamedTuple
 
 import numpy as np
 
+from jaxart.storage import AnyPath
 from jaxart.weights import canonical
 from jaxart.weights.errors import WeightsError
 from jaxart.weights.layout import Params
@@ -27,7 +27,7 @@ class Merged(NamedTuple):
 
 
 def load(
-    path: str | PurePath,
+    path: AnyPath,
     wanted: Mapping[str, Mapping],
     *,
     model: str,

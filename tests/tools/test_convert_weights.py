@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from jaxart import classifier
+from jaxart import classifier, storage
 from jaxart.models import MODELS
 from jaxart.weights import canonical, known_files
 from jaxart.weights.merge import load
@@ -390,7 +390,8 @@ def test_out_is_what_the_configs_expect(
     monkeypatch.chdir(tmp_path)
     save_npy("a.npy", alexnet_convolutions)
     assert main(["--model=alexnet", "--src=a.npy"]) == 0
-    assert canonical.read_metadata("bvlc_alexnet.safetensors")["source"] == "a.npy"
+    metadata = canonical.read_metadata(Path("bvlc_alexnet.safetensors"))
+    assert metadata["source"] == "a.npy"
     config = (REPOSITORY / "configs/fc8.py").read_text()
     assert 'config.weights = "bvlc_alexnet.safetensors"' in config
     config = (REPOSITORY / "configs/vgg16_fc8.py").read_text()
@@ -547,7 +548,7 @@ def test_download_convert_and_use(
     assert not Path("bvlc_alexnet.safetensors").exists()
 
     assert main([*command, f"--mirror={address}"]) == 0
-    params, metadata = canonical.read("bvlc_alexnet.safetensors")
+    params, metadata = canonical.read(Path("bvlc_alexnet.safetensors"))
     assert metadata["source"] == "known.npz"
     assert metadata["source_sha256"] == digest
     assert metadata["source_channel_order"] == "rgb"
@@ -565,7 +566,8 @@ def test_files_of_an_object_store(main, tmp_path, capsys, alexnet_convolutions, 
     for root in (tmp_path, f"{bucket.url}/weights"):
         arguments = (f"--src={root}/bvlc_alexnet.npy", f"--out={root}/out.safetensors")
         assert main(["--model=alexnet", *arguments]) == 0, capsys.readouterr().err
-    files = (tmp_path / "out.safetensors", f"{bucket.url}/weights/out.safetensors")
+    there = storage.path(f"{bucket.url}/weights/out.safetensors")
+    files = (tmp_path / "out.safetensors", there)
     (wanted, metadata), (found, metadata_there) = map(canonical.verify, files)
     assert metadata_there == metadata
     jax.tree.map(np.testing.assert_array_equal, found, wanted)
