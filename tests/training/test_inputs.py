@@ -13,7 +13,7 @@ from jaxart.data import files, pipeline
 from jaxart.data.examples import DataError, Examples
 from jaxart.data.files import File
 from jaxart.devices import layout
-from jaxart.models import MODELS, AlexNet
+from jaxart.models import MODELS, AlexNet, CaffeNet
 from jaxart.training import inputs, loop
 from tests import opening, runs
 
@@ -226,7 +226,7 @@ def test_what_a_layer_computes_is_part_of_its_name():
         for model in (
             AlexNet(),
             AlexNet(lrn_alpha=1.0),
-            AlexNet(norm_order="pool_norm"),
+            CaffeNet(),
             AlexNet(relu=jax.nn.elu),
         )
     ]

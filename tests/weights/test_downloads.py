@@ -461,6 +461,8 @@ def test_find():
     assert find("alexnet").name == "bvlc_alexnet.npy"
     assert find("vgg16").name == "VGG_ILSVRC_16_layers.caffemodel"
     assert find("vgg16", "vgg16_weights.npz").channel_order == "rgb"
+    assert find("caffenet").name == "bvlc_reference_caffenet.caffemodel"
+    assert find("vgg19").name == "VGG_ILSVRC_19_layers.caffemodel"
     with pytest.raises(WeightsError, match="bvlc_alexnet.npy, bvlc_alexnet.caffemodel"):
         find("alexnet", "vgg16_weights.npz")
     with pytest.raises(WeightsError, match="resnet; known: none"):
@@ -494,6 +496,11 @@ def test_find():
             "vgg16.tv_in1k.safetensors",
             "vgg16 --download=vgg16.tv_in1k.safetensors --out=vgg16.tv_in1k.S",
         ),
+        ("vgg19.safetensors", "vgg19 --download --out=vgg19.S"),
+        (
+            "bvlc_reference_caffenet.safetensors",
+            "caffenet --download --out=bvlc_reference_caffenet.S",
+        ),
         ("my files/vgg16.pth", "vgg16 --download --out='my files/vgg16.S'"),
     ],
 )
@@ -503,7 +510,7 @@ def test_command_for(path, flags):
     assert command_for(path) == command
 
 
-@pytest.mark.parametrize("path", ["", "..", "mine.npz", "vgg19.npz", "vgg16/a.npz"])
+@pytest.mark.parametrize("path", ["", "..", "mine.npz", "vgg11.npz", "vgg16/a.npz"])
 def test_no_command_for_other_names(path):
     assert command_for(path) is None
 
