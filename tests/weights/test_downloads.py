@@ -16,6 +16,7 @@ import pytest
 import requests
 import tqdm
 
+from jaxart.models import MODELS
 from jaxart.weights import WeightsError, downloads, known_files
 from jaxart.weights.downloads import download
 from jaxart.weights.known_files import KnownFile, command_for, find
@@ -508,6 +509,12 @@ def test_command_for(path, flags):
     flags = re.sub(r"\.S\b", ".safetensors", flags)
     command = f"python tools/convert_weights.py --model={flags}"
     assert command_for(path) == command
+
+
+@pytest.mark.parametrize("model", ["alexnet", "caffenet", "vgg16", "vgg19"])
+def test_the_name_that_configs_have_for_a_file_says_its_network(model):
+    path = MODELS[model].weight_file
+    assert f"--model={model} --download --out={path}" in command_for(path)
 
 
 @pytest.mark.parametrize("path", ["", "..", "mine.npz", "vgg11.npz", "vgg16/a.npz"])

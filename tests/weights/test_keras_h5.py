@@ -7,8 +7,8 @@ import h5py
 import numpy as np
 import pytest
 
-from jaxart.models import VGG16
-from jaxart.weights import WeightsError
+from jaxart.models import VGG16, AlexNet
+from jaxart.weights import WeightsError, sources
 from jaxart.weights.readers import hdf5, keras_h5
 
 LAYERS = (
@@ -133,6 +133,15 @@ def test_layers_by_name_need_not_be_all(tmp_path, assert_params_equal):
     params = vgg16(LAYERS[:15])
     path = write(tmp_path / "a.h5", params)
     assert_params_equal(keras_h5.read(path, VGG16()), params)
+
+
+def test_only_keras_own_networks_are_known_to_be_bgr(tmp_path):
+    vggs = write(tmp_path / "a.h5", vgg16())
+    others = write(tmp_path / "b.h5", vgg16("conv1 conv2 conv3 conv4 conv5".split()))
+    assert sources.read(vggs, VGG16()).channel_order == "bgr"
+    source = sources.read(others, AlexNet())
+    assert list(source.params) == "conv1 conv2 conv3 conv4 conv5".split()
+    assert source.channel_order is None
 
 
 def test_order_is_that_of_the_numbers(tmp_path, assert_params_equal):
