@@ -1,6 +1,5 @@
 """What the workloads work on: paintings, large photographs, weights; made once."""
 
-import json
 from pathlib import Path
 from typing import NamedTuple
 
@@ -107,7 +106,7 @@ def random_weights(folder: Path, name: str) -> str:
                 "kernel": scale * rng.standard_normal(kernel, np.float32),
                 "bias": 10 * rng.standard_normal(kernel[-1], np.float32),
             }
-        canonical.write(path, params, _metadata(name, model))
+        canonical.write(path, params, _metadata(model))
     return str(path)
 
 
@@ -117,18 +116,11 @@ def random_images(count: int, size: int) -> np.ndarray:
     return 255 * noise - 116
 
 
-def _metadata(name: str, model) -> dict[str, str]:
-    metadata = {
-        "model": name,
+def _metadata(model) -> dict[str, str]:
+    return canonical.model_metadata(model) | {
         "source": "benchmarks",
         "source_sha256": "",
         "source_channel_order": "bgr",
-        "mean": json.dumps(model.preprocessing["mean"]),
-        "size": str(model.preprocessing["size"]),
         "resize": "antialias",
         "class_names": "[]",
     }
-    if name == "alexnet":
-        metadata["norm_order"] = model.norm_order
-        metadata["lrn_alpha"] = str(model.lrn_alpha)
-    return metadata

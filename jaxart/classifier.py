@@ -10,7 +10,7 @@ import jax.numpy as jnp
 
 from jaxart import runs, storage
 from jaxart.data.images import RESIZE_RULES
-from jaxart.models import MODELS, Network
+from jaxart.models import MODELS, Network, with_todays_name
 from jaxart.models.layers import FC_NAMES, HEAD, trainable
 from jaxart.storage import AnyPath
 from jaxart.weights import WeightsError, canonical
@@ -95,13 +95,10 @@ def from_weights(path: AnyPath) -> Classifier:
     metadata = canonical.read_metadata(path)
     layers = json.loads(metadata["layers"])
     if HEAD not in layers:
-        config = {
-            "alexnet": "configs/fc8.py --config.hidden=",
-            "vgg16": "configs/vgg16_fc8.py",
-        }[metadata["model"]]
         raise ClassifierError(
             f"{path} has no {HEAD}: it tells no classes apart. Give it a head with\n"
-            f"  python -m jaxart.main --config={config} --workdir=RUN "
+            "  python -m jaxart.main --config=configs/vgg16_fc8.py "
+            f"--config.model={metadata['model']} --workdir=RUN "
             f"--config.weights={path} --config.train_data=LIST\n"
             "and then use --workdir=RUN."
         )
@@ -141,10 +138,10 @@ def from_run(workdir: AnyPath) -> Classifier:
         raise ClassifierError(
             f"{workdir}: no run of jaxart.main (config.json is missing)"
         ) from None
-    facts = dict(config["network"])
+    name, facts = with_todays_name(config["model"], config["network"])
     class_names = tuple(facts.pop("classes"))
     facts.pop("preprocessing")
-    model = MODELS[config["model"]](**facts | {"hidden": tuple(facts["hidden"])})
+    model = MODELS[name](**facts | {"hidden": tuple(facts["hidden"])})
     checkpoints = runs.Checkpoints(workdir)
     if checkpoints.latest_step is None:
         raise ClassifierError(

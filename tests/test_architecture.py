@@ -15,7 +15,7 @@ ROOMS = {
     "passes": ("passes", "storage devices"),
     "commands": ("commands", ""),
     "models": ("models", ""),
-    "weights": ("weights", "storage"),
+    "weights": ("weights", "storage models"),
     "data": ("data", "storage devices passes"),
     "classifier": ("classifier runs", "storage models weights data"),
     "training": (

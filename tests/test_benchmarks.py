@@ -22,7 +22,7 @@ from benchmarks import (
     scaling,
 )
 from benchmarks.workloads import WORKLOADS, Call, Workload
-from jaxart.models import VGG16, AlexNet
+from jaxart.models import VGG16, VGG19, AlexNet, CaffeNet
 
 GIGA = 1e9
 
@@ -202,7 +202,9 @@ def test_clock_runs():
 
 def test_work_of_the_networks():
     assert flops.forward(AlexNet(), "fc6") == pytest.approx(1.407e9, rel=1e-3)
+    assert flops.forward(CaffeNet()) == flops.forward(AlexNet())
     assert flops.forward(VGG16()) == pytest.approx(30.94e9, rel=1e-3)
+    assert flops.forward(VGG19()) == pytest.approx(39.26e9, rel=1e-3)
 
 
 @pytest.mark.parametrize("model", [AlexNet(), VGG16(num_classes=7, hidden=())])

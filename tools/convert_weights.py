@@ -8,7 +8,7 @@ r"""Converts public weight files to the one that jaxart reads; fetches, checks t
     python tools/convert_weights.py --check=vgg16.safetensors
 
 Formats are told by content: Caffe's .caffemodel (both encodings), .caffemodel.h5 and
-.npy, VGG16's .npz, Keras' .h5, PyTorch's .pth and .safetensors (with torchvision's or
+.npy, .npz, Keras' .h5, PyTorch's .pth and .safetensors (with torchvision's or
 Caffe's names), .onnx. Whatever the source's colours, the file written takes BGR less
 Caffe's mean. Nothing that a file asks for is run.
 
@@ -29,8 +29,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxart import storage
-from jaxart.models import MODELS, imagenet
-from jaxart.models.alexnet import NORM_ORDERS
+from jaxart.models import MODELS, Network, imagenet, with_todays_name
 from jaxart.models.layers import FC_NAMES, HEAD
 from jaxart.weights import WeightsError, canonical, downloads, known_files, sources
 from jaxart.weights.channel_order import (
@@ -39,9 +38,6 @@ from jaxart.weights.channel_order import (
     recognise_channel_order,
 )
 from jaxart.weights.merge import check_fit
-
-# What the configs call the converted files.
-DEFAULT_OUT = {"alexnet": "bvlc_alexnet.safetensors", "vgg16": "vgg16.safetensors"}
 
 Params = dict[str, dict[str, np.ndarray]]
 
@@ -66,6 +62,10 @@ def main(argv: list[str] | None = None) -> int:
     """Runs the command line; returns the exit status."""
     parser = _parser()
     flags = parser.parse_args(argv)
+    if flags.norm_order and flags.model != "alexnet":
+        parser.error("--norm-order is AlexNet's; pool_norm is --model=caffenet today")
+    if flags.norm_order:
+        flags.model, _ = with_todays_name(flags.model, {"norm_order": flags.norm_order})
     try:
         if flags.check is not None:
             return _check(flags, parser)
@@ -75,7 +75,7 @@ def main(argv: list[str] | None = None) -> int:
             known = known_files.find(flags.model, flags.download)
             flags.src = downloads.download(known, mirrors=flags.mirror)
             flags.channel_order = flags.channel_order or known.channel_order
-        out = flags.out or Path(DEFAULT_OUT[flags.model])
+        out = flags.out or Path(MODELS[flags.model].weight_file)
         converted = convert(flags.src, flags)
         if converted.contradiction:
             raise WeightsError(f"{flags.src}: {converted.contradiction}")
@@ -98,30 +98,25 @@ def convert(src: storage.AnyPath, flags: argparse.Namespace) -> Converted:
       WeightsError: the source is bad, does not fit, or contradicts a flag.
       OSError: the source cannot be opened.
     """
-    norm = _norm_metadata(flags)
+    network = _network(flags)
     path = storage.local_copy(src)
     if canonical.is_canonical(path):
         raise WeightsError(f"{path}: is a jaxart weight file already")
     with concurrent.futures.ThreadPoolExecutor() as pool:
         digest = pool.submit(_sha256, path)  # hashing takes as long as reading
-        source = sources.read(path)
+        source = sources.read(path, network)
     params = _in_network_order(path, flags.model, source.params)
     order, contradiction = _channel_order(path, source, flags.channel_order)
-    preprocessing = MODELS[flags.model].preprocessing
     first = params[next(iter(params))]
     first["kernel"], first["bias"] = for_caffe_input(
-        first["kernel"], first["bias"], order, preprocessing["mean"]
+        first["kernel"], first["bias"], order, network.preprocessing["mean"]
     )
-    metadata = {
-        "model": flags.model,
+    metadata = canonical.model_metadata(network) | {
         "source": path.name,
         "source_sha256": digest.result(),
         "source_channel_order": order,
-        "mean": json.dumps(list(preprocessing["mean"])),
-        "size": str(preprocessing["size"]),
         "resize": "",
         "class_names": json.dumps(_class_names(path, params, flags.class_names)),
-        **norm,
     }
     return Converted(params, metadata, source.reason, contradiction)
 
@@ -158,8 +153,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--out",
         type=storage.path,
-        help="the .safetensors file to write; by default what the configs expect, "
-        + " or ".join(DEFAULT_OUT.values()),
+        help="the .safetensors file to write; by default the network's own, as configs "
+        "expect it: vgg16.safetensors, bvlc_alexnet.safetensors",
     )
     parser.add_argument(
         "--channel-order",
@@ -176,14 +171,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--norm-order",
-        choices=NORM_ORDERS,
-        help="AlexNet: norm_pool (bvlc_alexnet, the default) or pool_norm (CaffeNet)",
+        choices=("norm_pool", "pool_norm"),
+        help="the old way to say --model=caffenet: pool_norm, with --model=alexnet",
     )
     parser.add_argument(
         "--lrn-alpha",
         type=float,
-        help="AlexNet: Caffe's alpha of the response norm, before its division by the "
-        "local size (default 1e-4)",
+        help="AlexNet, CaffeNet: Caffe's alpha of the response norm, before its "
+        "division by the local size (default 1e-4)",
     )
     parser.add_argument(
         "--mirror",
@@ -285,18 +280,14 @@ def _class_names(path: Path, params: Params, listing: Path | None) -> list[str]:
     return names
 
 
-def _norm_metadata(flags: argparse.Namespace) -> dict[str, str]:
-    if flags.model == "alexnet":
-        alpha = 1e-4 if flags.lrn_alpha is None else flags.lrn_alpha
-        return {
-            "norm_order": flags.norm_order or "norm_pool",
-            "lrn_alpha": repr(alpha),
-        }
-    if flags.norm_order is not None or flags.lrn_alpha is not None:
-        raise WeightsError(
-            f"--norm-order and --lrn-alpha are AlexNet's; {flags.model} has no norm"
-        )
-    return {}
+def _network(flags: argparse.Namespace) -> Network:
+    """The network that the flags name, as wide as it was published."""
+    kind = MODELS[flags.model]
+    if flags.lrn_alpha is None:
+        return kind()
+    if "lrn_alpha" not in kind.trained_with:
+        raise WeightsError(f"--lrn-alpha: {flags.model} has no response norm")
+    return kind(lrn_alpha=flags.lrn_alpha)
 
 
 def _sha256(path: Path) -> str:

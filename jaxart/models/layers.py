@@ -163,7 +163,7 @@ class MaxPool(nn.Module):
     """Max pooling without padding; whole windows only.
 
     Caffe rounds the output size up. For the sizes that these networks run at
-    (AlexNet 227, VGG16 224) that is the same. Of equal values the first of a window
+    (AlexNet 227, VGG 224) that is the same. Of equal values the first of a window
     gets the gradient, as in Caffe.
     """
 
@@ -231,8 +231,12 @@ class Network(nn.Module):
     relu: Rectifier = jax.nn.relu
     compute_dtype: str = "float32"
 
-    # What the network's input is made of: plain data, beside the model.
+    # Plain data, beside the model: what the network's input is made of; what configs
+    # call a converted file of it; the fields of numbers that its weights are trained
+    # with, which every weight file says.
     preprocessing: ClassVar[dict[str, Any]]
+    weight_file: ClassVar[str]
+    trained_with: ClassVar[tuple[str, ...]] = ()
 
     @nn.nowrap
     def convolutions(self) -> dict[str, Layer]:

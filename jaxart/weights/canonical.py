@@ -15,6 +15,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from jaxart import storage
+from jaxart.models import MODELS, Network, name_of, with_todays_name
 from jaxart.storage import AnyPath
 from jaxart.weights.errors import WeightsError, refuse_bad_file
 from jaxart.weights.known_files import command_for
@@ -35,7 +36,6 @@ _REQUIRED_METADATA = (
     "class_names",
     "content_blake2b",
 )
-_REQUIRED_OF_MODEL = {"alexnet": ("norm_order", "lrn_alpha")}
 
 
 def write(
@@ -48,11 +48,10 @@ def write(
     Args:
       path: replaced where it exists.
       params: in network order, for BGR input.
-      metadata: `model`, `source` (a file name), `source_sha256`,
-        `source_channel_order`, `mean` (a JSON list), `size`, `resize` (the rule of its
-        training; '' if unknown) and `class_names` (a JSON list, empty if unknown); for
-        AlexNet also `norm_order` and `lrn_alpha`. `format`, `channel_order`, `layers`
-        and `content_blake2b` are put in.
+      metadata: what `model_metadata` gives, and `source` (a file name),
+        `source_sha256`, `source_channel_order`, `resize` (the rule of its training; ''
+        if unknown) and `class_names` (a JSON list, empty if unknown). `format`,
+        `channel_order`, `layers` and `content_blake2b` are put in.
 
     Raises:
       WeightsError: an array is not finite, or metadata are missing.
@@ -112,7 +111,8 @@ def verify(path: AnyPath) -> tuple[Params, dict[str, str]]:
       FileNotFoundError: there is no such file.
     """
     params, metadata = read(path)
-    if _content_blake2b(_flat(params), metadata) != metadata["content_blake2b"]:
+    stored = _stored_metadata(path)
+    if _content_blake2b(_flat(params), stored) != stored["content_blake2b"]:
         raise WeightsError(f"{path}: damaged: its content is not what was written")
     return params, metadata
 
@@ -135,9 +135,20 @@ def read_metadata(path: AnyPath) -> dict[str, str]:
     """Reads what a canonical file says about itself, without its arrays.
 
     Raises:
-      WeightsError: not a canonical file.
+      WeightsError: not a canonical file, or one of a network that is not known.
       FileNotFoundError: there is no such file.
     """
+    metadata = _stored_metadata(path)
+    model, facts = with_todays_name(metadata["model"], metadata)
+    if model not in MODELS:
+        raise WeightsError(
+            f"{path}: the weights are for {model!r}; the networks are "
+            f"{', '.join(MODELS)}"
+        )
+    return facts | {"model": model}
+
+
+def _stored_metadata(path: AnyPath) -> dict[str, str]:
     if not path.is_file():
         command = command_for(path)
         hint = (
@@ -148,7 +159,7 @@ def read_metadata(path: AnyPath) -> dict[str, str]:
         raise FileNotFoundError(f"{path}: no such weight file; {hint}")
     convert = (
         "convert the file with: python tools/convert_weights.py "
-        f"--model=alexnet|vgg16 --src={path} --out=FILE.safetensors"
+        f"--model={'|'.join(MODELS)} --src={path} --out=FILE.safetensors"
     )
     with (
         refuse_bad_file(path, note=f"; {convert}"),
@@ -163,22 +174,27 @@ def read_metadata(path: AnyPath) -> dict[str, str]:
     return metadata
 
 
-def model_fields(metadata: dict[str, str]) -> dict[str, str | float]:
-    """Returns the fields of the model class that a file's metadata fix, by name.
-
-    They are `norm_order` and `lrn_alpha` for AlexNet; none for VGG16.
-    """
-    if metadata["model"] != "alexnet":
-        return {}
+def model_metadata(model: Network) -> dict[str, str]:
+    """What a file's metadata say of the network that it is for: a part of `write`'s."""
+    facts = model.preprocessing
     return {
-        "norm_order": metadata["norm_order"],
-        "lrn_alpha": float(metadata["lrn_alpha"]),
+        "model": name_of(model),
+        "mean": json.dumps(list(facts["mean"])),
+        "size": str(facts["size"]),
+        **{name: repr(getattr(model, name)) for name in model.trained_with},
     }
 
 
+def model_fields(metadata: dict[str, str]) -> dict[str, float]:
+    """Returns the fields of the model class that a file's metadata fix, by name."""
+    names = MODELS[metadata["model"]].trained_with
+    return {name: float(metadata[name]) for name in names}
+
+
 def _missing_metadata(metadata: dict[str, str]) -> list[str]:
-    required = _REQUIRED_METADATA + _REQUIRED_OF_MODEL.get(metadata.get("model"), ())
-    return [key for key in required if key not in metadata]
+    model = metadata.get("model")
+    fields = MODELS[model].trained_with if model in MODELS else ()
+    return [key for key in (*_REQUIRED_METADATA, *fields) if key not in metadata]
 
 
 def _flat(params: Params) -> dict[str, np.ndarray]:

@@ -40,7 +40,9 @@ def recognise_channel_order(params: Params) -> str | None:
     if "conv1_1" not in params:
         return None
     kernel, bias = params["conv1_1"]["kernel"], params["conv1_1"]["bias"]
-    if kernel.shape != (3, 3, 3, 64) or not np.isclose(bias[0], _VGG16_BIAS, rtol=1e-3):
+    if (kernel.shape, bias.shape) != ((3, 3, 3, 64), (64,)):
+        return None
+    if not np.isclose(bias[0], _VGG16_BIAS, rtol=1e-3):
         return None
     for order, blue in (("bgr", 0), ("rgb", 2)):
         if np.isclose(kernel[0, 0, blue, 0], _VGG16_BLUE_WEIGHT, rtol=1e-3):

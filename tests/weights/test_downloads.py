@@ -17,6 +17,7 @@ import pytest
 import requests
 import tqdm
 
+from jaxart.models import MODELS
 from jaxart.weights import WeightsError, downloads, known_files
 from jaxart.weights.downloads import download
 from jaxart.weights.known_files import KnownFile, command_for, find
@@ -455,6 +456,8 @@ def test_find():
     assert find("alexnet").name == "bvlc_alexnet.npy"
     assert find("vgg16").name == "VGG_ILSVRC_16_layers.caffemodel"
     assert find("vgg16", "vgg16_weights.npz").channel_order == "rgb"
+    assert find("caffenet").name == "bvlc_reference_caffenet.caffemodel"
+    assert find("vgg19").name == "VGG_ILSVRC_19_layers.caffemodel"
     with pytest.raises(WeightsError, match="bvlc_alexnet.npy, bvlc_alexnet.caffemodel"):
         find("alexnet", "vgg16_weights.npz")
     with pytest.raises(WeightsError, match="resnet; known: none"):
@@ -488,6 +491,11 @@ def test_find():
             "vgg16.tv_in1k.safetensors",
             "vgg16 --download=vgg16.tv_in1k.safetensors --out=vgg16.tv_in1k.S",
         ),
+        ("vgg19.safetensors", "vgg19 --download --out=vgg19.S"),
+        (
+            "bvlc_reference_caffenet.safetensors",
+            "caffenet --download --out=bvlc_reference_caffenet.S",
+        ),
         ("my files/vgg16.pth", "vgg16 --download --out='my files/vgg16.S'"),
     ],
 )
@@ -497,7 +505,13 @@ def test_command_for(path, flags):
     assert command_for(Path(path)) == command
 
 
-@pytest.mark.parametrize("path", ["", "..", "mine.npz", "vgg19.npz", "vgg16/a.npz"])
+@pytest.mark.parametrize("model", ["alexnet", "caffenet", "vgg16", "vgg19"])
+def test_the_name_that_configs_have_for_a_file_says_its_network(model):
+    path = MODELS[model].weight_file
+    assert f"--model={model} --download --out={path}" in command_for(path)
+
+
+@pytest.mark.parametrize("path", ["", "..", "mine.npz", "vgg11.npz", "vgg16/a.npz"])
 def test_no_command_for_other_names(path):
     assert command_for(Path(path)) is None
 
