@@ -185,7 +185,9 @@ def model_fields(metadata: dict[str, str]) -> dict[str, str | float]:
 
 
 def _missing_metadata(metadata: dict[str, str]) -> list[str]:
-    required = _REQUIRED_METADATA + _REQUIRED_OF_MODEL.get(metadata.get("model"), ())
+    required = _REQUIRED_METADATA + _REQUIRED_OF_MODEL.get(
+        metadata.get("model", ""), ()
+    )
     return [key for key in required if key not in metadata]
 
 
