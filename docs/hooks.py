@@ -32,7 +32,9 @@ class SettingsAsParameters(griffe.Extension):
         """Gives the section a name that griffe knows."""
         if obj.docstring:
             text = obj.docstring.value
-            obj.docstring.value = re.sub("(?m)^Settings:$", "Other Parameters:", text)
+            obj.docstring.value = re.sub(
+                "(?m)^Settings:$", "Other Parameters: Settings", text
+            )
 
 
 def _page(room):
