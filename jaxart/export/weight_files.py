@@ -37,7 +37,7 @@ def write_npy(path: Path, network: Classifier) -> None:
         layer: [pair["kernel"], pair["bias"]] for layer, pair in arrays(network).items()
     }
     with open(path, "wb") as file:  # np.save itself would add .npy to a name in .NPY
-        np.save(file, layers)
+        np.save(file, np.asarray(layers, object))
 
 
 def run_metadata(network: Classifier, workdir: AnyPath) -> dict[str, str]:

@@ -110,9 +110,10 @@ def calibrate(
     for number in range(NUM_BINS):
         chosen = bin_of == number
         count = int(chosen.sum())
-        confidence = float(confidences[chosen].mean()) if count else None
-        accuracy = float(is_right[chosen].mean()) if count else None
+        confidence = accuracy = None
         if count:
+            confidence = float(confidences[chosen].mean())
+            accuracy = float(is_right[chosen].mean())
             error += count / len(confidences) * abs(accuracy - confidence)
         bins.append(
             {

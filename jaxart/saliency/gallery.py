@@ -35,7 +35,7 @@ def write(
     text = f'window.GALLERY = {head[:-1]},"entries":[\n{body}\n]}};\n'
     (out / "gallery").mkdir(parents=True, exist_ok=True)
     results.write_text(out / "gallery" / "entries.js", text)
-    page = resources.files(__package__).joinpath("gallery.html")
+    page = resources.files("jaxart.saliency").joinpath("gallery.html")
     results.write_text(out / "index.html", page.read_text(encoding="utf-8"))
 
 

@@ -192,7 +192,7 @@ def model_fields(metadata: dict[str, str]) -> dict[str, float]:
 
 
 def _missing_metadata(metadata: dict[str, str]) -> list[str]:
-    model = metadata.get("model")
+    model = metadata.get("model", "")
     fields = MODELS[model].trained_with if model in MODELS else ()
     return [key for key in (*_REQUIRED_METADATA, *fields) if key not in metadata]
 

@@ -86,7 +86,8 @@ def _fetch(file: KnownFile, path: Path, url: str) -> None:
         file.known_hash,
         fname=path.name,
         path=path.parent,
-        downloader=functools.partial(_transfer, file),
+        # Its protocol names the parameters otherwise; it gives them by position.
+        downloader=functools.partial(_transfer, file),  # pyright: ignore[reportArgumentType]
     )
     try:
         retrieve()

@@ -56,8 +56,11 @@ def _kernel_and_bias(layer: str, value) -> tuple[np.ndarray, np.ndarray]:
         value = [named.pop("weights", None), named.pop("biases", None), *named.values()]
     if isinstance(value, list | tuple) and len(value) == 2:
         kernel, bias = map(_unboxed, value)
-        are_arrays = isinstance(kernel, np.ndarray) and isinstance(bias, np.ndarray)
-        if are_arrays and bias.ndim == 1:
+        if (
+            isinstance(kernel, np.ndarray)
+            and isinstance(bias, np.ndarray)
+            and bias.ndim == 1
+        ):
             return kernel, bias
     raise WeightsError(
         f"layer {layer} is neither [kernel, bias] nor {{'weights': kernel, 'biases': "

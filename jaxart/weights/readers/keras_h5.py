@@ -133,12 +133,12 @@ def _in_order(params: dict, ndim: int) -> list[str]:
         if "kernel" not in arrays or arrays["kernel"].ndim not in (2, 4):
             raise WeightsError(f"{layer!r:.80} has no kernel of 2 or 4 axes")
         if arrays["kernel"].ndim == ndim:
-            stem, number = re.fullmatch(r"(.*?)(?:_(\d{1,9}))?", layer).groups()
-            stems.add(stem)
-            numbers[layer] = int(number or 0)
+            number = re.search(r"_(\d{1,9})\Z", layer)
+            stems.add(layer[: number.start()] if number else layer)
+            numbers[layer] = int(number[1]) if number else 0
     if len(stems) > 1 or len(set(numbers.values())) < len(numbers):
         raise WeightsError(
             f"the names of its layers ({', '.join(numbers):.80}) are neither "
             "Keras' for this network nor numbered"
         )
-    return sorted(numbers, key=numbers.get)
+    return sorted(numbers, key=numbers.__getitem__)

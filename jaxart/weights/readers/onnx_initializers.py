@@ -17,7 +17,7 @@ import math
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -30,10 +30,12 @@ from jaxart.weights.layout import (
     from_caffe,
     names_by_order,
 )
-from jaxart.weights.readers.protobuf import BYTES, FIXED32, Walker, map_file
+from jaxart.weights.readers.protobuf import BYTES, FIXED32, Schema, Walker, map_file
 
 # Messages of the package `onnx`, which is an optional dependency.
-ModelProto = NodeProto = TensorProto = Any
+ModelProto: TypeAlias = Any
+NodeProto: TypeAlias = Any
+TensorProto: TypeAlias = Any
 
 # Of Gemm: alpha * a @ b + beta * c, a and b transposed or not.
 _GEMM = {"alpha": 1.0, "beta": 1.0, "transA": 0, "transB": 0}
@@ -146,7 +148,7 @@ def _walk(
 ) -> Iterator[tuple[str, int]]:
     """Yields the name and the size of every part of a message that is looked at."""
     walker = walker or Walker(unpacked_floats=4)
-    schema = dict.fromkeys(fields, (BYTES, FIXED32))
+    schema: Schema = dict.fromkeys(fields, (BYTES, FIXED32))
     for number, _, value in walker.fields(message, schema):
         name, inner = fields[number]
         yield name, len(value)
@@ -289,8 +291,9 @@ class _Chain:
             )
         for name in node.input:
             tensor = self._stored.get(name)
-            is_float = tensor is not None and tensor.data_type in _ITEM_BYTES
-            if is_float and max(tensor.dims, default=1) > 1:
+            if tensor is None or tensor.data_type not in _ITEM_BYTES:
+                continue
+            if max(tensor.dims, default=1) > 1:
                 raise WeightsError(
                     f"{node.op_type} {node.name!r} has weights, {name!r}; those of "
                     "Conv, Gemm, and MatMul with Add are read"
