@@ -7,7 +7,7 @@ References:
 
 import importlib
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -23,26 +23,26 @@ logger = logging.getLogger(__name__)
 NUM_BINS = 15
 
 
-def find_labels(found: Listing, classifier: Classifier) -> Int32[np.ndarray, " n"]:
+def find_labels(image_list: Listing, classifier: Classifier) -> Int32[np.ndarray, " n"]:
     """The class that each image is said to show; `UNKNOWN` where none is."""
-    classes, strange = {"": UNKNOWN}, []
-    for label in sorted(set(found.labels) - {""}):
+    classes, unknown = {"": UNKNOWN}, []
+    for label in sorted(set(image_list.labels) - {""}):
         try:
             classes[label] = classifier.class_index(label)
         except ClassifierError as error:
             classes[label] = UNKNOWN
-            strange.append((label, error))
-    if strange:
-        count = sum(found.labels.count(label) for label, _ in strange)
+            unknown.append((label, error))
+    if unknown:
+        count = sum(image_list.labels.count(label) for label, _ in unknown)
         logger.warning(
             "Labels that are no classes, and left out: those of %d images; %s",
             count,
-            strange[0][1],
+            unknown[0][1],
         )
-    return np.array([classes[label] for label in found.labels], np.int32)
+    return np.array([classes[label] for label in image_list.labels], np.int32)
 
 
-def evaluate(found: Predictions, class_names: Sequence[str]) -> dict[str, Any] | None:
+def evaluate(predictions: Predictions) -> dict[str, Any] | None:
     """Metrics of the images whose label is known; None where no label is.
 
     The predictions are of at least 5 classes each (or of all, if fewer).
@@ -53,12 +53,13 @@ def evaluate(found: Predictions, class_names: Sequence[str]) -> dict[str, Any] |
       classes. Classes that are neither any image's label nor predicted are left
       out; rows of the confusion matrix are labels, columns are predictions.
     """
-    is_known = found.labels != UNKNOWN
+    class_names = predictions.class_names
+    is_known = predictions.labels != UNKNOWN
     if not is_known.any():
         return None
     # Only labelled images need it, and it takes a second to import.
     metrics = importlib.import_module("sklearn.metrics")
-    labels, indices = found.labels[is_known], found.indices[is_known]
+    labels, indices = predictions.labels[is_known], predictions.indices[is_known]
     predicted = indices[:, 0]
     is_right = predicted == labels
     num_right = int(is_right.sum())
@@ -81,7 +82,7 @@ def evaluate(found: Predictions, class_names: Sequence[str]) -> dict[str, Any] |
     columns.append(confusion.sum(axis=1))  # counts, and no floats
     rows = zip(*(column.tolist() for column in columns), strict=True)
     return report | {
-        "log_loss": float(found.losses[is_known].mean(dtype=np.float64)),
+        "log_loss": float(predictions.losses[is_known].mean(dtype=np.float64)),
         "classes": names,
         "per_class": {
             name: dict(zip(keys, row, strict=True))
@@ -89,7 +90,7 @@ def evaluate(found: Predictions, class_names: Sequence[str]) -> dict[str, Any] |
         },
         "confusion": confusion.tolist(),
         "calibration": calibrate(
-            found.probabilities[is_known, 0].astype(np.float64), is_right
+            predictions.probabilities[is_known, 0].astype(np.float64), is_right
         ),
     }
 
@@ -128,7 +129,7 @@ def calibrate(
 
 
 def table(report: Mapping[str, Any]) -> str:
-    """What `evaluate` found, for people."""
+    """What `evaluate` says, for people."""
     low, high = report["accuracy_ci95"]
     lines = [
         f"accuracy {report['accuracy']:.4f} (95 % interval {low:.4f} to {high:.4f}) "

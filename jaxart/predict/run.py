@@ -1,7 +1,9 @@
 """One pass over many images: the best classes of each, and a layer's activations."""
 
 import dataclasses
-from collections.abc import Callable, Sequence
+import itertools
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
@@ -138,7 +140,7 @@ class Predicting:
 
 def predict_images(
     classifier: Classifier,
-    found: listing.Listing,
+    image_list: listing.Listing,
     out: AnyPath,
     *,
     top_k: int | None = None,
@@ -153,78 +155,81 @@ def predict_images(
     All files appear at the end, or, where anything fails, none; then the same call goes
     on. The caller holds the parts: `passes.driver.alone(outputs.sibling(out, PARTS))`.
 
-    The suffix of the table `out` is its format, which chooses how many classes are
-    written where `top_k` is None. A part of `part_size` images is what a killed run may
-    lose; None takes about ten seconds' work, or more of a long list. The activations of
-    layer `features` are written, too. Where `ray` is None, all is done here.
+    The table's suffix is its format, which chooses how many classes are written where
+    `top_k` is None. `features` is a layer whose activations are written, too.
+    `part_size` and `ray` are as in `saliency.run.explain_images`.
 
     Raises:
       FormatError: the format is unknown, or its package is missing.
-      OtherPassError: the parts beside the table are of other images, another network
-        or other options.
+      OtherPassError: the parts beside the table are of something else.
       ValueError: there is no such layer, or no image can be read.
     """
     write = tables.find_format(out)
-    model, class_names = classifier.model, classifier.class_names
-    if features:
-        select(model.layers(), None, features)  # names the layers, where it is none
-    num_kept = tables.num_kept(out, top_k, len(class_names))
-    labels = evaluation.find_labels(found, classifier)
-    root = storage.resolve(found.root)
+    select(classifier.model.layers(), None, features)  # raises
+    num_kept = tables.num_kept(out, top_k, len(classifier.class_names))
+    labels = evaluation.find_labels(image_list, classifier)
+    root = storage.resolve(image_list.root)
     work = Predicting(classifier, root, resize, num_kept, features, batch_size)
-    items = [Item(*row) for row in zip(found.names, labels.tolist(), strict=True)]
-    if part_size is None:
-        num_batches = 1 if features else _NUM_BATCHES  # activations may be large
-        part_size = folder.part_size(len(items), batch_size, num_batches)
-    settings = {
-        "images": folder.digest([str(root), *found.names]),
-        "labels": folder.digest(map(str, labels)),
-        "class_names": folder.digest(class_names),
-        "model": type(model).__name__.lower(),
-        "compute_dtype": model.compute_dtype,
-        "network": feature_store.digest_params(jax.device_get(classifier.params)),
-        "resize": resize,
-        "batch_size": batch_size,
-        "classes_kept": num_kept,
-        "features": features,
-        "image_reader": images.READER_VERSION,
-        "part_size": part_size,
-    }
-    passed = folder.Folder(sibling(out, PARTS), settings)
+    items = [Item(*row) for row in zip(image_list.names, labels.tolist(), strict=True)]
+    num_batches = 1 if features else _NUM_BATCHES  # activations may be large
+    part_size = part_size or folder.part_size(len(items), batch_size, num_batches)
+    passed = folder.Folder(sibling(out, PARTS), _describe(work, items, part_size))
     passed.begin()
     parts = folder.cut(items, part_size)
-    outcome = running.run(work, parts, passed, title="predicting", ray=ray)
+    part_names = running.run(work, parts, passed, title="predicting", ray=ray).names
 
-    columns, reasons = _read(passed, outcome.names)
-    outcomes = list(zip(found.names, reasons, strict=True))
-    names = [name for name, reason in outcomes if not reason]
-    skipped = [(name, reason) for name, reason in outcomes if reason]
-    if not names:
+    columns, reasons = _read(passed, part_names)
+    skipped = [row for row in zip(image_list.names, reasons, strict=True) if row[1]]
+    if len(skipped) == len(items):
         passed.remove()
-        raise ValueError(
-            f"none of the {len(items)} images can be read; "
-            f"the first is {found.paths[0]}: {reasons[0]}"
-        )
-    is_read = np.array([not reason for reason in reasons])
-    predictions = Predictions(names, labels[is_read], *columns)
-    metrics = evaluation.evaluate(predictions, class_names)
+        first = f"the first is {image_list.paths[0]}: {reasons[0]}"
+        raise ValueError(f"none of the {len(items)} images can be read; {first}")
+    is_read = [not reason for reason in reasons]
+    names = list(itertools.compress(image_list.names, is_read))
+    predictions = Predictions(names, labels[is_read], classifier.class_names, *columns)
+    metrics = evaluation.evaluate(predictions)
     # What a killed process leaves of it goes with the parts.
     with storage.written_together(out, passed.path) as table:
-        write(table, predictions, class_names, top_k)
+        write(table, predictions, top_k)
         results.write_csv(sibling(table, "skipped.csv"), ("path", "reason"), skipped)
         if features:
-            index = sibling(table, f"{features}.csv")
-            results.write_csv(index, ("row", "path"), enumerate(names))
-            kept = [
-                path for name in outcome.names if (path := passed.rows(name)).is_file()
-            ]
-            rows.join(kept, sibling(table, f"{features}.npy"))
+            _write_features(table, features, names, map(passed.rows, part_names))
         if metrics:
             results.write_json(sibling(table, "metrics.json"), metrics)
     if not metrics:  # an earlier table's would be taken for this one's
         sibling(out, "metrics.json").unlink(missing_ok=True)
     passed.remove()
     return Outcome(len(names), len(skipped), metrics)
+
+
+def _describe(work: Predicting, items: Sequence[Item], part_size: int) -> dict:
+    """What a pass is of: its settings."""
+    names, labels = zip(*items, strict=True)
+    model = work.network.model
+    return {
+        "images": folder.digest([str(work.root), *names]),
+        "labels": folder.digest(map(str, labels)),
+        "class_names": folder.digest(work.network.class_names),
+        "model": type(model).__name__.lower(),
+        "compute_dtype": model.compute_dtype,
+        "network": feature_store.digest_params(jax.device_get(work.network.params)),
+        "resize": work.resize,
+        "batch_size": work.batch_size,
+        "classes_kept": work.num_kept,
+        "features": work.features,
+        "image_reader": images.READER_VERSION,
+        "part_size": part_size,
+    }
+
+
+def _write_features(
+    table: Path, layer: str, names: Sequence[str], of_parts: Iterable[AnyPath]
+) -> None:
+    """Writes a layer's activations beside the table, and whose each row is."""
+    index = sibling(table, f"{layer}.csv")
+    results.write_csv(index, ("row", "path"), enumerate(names))
+    there = [path for path in of_parts if path.is_file()]  # none where all was skipped
+    rows.join(there, sibling(table, f"{layer}.npy"))
 
 
 def _read(

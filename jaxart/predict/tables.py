@@ -2,9 +2,10 @@
 
 import csv
 import importlib
+import itertools
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import BinaryIO, NamedTuple
@@ -31,15 +32,31 @@ class Predictions(NamedTuple):
 
     names: Sequence[str]  # each image's path, as its list gives it
     labels: Int32[np.ndarray, " n"]  # what each is said to show, or `UNKNOWN`
+    class_names: Sequence[str]
     indices: Int32[np.ndarray, "n k"]  # the best classes, the best one first
     logits: Float32[np.ndarray, "n k"]
     probabilities: Float32[np.ndarray, "n k"]
     losses: Float32[np.ndarray, " n"]  # -ln the label's probability; nan if unknown
 
+    @property
+    def label_names(self) -> list[str | None]:
+        """What the class of each image's label is called; None where it is unknown."""
+        return [
+            None if label == UNKNOWN else self.class_names[label]
+            for label in self.labels.tolist()
+        ]
 
-# Of the path, the predictions, the names of the classes, and how many of the best
-# classes to write (None is the format's own choice).
-Write = Callable[[Path, Predictions, Sequence[str], int | None], None]
+    def best(self, count: int) -> Iterator[tuple[list, list[str], list, list]]:
+        """Indices, names, logits and probabilities of each image's best classes."""
+        for columns in zip(self.indices, self.logits, self.probabilities, strict=True):
+            indices, logits, probabilities = (row[:count].tolist() for row in columns)
+            names = [self.class_names[index] for index in indices]
+            yield indices, names, logits, probabilities
+
+
+# Of the path, the predictions, and how many of the best classes to write (None is the
+# format's own choice).
+Write = Callable[[Path, Predictions, int | None], None]
 
 
 def find_format(out: AnyPath) -> Write:
@@ -98,103 +115,74 @@ def num_kept(out: AnyPath, top_k: int | None, num_classes: int) -> int:
     return min(max(top_k or 5, 5), num_classes)
 
 
-def write_csv(
-    path: Path, found: Predictions, class_names: Sequence[str], top_k: int | None
-) -> None:
+def write_csv(path: Path, predictions: Predictions, top_k: int | None) -> None:
     """Writes path, label (if any is known), predicted, and probabilities.
 
     By default they are those of all classes, a column each, as in a run's own
     predictions.csv. With more than 30 classes, or where `top_k` is given, they are
     those of the best: top_1, probability_1, top_2, probability_2 and so on.
     """
+    names, _, class_names, indices, _, probabilities, _ = predictions
     if top_k is None and len(class_names) <= MAX_CLASS_COLUMNS:
         columns = list(class_names)
-        cells = np.empty_like(found.probabilities)
-        np.put_along_axis(cells, found.indices, found.probabilities, axis=1)
+        cells = np.empty_like(probabilities)
+        np.put_along_axis(cells, indices, probabilities, axis=1)
         rows = (map("{:.6g}".format, row) for row in cells)
     else:
-        best = slice(top_k or 5)
-        columns = [
-            f"{what}_{rank}"
-            for rank in range(1, found.indices[:, best].shape[1] + 1)
-            for what in ("top", "probability")
-        ]
+        ranks = range(1, min(top_k or 5, indices.shape[1]) + 1)
+        columns = [f"{what}_{n}" for n in ranks for what in ("top", "probability")]
         rows = (
-            (
-                cell
-                for index, probability in zip(indices[best], row[best], strict=True)
-                for cell in (class_names[index], f"{probability:.6g}")
-            )
-            for indices, row in zip(found.indices, found.probabilities, strict=True)
+            itertools.chain(*zip(names, map("{:.6g}".format, scores), strict=True))
+            for _, names, _, scores in predictions.best(len(ranks))
         )
-    has_labels = bool((found.labels != UNKNOWN).any())
-    labels = label_names(found, class_names)
+    labels = predictions.label_names
+    has_labels = any(labels)
     results.write_csv(
         path,
         ("path", *["label"] * has_labels, "predicted", *columns),
         (
             (name, *[label or ""] * has_labels, class_names[index], *row)
             for name, label, index, row in zip(
-                found.names, labels, found.indices[:, 0], rows, strict=True
+                names, labels, indices[:, 0], rows, strict=True
             )
         ),
     )
 
 
-def write_jsonl(
-    path: Path, found: Predictions, class_names: Sequence[str], top_k: int | None
-) -> None:
+def write_jsonl(path: Path, predictions: Predictions, top_k: int | None) -> None:
     """Writes a line an image: path, label (where known), and top, the best classes."""
-    labels = label_names(found, class_names)
+    keys = ("index", "name", "logit", "probability")
+    names, labels = predictions.names, predictions.label_names
     with open(path, "w", encoding="ascii") as file:
-        for name, label, *best in zip(found.names, labels, *found[2:5], strict=True):
+        best = predictions.best(top_k or 5)
+        for name, label, columns in zip(names, labels, best, strict=True):
             top = [
-                {
-                    "index": index,
-                    "name": class_names[index],
-                    "logit": logit,
-                    "probability": probability,
-                }
-                for index, logit, probability in zip(
-                    *(values[: top_k or 5].tolist() for values in best), strict=True
-                )
+                dict(zip(keys, row, strict=True)) for row in zip(*columns, strict=True)
             ]
             line = {"path": name} | ({"label": label} if label else {}) | {"top": top}
             file.write(json.dumps(line) + "\n")
 
 
-def write_parquet(
-    path: Path, found: Predictions, class_names: Sequence[str], top_k: int | None
-) -> None:
+def write_parquet(path: Path, predictions: Predictions, top_k: int | None) -> None:
     """Writes path, label (or null), and lists of the best classes.
 
     The lists are top_index, top_name, top_logit and top_probability.
     """
     pa = _import_pyarrow("pyarrow")
-    indices, logits, probabilities = (
-        list(values[:, : top_k or 5]) for values in found[2:5]
+    indices, names, logits, probabilities = zip(
+        *predictions.best(top_k or 5), strict=True
     )
-    names = [[class_names[index] for index in row] for row in indices]
     # Names of files may be no UTF-8; Arrow's strings must be.
-    paths = [os.fsencode(name).decode("utf-8", "replace") for name in found.names]
-    labels = label_names(found, class_names)
+    paths = [os.fsencode(name).decode("utf-8", "replace") for name in predictions.names]
     columns = {
         "path": pa.array(paths, pa.string()),
-        "label": pa.array(labels, pa.string()),
+        "label": pa.array(predictions.label_names, pa.string()),
         "top_index": pa.array(indices, pa.list_(pa.int32())),
         "top_name": pa.array(names, pa.list_(pa.string())),
         "top_logit": pa.array(logits, pa.list_(pa.float32())),
         "top_probability": pa.array(probabilities, pa.list_(pa.float32())),
     }
     _import_pyarrow("pyarrow.parquet").write_table(pa.table(columns), path)
-
-
-def label_names(found: Predictions, class_names: Sequence[str]) -> list[str | None]:
-    """What the class of each image's label is called; None where it is unknown."""
-    return [
-        None if label == UNKNOWN else class_names[label]
-        for label in map(int, found.labels)
-    ]
 
 
 def _import_pyarrow(module: str) -> ModuleType:

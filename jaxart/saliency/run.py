@@ -12,7 +12,6 @@ from typing import Any
 
 import jax
 import numpy as np
-from jaxtyping import Int32
 
 import jaxart
 from jaxart import storage
@@ -39,7 +38,7 @@ _NUM_BATCHES = 4  # of a part, if an image takes one pass: about ten seconds on 
 
 def explain_images(
     classifier: Classifier,
-    found: listing.Listing,
+    image_list: listing.Listing,
     out: AnyPath,
     options: Options,
     *,
@@ -52,71 +51,43 @@ def explain_images(
 
     The caller holds the run's parts: `passes.driver.alone(out / PARTS)`.
 
-    `batch_size` network inputs run at once. `part_size` is the images of a part, which
-    is what a killed run may lose; None takes about ten seconds' work, or more of a long
-    list. `ray` is the cluster that does it; None does it here. `arguments` are the
-    command's, for run.json.
+    `batch_size` network inputs run at once. A part of `part_size` images is what a
+    killed run may lose; None takes about ten seconds' work, or more of a long list. A
+    cluster `ray` does it, or this process. `arguments` are the command's, for run.json.
 
     Returns:
       What run.json holds.
 
     Raises:
-      OtherPassError: `out` holds maps of other images, of another network or with
-        other options.
+      OtherPassError: `out` holds other maps.
       ClassifierError: the target or a label is none of the classifier's classes.
       ValueError: a setting is out of range, or `out` is no place for maps.
     """
     start = time.perf_counter()
     outputs.check_not_a_run(out)
-    labels = evaluation.find_labels(found, classifier)
-    targets = choose_targets(options.target, found, labels, classifier)
-    root = storage.resolve(found.root)
-    work = Explaining(classifier, root, storage.resolve(out), options, batch_size)
+    items = find_items(image_list, classifier, options.target)
+    root, resolved_out = map(storage.resolve, (image_list.root, out))
+    work = Explaining(classifier, root, resolved_out, options, batch_size)
     work.make_step()  # a mistake shows before anything is written
-    items = [
-        Item(name, int(target), None if label == UNKNOWN else int(label))
-        for name, target, label in zip(found.names, targets, labels, strict=True)
-    ]
-    if part_size is None:
-        num_batches = 1 if _SAMPLES & options.settings.keys() else _NUM_BATCHES
-        part_size = folder.part_size(len(items), batch_size, num_batches)
-    about = describe(work, found)
-    about["list"]["part_size"] = part_size
+    num_batches = 1 if _SAMPLES & options.settings.keys() else _NUM_BATCHES
+    part_size = part_size or folder.part_size(len(items), batch_size, num_batches)
     parts = folder.cut(items, part_size)
+    about = describe(work, image_list, part_size)
     passed = Folder(out / PARTS, flatten(about))
-
-    earlier = folder.read_settings(out / REPORT)
+    earlier = find_finished(work, parts, passed, out / REPORT)
     if earlier is not None:
-        folder.check_same(flatten(earlier), passed.settings, out)
-        if earlier.get("contents") == folder.digest(find_names(work, parts, passed)):
-            passed.remove()
-            logger.info("All %d images are done already", len(items))
-            done = earlier["counts"]["found"] - earlier["counts"]["skipped"]
-            return earlier | {
-                "counts": earlier["counts"] | {"done_before": done, "done_now": 0}
-            }
+        passed.remove()
+        return earlier
+
     passed.begin()
     outcome = running.run(work, parts, passed, title="saliency", ray=ray)
-
-    skipped = []
-    counts = {"found": len(items), "done_before": 0, "done_now": 0}
-
-    def entries():
-        for name, is_new in zip(outcome.names, outcome.is_new, strict=True):
-            for record in passed.records([name]):
-                if "reason" in record:
-                    skipped.append((record["path"], record["reason"]))
-                else:
-                    counts["done_now" if is_new else "done_before"] += 1
-                    yield record
-
-    write_entries(out / MANIFEST, entries())
+    counts, skipped = write_manifest(out / MANIFEST, passed, outcome)
     report = about | whole.write(work, out / MANIFEST, [name for name, _ in skipped])
     results.write_csv(out / SKIPPED, ("path", "reason"), skipped)
     storage.remove_unfinished(out)
     report |= {
         "arguments": list(arguments),
-        "counts": counts | {"skipped": len(skipped)},
+        "counts": counts,
         "seconds": time.perf_counter() - start,
         "images_per_second": outcome.items_per_second,
         "peak_memory_bytes": _peak_memory(),
@@ -127,19 +98,56 @@ def explain_images(
     return report
 
 
-def find_names(
-    work: Explaining, parts: Sequence[folder.Part], passed: Folder
-) -> list[str]:
-    """What all parts would be called, as the images are now."""
+def find_finished(
+    work: Explaining, parts: Sequence[folder.Part], passed: Folder, report: AnyPath
+) -> dict[str, Any] | None:
+    """What run.json says, where it is of these parts and no image was replaced since.
+
+    Raises:
+      OtherPassError: it is of another run.
+    """
+    earlier = folder.read_settings(report)
+    if earlier is None:
+        return None
+    folder.check_same(flatten(earlier), passed.settings, report.parent)
     opened = work.open()
 
     def name(part: folder.Part) -> str:
         return passed.name(part, opened.identify(part.items))
 
-    return list(local.map_ahead(name, parts, num_threads=4, num_ahead=8))
+    names = local.map_ahead(name, parts, num_threads=4, num_ahead=8)
+    if earlier.get("contents") != folder.digest(names):
+        return None
+    counts = earlier["counts"]
+    logger.info("All %d images are done already", counts["found"])
+    done = counts["found"] - counts["skipped"]
+    return earlier | {"counts": counts | {"done_before": done, "done_now": 0}}
 
 
-def describe(work: Explaining, found: listing.Listing) -> dict[str, Any]:
+def write_manifest(
+    manifest: AnyPath, passed: Folder, outcome: running.Outcome
+) -> tuple[dict[str, int], list[tuple[str, str]]]:
+    """Writes all lines; counts the images, and gives the skipped ones with reasons."""
+    skipped = []
+    counts = {"found": 0, "done_before": 0, "done_now": 0}
+
+    def entries():
+        for name, is_new in zip(outcome.names, outcome.is_new, strict=True):
+            for record in passed.records([name]):
+                counts["found"] += 1
+                if "reason" in record:
+                    skipped.append((record["path"], record["reason"]))
+                else:
+                    counts["done_now" if is_new else "done_before"] += 1
+                    yield record
+
+    write_entries(manifest, entries())
+    return counts | {"skipped": len(skipped)}, skipped
+
+
+def describe(
+    work: Explaining, image_list: listing.Listing, part_size: int
+) -> dict[str, Any]:
     """What run.json says of a run before it begins: what it is of, and runs on."""
     classifier = work.network
     report = {
@@ -152,10 +160,11 @@ def describe(work: Explaining, found: listing.Listing) -> dict[str, Any]:
             "params_blake2b": features.digest_params(jax.device_get(classifier.params)),
         },
         "list": {
-            "images": folder.digest(found.names),
-            "labels": folder.digest(found.labels),
+            "images": folder.digest(image_list.names),
+            "labels": folder.digest(image_list.labels),
             "batch_size": work.batch_size,
             "image_reader": images.READER_VERSION,
+            "part_size": part_size,
         },
         "versions": {
             "jaxart": jaxart.__version__,
@@ -176,33 +185,40 @@ def flatten(report: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def choose_targets(
-    target: str,
-    found: listing.Listing,
-    labels: Int32[np.ndarray, " n"],
-    classifier: Classifier,
-) -> Int32[np.ndarray, " n"]:
-    """The class to explain of each image, or `PREDICTED`.
+def find_items(
+    image_list: listing.Listing, classifier: Classifier, target: str
+) -> list[Item]:
+    """Each image with the class to explain, or `PREDICTED`, and its own.
 
     Raises:
       ClassifierError: `target` is no class; or it is 'label', and an image's is missing
         or no class.
     """
+    labels = evaluation.find_labels(image_list, classifier)
     if target == "predicted":
-        return np.full_like(labels, PREDICTED)
-    if target != "label":
-        return np.full_like(labels, classifier.class_index(target))
-    for index in np.flatnonzero(labels == UNKNOWN):
-        where, label = f"target=label: {found.names[index]}", found.labels[index]
+        targets = np.full_like(labels, PREDICTED)
+    elif target == "label":
+        for index in np.flatnonzero(labels == UNKNOWN):
+            _refuse_label(image_list.names[index], image_list.labels[index], classifier)
+        targets = labels
+    else:
+        targets = np.full_like(labels, classifier.class_index(target))
+    return [
+        Item(name, target, None if label == UNKNOWN else label)
+        for name, target, label in zip(
+            image_list.names, targets.tolist(), labels.tolist(), strict=True
+        )
+    ]
+
+
+def _refuse_label(name: str, label: str, classifier: Classifier) -> None:
+    """Raises a `ClassifierError` that says why an image's label is no target."""
+    try:
         if not label:
-            raise ClassifierError(
-                f"{where}: it has no label: give a list with `path label`"
-            )
-        try:
-            classifier.class_index(label)
-        except ClassifierError as error:
-            raise ClassifierError(f"{where}: {error}") from None
-    return labels
+            raise ClassifierError("it has no label: give a list with `path label`")
+        classifier.class_index(label)
+    except ClassifierError as error:
+        raise ClassifierError(f"target=label: {name}: {error}") from None
 
 
 def _peak_memory() -> int:

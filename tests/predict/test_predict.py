@@ -312,12 +312,13 @@ def made_up():
     losses = np.array([0.5, 1.5, 1.0, 4.0, 0.25, np.nan], np.float32)
     names = [f"{i}.png" for i in range(6)]
     return Predictions(
-        names, labels, indices, np.zeros((6, 5), np.float32), probabilities, losses
+        *(names, labels, tuple("ABCDEFG")),
+        *(indices, np.zeros((6, 5), np.float32), probabilities, losses),
     )
 
 
 def test_metrics_are_as_computed_by_hand():
-    report = evaluation.evaluate(made_up(), tuple("ABCDEFG"))
+    report = evaluation.evaluate(made_up())
     assert report["count"] == 5
     assert report["accuracy"] == 3 / 5
     # Wilson: (p + z^2 / 2n -+ z sqrt(p q / n + z^2 / 4 n^2)) / (1 + z^2 / n)
@@ -369,7 +370,7 @@ def test_calibration_at_the_edges_and_in_the_corner_cases():
 def test_without_labels_there_are_no_metrics():
     found = made_up()
     found = found._replace(labels=np.full_like(found.labels, tables.UNKNOWN))
-    assert evaluation.evaluate(found, tuple("ABCDEFG")) is None
+    assert evaluation.evaluate(found) is None
 
 
 def test_labels_that_are_no_classes_are_said_to_be(tiny, caplog):
