@@ -61,12 +61,7 @@ def start(
 
     Without arguments JAX finds the others where a launcher it knows has started
     several: srun, Open MPI's mpirun, a TPU slice that names its hosts. Otherwise this
-    process is alone.
-
-    Args:
-      coordinator: address of the first process, HOST:PORT, for all to find it.
-      num_processes: how many there are.
-      process_id: which this is, from 0.
+    process is alone. `coordinator` is the address of the first, HOST:PORT.
 
     Raises:
       ProcessError: some arguments are given and others not, or one is out of range;
@@ -142,11 +137,7 @@ def is_first() -> bool:
 
 
 def wait(reason: str) -> None:
-    """Waits until every process is here.
-
-    Args:
-      reason: what for; the same in every process.
-    """
+    """Waits until every process is here, each for the same reason."""
     if count() > 1:
         multihost_utils.sync_global_devices(reason)
 
@@ -160,35 +151,25 @@ def gather(value: Any) -> list[Any]:
     texts = multihost_utils.process_allgather(
         np.pad(text, (0, int(sizes.max()) - len(text)))
     )
-    return [
-        json.loads(bytes(row[:size])) for row, size in zip(texts, sizes, strict=True)
-    ]
+    return [json.loads(bytes(x[:size])) for x, size in zip(texts, sizes, strict=True)]
 
 
 def compute_shared(
     compute: Callable[[Sequence[Any]], Sequence[Any]], items: Sequence[Any]
 ) -> list[Any]:
-    """Computes something of each item: each process of its share.
+    """Has each process compute JSON data of some of the items, and all know it of all.
 
-    Args:
-      compute: items -> JSON data for each.
-      items: the same in every process.
-
-    Returns:
-      What is computed of each, in every process.
+    The items are the same in every process.
     """
-    found: list[Any] = [None] * len(items)
-    mine = compute(items[index() :: count()])
-    for process, values in enumerate(gather(mine)):
-        found[process :: count()] = values
-    return found
+    computed: list[Any] = [None] * len(items)
+    own = compute(items[index() :: count()])
+    for process, values in enumerate(gather(own)):
+        computed[process :: count()] = values
+    return computed
 
 
 def check_same(facts: dict[str, Any]) -> None:
-    """Makes sure that every process is about to run the same thing.
-
-    Args:
-      facts: JSON data by what it is.
+    """Makes sure that every process has the same facts, JSON data by what it is.
 
     Raises:
       ProcessError: names what differs, and between which processes.
@@ -205,11 +186,7 @@ def check_same(facts: dict[str, Any]) -> None:
 
 
 def check_shared(folder: AnyPath, field: str) -> None:
-    """Makes sure that every process sees the same folder.
-
-    Args:
-      folder: it exists in the first process.
-      field: what it is called in messages.
+    """Makes sure that every process sees the folder that a `field` of the config names.
 
     Raises:
       ProcessError: names a process that does not.
@@ -235,10 +212,8 @@ def ending_together(*known: type[Exception]) -> Iterator[None]:
     """Ends this process with one message, and thereby the run, whatever fails.
 
     That is `LOST` where another process is gone, whichever thread notices, and what an
-    error of a known kind says; only a fault of the program's own shows where it is.
-
-    Args:
-      known: kinds of errors whose message is for people.
+    error of a known kind, written for people, says; only a fault of the program's own
+    shows where it is.
     """
     is_joined = jax.distributed.is_initialized()
 

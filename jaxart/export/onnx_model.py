@@ -26,7 +26,7 @@ from jaxart.models.layers import (
     LocalResponseNorm,
     MaxPool,
 )
-from jaxart.weights.readers.onnx_initializers import import_onnx
+from jaxart.weights.readers.onnx_file import import_onnx
 
 # Those of ONNX 1.8 (2020), which has all operators: what came later reads it.
 OPSET, IR_VERSION = 13, 7

@@ -9,9 +9,9 @@ NUM_CLASSES = 1000
 def class_names() -> tuple[str, ...]:
     """The first synonym of each class; with its synset where two have the same."""
     # Caffe's synset_words.txt: `wnid name, synonym, ...` in the order of the logits.
-    listing = importlib.resources.files("jaxart.models") / "imagenet_synsets.txt"
+    synsets = importlib.resources.files("jaxart.models") / "imagenet_synsets.txt"
     wnids, synonyms = zip(
-        *(line.split(" ", 1) for line in listing.read_text("utf-8").splitlines()),
+        *(line.split(" ", 1) for line in synsets.read_text("utf-8").splitlines()),
         strict=True,
     )
     names = [names.split(", ")[0] for names in synonyms]

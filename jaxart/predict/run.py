@@ -160,12 +160,11 @@ def predict_images(
     `part_size` and `ray` are as in `saliency.run.explain_images`.
 
     Raises:
-      FormatError: the format is unknown, or its package is missing.
-      OtherPassError: the parts beside the table are of something else.
-      ValueError: there is no such layer, or no image can be read.
+      ValueError: the format, its package or the layer is missing, the parts beside the
+        table are of another pass, or no image can be read.
     """
     write = tables.find_format(out)
-    select(classifier.model.layers(), None, features)  # raises
+    select(classifier.model.layers(), None, features or None)  # raises
     num_kept = tables.num_kept(out, top_k, len(classifier.class_names))
     labels = evaluation.find_labels(image_list, classifier)
     root = storage.resolve(image_list.root)
@@ -177,7 +176,6 @@ def predict_images(
     passed.begin()
     parts = folder.cut(items, part_size)
     part_names = running.run(work, parts, passed, title="predicting", ray=ray).names
-
     columns, reasons = _read(passed, part_names)
     skipped = [row for row in zip(image_list.names, reasons, strict=True) if row[1]]
     if len(skipped) == len(items):

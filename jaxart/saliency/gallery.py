@@ -50,8 +50,8 @@ def _needed(entry: Mapping[str, Any]) -> dict[str, Any]:
         "size": list(entry["size"]),
         "predicted": entry["predicted"],
         "logit": round(float(entry["logit"]), 3),
-        "probability": _share(entry),
-        "top5": [[top["index"], _share(top)] for top in entry["top5"]],
+        "probability": _probability(entry),
+        "top5": [[top["index"], _probability(top)] for top in entry["top5"]],
         "target": entry["target"],
         **{kind: _url(files[kind]) for kind in ("thumbnail", "picture", "map")},
         "links": {
@@ -65,7 +65,7 @@ def _needed(entry: Mapping[str, Any]) -> dict[str, Any]:
     return needed
 
 
-def _share(entry: Mapping[str, Any]) -> float:
+def _probability(entry: Mapping[str, Any]) -> float:
     return round(float(entry["probability"]), 5)
 
 

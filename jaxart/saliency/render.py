@@ -69,8 +69,8 @@ def to_levels(
     if limit == 0:
         return np.full(values.shape, zero, np.uint8)
     # In float64: float32 would round a limit below 1e-45 to zero.
-    shares = np.clip(values / np.float64(limit), -1 if signed else 0, 1)
-    return np.rint(zero + (255 - zero) * shares).astype(np.uint8)
+    strengths = np.clip(values / np.float64(limit), -1 if signed else 0, 1)
+    return np.rint(zero + (255 - zero) * strengths).astype(np.uint8)
 
 
 def zero_level(signed: bool) -> int:

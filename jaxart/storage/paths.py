@@ -46,9 +46,9 @@ def path_or_none(text: str | os.PathLike | None) -> AnyPath | None:
 
 def join(root: AnyPath, name: str) -> AnyPath:
     """Where `name` lies, which may be a URL or absolute, and then has no root."""
-    found = path(name)
-    if isinstance(found, RemotePath) or found.is_absolute():
-        return found
+    own = path(name)
+    if isinstance(own, RemotePath) or own.is_absolute():
+        return own
     return path(f"{root}/{name}") if isinstance(root, RemotePath) else root / name
 
 

@@ -97,9 +97,9 @@ class RemotePath(PurePosixPath):
     def keys_below(self) -> list[str]:
         """All objects in the folder, searched deep, relative to it; in no order."""
         with self._errors():
-            found = self._store.find(str(self))
+            keys = self._store.find(str(self))
         start = str(self).partition("://")[2] + "/"
-        return [key.removeprefix(start) for key in found if key.startswith(start)]
+        return [key.removeprefix(start) for key in keys if key.startswith(start)]
 
     def _type(self) -> str:
         try:

@@ -106,24 +106,24 @@ def merge(
     return Merged(params, tuple(loaded), tuple(fresh), tuple(left_out))
 
 
-def check_fit(wanted: Mapping[str, Mapping], found: Mapping[str, Mapping]) -> None:
+def check_fit(wanted: Mapping[str, Mapping], stored: Mapping[str, Mapping]) -> None:
     """Requires a file's parameters to be those of a network, in the same shapes.
 
     Raises:
       WeightsError: names everything missing, surplus and misshapen, with shapes.
     """
-    shapes, stored = _flat_shapes(wanted), _flat_shapes(found)
+    ours, theirs = _flat_shapes(wanted), _flat_shapes(stored)
     differences = {
         "missing from the file": [
-            f"{name} {shapes[name]}" for name in shapes if name not in stored
+            f"{name} {ours[name]}" for name in ours if name not in theirs
         ],
         "surplus in the file": [
-            f"{name} {stored[name]}" for name in stored if name not in shapes
+            f"{name} {theirs[name]}" for name in theirs if name not in ours
         ],
         "misshapen in the file": [
-            f"{name} {stored[name]} where the model has {shapes[name]}"
-            for name in shapes
-            if name in stored and stored[name] != shapes[name]
+            f"{name} {theirs[name]} where the model has {ours[name]}"
+            for name in ours
+            if name in theirs and theirs[name] != ours[name]
         ],
     }
     lines = [

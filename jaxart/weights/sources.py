@@ -15,6 +15,7 @@ from jaxart.weights.readers import (
     hdf5,
     keras_h5,
     npz,
+    onnx_file,
     onnx_initializers,
     state_dict,
     torchvision,
@@ -84,7 +85,7 @@ def _read(path: str | Path, network: Network) -> tuple[Params, str | None, str]:
         params = keras_h5.read(path, network)
         is_vgg = "conv1_1" in params
         return params, "bgr" if is_vgg else None, "Keras' VGGs are Caffe's"
-    if onnx_initializers.is_onnx(path):
+    if onnx_file.is_onnx(path):
         read = onnx_initializers.read(path, network)
         return *read, "its metadata or its names say so"
     if caffemodel.is_caffemodel(path):

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxart.models.layers import convolve
+from jaxart.models.convolving import convolve
 from jaxart.saliency.methods.cam import (
     enlarge,
     grad_cam,

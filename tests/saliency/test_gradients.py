@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxart.models.layers import convolve
+from jaxart.models.convolving import convolve
 from jaxart.saliency.choices import CHANNEL_RULES
 from jaxart.saliency.methods.gradients import (
     channel_map,

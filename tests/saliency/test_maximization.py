@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxart.models.layers import convolve
+from jaxart.models.convolving import convolve
 from jaxart.saliency.methods.maximization import class_model
 
 pytestmark = pytest.mark.usefixtures("quick_compiles")

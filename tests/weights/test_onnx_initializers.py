@@ -10,7 +10,12 @@ from onnx import TensorProto, helper, numpy_helper
 
 from jaxart import models
 from jaxart.weights import WeightsError
-from jaxart.weights.readers import caffemodel, onnx_initializers, protobuf
+from jaxart.weights.readers import (
+    caffemodel,
+    onnx_file,
+    onnx_initializers,
+    protobuf,
+)
 from tests.models import caffe_files
 
 ALEXNET = "conv1 conv2 conv3 conv4 conv5".split()
@@ -194,7 +199,7 @@ def test_reads_by_order(write, assert_params_equal, convolutions, heads, store, 
     model = build(params, head, store)
     onnx.checker.check_model(model)
     path = write(model)
-    assert onnx_initializers.is_onnx(path)
+    assert onnx_file.is_onnx(path)
     read = read_model(path, convolutions)[0]
     path.unlink()
     assert_params_equal(read, params)
@@ -508,7 +513,7 @@ def test_refuses_what_protobuf_does_not_read(write):
     path.write_bytes(whole + padding)
     with open(path, "r+b") as file:
         file.truncate(len(whole + padding) + (2 << 30))
-    assert onnx_initializers.is_onnx(path)
+    assert onnx_file.is_onnx(path)
     with pytest.raises(WeightsError, match=r"a\.onnx: 2,147,48.* ends at 2 GB"):
         read_model(path)
     path.unlink()
@@ -517,17 +522,17 @@ def test_refuses_what_protobuf_does_not_read(write):
 def test_tells_what_is_to_be_installed(refuse, write, monkeypatch):
     model = build(network([*ALEXNET, *HEADS]))
     monkeypatch.setitem(sys.modules, "onnx", None)
-    assert onnx_initializers.is_onnx(write(model))
+    assert onnx_file.is_onnx(write(model))
     refuse(model, r"needs the package onnx: pip install 'jaxart\[onnx\]'")
 
 
 def test_tells_the_format_by_content(write, tmp_path):
     model = build(network([*ALEXNET, *HEADS]), metadata={"channel_order": "bgr"})
-    assert onnx_initializers.is_onnx(write(model))
+    assert onnx_file.is_onnx(write(model))
     assert not caffemodel.is_caffemodel(write(model))
     # Without what the format's own writers put first.
     bare = onnx.ModelProto(graph=model.graph)
-    assert onnx_initializers.is_onnx(write(bare))
+    assert onnx_file.is_onnx(write(bare))
     assert not caffemodel.is_caffemodel(write(bare))
     layer = caffe_files.Layer("fc6", "InnerProduct")
     net = caffe_files.caffemodel([layer], {"fc6": [np.ones((2, 2)), np.ones(2)]})
@@ -540,6 +545,6 @@ def test_tells_the_format_by_content(write, tmp_path):
         *(b"", b"PK\x03\x04" + bytes(99), b"\x89HDF\r\n\x1a\n" + bytes(99)),
         *(b"layer { }", b"\x93NUMPY\x01\x00v\x00{'descr'", model.graph),
     ]:
-        assert not onnx_initializers.is_onnx(write(other))
+        assert not onnx_file.is_onnx(write(other))
         with pytest.raises(WeightsError, match=r"a\.onnx: "):
             read_model(write(other))

@@ -13,6 +13,7 @@ from jaxart.weights.readers import (
     hdf5,
     keras_h5,
     npz,
+    onnx_file,
     onnx_initializers,
     restricted_pickle,
     state_dict,
@@ -39,7 +40,7 @@ TELLERS = {
     caffemodel.is_caffemodel: CAFFEMODEL,
     caffe_h5.is_caffe_h5: ("caffe_h5",),
     hdf5.is_hdf5: ("caffe_h5", "keras_h5"),
-    onnx_initializers.is_onnx: ("onnx",),
+    onnx_file.is_onnx: ("onnx",),
     state_dict.is_state_dict_file: STATE_DICT,
 }
 HDF5 = b"\x89HDF\r\n\x1a\n"

@@ -10,7 +10,6 @@ from jaxtyping import Array, Int
 
 def sum_samples(
     evaluate: Callable[[Int[Array, " n"], Int[Array, " n"]], Any],
-    *,
     num_images: int,
     num_samples: int,
     batch_size: int,
@@ -30,11 +29,8 @@ def sum_samples(
     Raises:
       ValueError: `num_images`, `num_samples` or `batch_size` is below 1.
     """
-    for name, value in (
-        ("num_images", num_images),
-        ("num_samples", num_samples),
-        ("batch_size", batch_size),
-    ):
+    counts = {"num_images": num_images, "num_samples": num_samples}
+    for name, value in (counts | {"batch_size": batch_size}).items():
         if value < 1:
             raise ValueError(f"{name}={value}: at least 1")
     num_pairs = num_images * num_samples

@@ -196,9 +196,7 @@ def _mean_noisy(
         noisy = _add_noise(images, indices, samples, key, noise_level)
         return transform(score_gradient(logits_fn, noisy, targets[indices]), indices)
 
-    total = sum_samples(
-        evaluate, num_images=len(images), num_samples=num_samples, batch_size=batch_size
-    )
+    total = sum_samples(evaluate, len(images), num_samples, batch_size)
     return jax.tree.map(lambda x: x / num_samples, total)
 
 

@@ -31,25 +31,13 @@ def class_model(
     blur_every: int = 4,
     on_step: Callable[[Array], None] | None = None,
 ) -> Float[Array, "h w c"]:
-    """Climbs S_c(I) - l2 |I|^2 from a zero image, with Adam.
+    """Climbs S_c(I) - l2 |I|^2 from a zero image of `shape` [H, W, C], with Adam.
 
-    Jitter and blur keep the image legible: with `jitter=0, blur=0.0` it is the
-    paper's objective alone.
-
-    `logits_fn` takes images [1, H, W, C]; `shape` is [H, W, C].
-
-    Settings:
-      l2: weight of the squared norm.
-      steps: gradient steps.
-      learning_rate: of Adam: about how far a pixel goes in a step, in pixel levels.
-      jitter: the image is rolled by up to this many pixels before each step, and
-        back after it.
-      blur: standard deviation in pixels of the Gaussian blur; 0 leaves it off.
-      blur_every: steps from one blur to the next.
-      on_step: called with the number of each step that is done.
-
-    Returns:
-      The network's input [H, W, C].
+    `learning_rate` is about how far a pixel goes in a step, in pixel levels. The image
+    is rolled by up to `jitter` pixels before each step, and back after it, and blurred
+    by `blur` pixels in every `blur_every`-th. That keeps it legible: with `jitter=0,
+    blur=0.0` it is the paper's objective alone. `on_step` is called with the number of
+    each step that is done.
 
     Raises:
       ValueError: a setting is out of range.
@@ -68,9 +56,8 @@ def class_model(
 
     def climb(step, carry):
         image, state = carry
-        shift = jax.random.randint(
-            jax.random.fold_in(key, step), (2,), -jitter, jitter + 1
-        )
+        step_key = jax.random.fold_in(key, step)
+        shift = jax.random.randint(step_key, (2,), -jitter, jitter + 1)
         gradient = jax.grad(objective)(jnp.roll(image, shift, axis=(0, 1)))
         gradient = jnp.roll(gradient, -shift, axis=(0, 1))
         updates, state = tx.update(-gradient, state)

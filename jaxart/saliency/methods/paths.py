@@ -51,9 +51,7 @@ def integrated_gradients(
         gradient = score_gradient(logits_fn, x, targets[i])
         return weights[step, None, None, None] * gradient
 
-    return difference * sum_samples(
-        evaluate, num_images=len(images), num_samples=num_steps, batch_size=batch_size
-    )
+    return difference * sum_samples(evaluate, len(images), num_steps, batch_size)
 
 
 def blur_integrated_gradients(
@@ -102,9 +100,7 @@ def blur_integrated_gradients(
         # Negative: the way to the image goes from u = 1 to u = 0.
         return -weights[step, None, None, None] * change * gradient
 
-    return sum_samples(
-        evaluate, num_images=len(images), num_samples=num_steps, batch_size=batch_size
-    )
+    return sum_samples(evaluate, len(images), num_steps, batch_size)
 
 
 def guided_integrated_gradients(
@@ -129,8 +125,8 @@ def guided_integrated_gradients(
     Settings:
       baseline: where the path begins; broadcast to the images.
       num_steps: steps of the path; each takes one gradient.
-      fraction: share of the values that move together, 0 (one by one) to 1.
-      max_dist: how far a value may be from the straight line, as a share of its own
+      fraction: of the values that move together, 0 (one by one) to 1.
+      max_dist: how far a value may be from the straight line, as a part of its own
         way: 0 (on it) to 1 (no limit).
 
     Raises:
@@ -154,15 +150,13 @@ def guided_integrated_gradients(
         x = images - (1 - alpha) * difference
         gradient = sum_samples(
             lambda i, _: score_gradient(logits_fn, x[i], targets[i]),
-            num_images=len(images),
-            num_samples=1,
-            batch_size=batch_size,
+            *(len(images), 1, batch_size),
         )
         line = (n + 1) / num_steps
         advanced = advance(alpha, gradient, weights, line, fraction, max_dist)
         return advanced, attribution + (advanced - alpha) * difference * gradient
 
-    # Alpha is each value's share of its way: who has none to go has arrived.
+    # Alpha is how much of its way each value has gone: who has none to go has arrived.
     alpha = jnp.where(distance > 0, 0.0, 1.0)
     start = (alpha, jnp.zeros_like(difference))
     return jax.lax.fori_loop(0, num_steps, step, start)[1]
@@ -178,8 +172,8 @@ def _advance(
 ) -> Float[Array, "h w c"]:
     """Moves the mean of `alpha` to `line`, the values of small gradient first.
 
-    The authors' inner loop, with positions as shares of the way. Values that reach the
-    limit are the first in the order, the next follow: one sort serves all rounds.
+    The authors' inner loop, with positions as fractions of the way. Values that reach
+    the limit are the first in the order, the next follow: one sort serves all rounds.
     """
     limit = jnp.minimum(line + max_dist, 1.0)
     alpha = jnp.maximum(alpha, line - max_dist)
@@ -195,11 +189,11 @@ def _advance(
         chosen = (alpha < limit) & (magnitude <= threshold)
         gap = line - (weights * alpha).sum()
         room = (weights * (limit - alpha)).sum(where=chosen)
-        share = jnp.where(gap > 0, gap / room, 0)
+        ratio = jnp.where(gap > 0, gap / room, 0)
         # Exactly the limit where it is reached: rounding must not keep the loop going.
-        moved = jnp.where(share < 1, alpha + share * (limit - alpha), limit)
+        moved = jnp.where(ratio < 1, alpha + ratio * (limit - alpha), limit)
         # With none left to choose, the gap is rounding.
-        return jnp.where(chosen, moved, alpha), (share > 1) & chosen.any()
+        return jnp.where(chosen, moved, alpha), (ratio > 1) & chosen.any()
 
     return jax.lax.while_loop(lambda state: state[1], move, (alpha, True))[0]
 

@@ -55,12 +55,7 @@ def occlusion(
     def score(x, i):
         return target_logits(logits_fn(x), targets[i])
 
-    scores = sum_samples(
-        lambda i, _: score(images[i], i),
-        num_images=len(images),
-        num_samples=1,
-        batch_size=batch_size,
-    )
+    scores = sum_samples(lambda i, _: score(images[i], i), len(images), 1, batch_size)
 
     def evaluate(i, position):
         row, column = jnp.divmod(position, len(columns))
@@ -68,12 +63,7 @@ def occlusion(
         drop = scores[i] - score(jnp.where(square, baseline[i], images[i]), i)
         return drop[:, None, None, None] * square
 
-    drops = sum_samples(
-        evaluate,
-        num_images=len(images),
-        num_samples=len(rows) * len(columns),
-        batch_size=batch_size,
-    )
+    drops = sum_samples(evaluate, len(images), len(rows) * len(columns), batch_size)
     return jnp.broadcast_to(drops, shape)
 
 
@@ -133,9 +123,7 @@ def rise(
         scores = scores[:, None, None, None]
         return scores * masks, scores, masks
 
-    sums = sum_samples(
-        evaluate, num_images=len(images), num_samples=num_masks, batch_size=batch_size
-    )
+    sums = sum_samples(evaluate, len(images), num_masks, batch_size)
     weighted, score, mask = (total / num_masks for total in sums)
     return jnp.broadcast_to((weighted - score * mask) / probability, images.shape)
 

@@ -36,15 +36,15 @@ def to_params(path: str | Path, arrays: dict[str, np.ndarray]) -> Params:
         layer, _, parameter = name.rpartition(".")
         layers.setdefault(layer, {})[parameter] = array
     with refuse_bad_file(path):
-        for layer, found in layers.items():
-            if found.keys() != {"weight", "bias"}:
-                names = " and ".join(found)
+        for layer, pair in layers.items():
+            if pair.keys() != {"weight", "bias"}:
+                names = " and ".join(pair)
                 raise WeightsError(f"{layer} has {names}, not weight and bias")
-            weight, bias = found["weight"], found["bias"]
+            weight, bias = pair["weight"], pair["bias"]
             if weight.dtype.kind != "f" or bias.dtype.kind != "f":
                 raise WeightsError(f"{layer} is of {weight.dtype} and {bias.dtype}")
         return from_caffe(
-            (layer, found["weight"], found["bias"]) for layer, found in layers.items()
+            (layer, pair["weight"], pair["bias"]) for layer, pair in layers.items()
         )
 
 

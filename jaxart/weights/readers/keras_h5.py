@@ -47,10 +47,10 @@ def read(path: str | Path, network: Network) -> Params:
     """
     ours = {_keras_name(layer): layer for layer in trainable(network.layers())}
     with hdf5.open_file(path) as file:
-        found: Params = {}
+        theirs: Params = {}
         for (layer, parameter), dataset in _find_datasets(file, ours).items():
-            found.setdefault(layer, {})[parameter] = dataset[()].astype(np.float32)
-        params = _with_our_names(found, network, ours)
+            theirs.setdefault(layer, {})[parameter] = dataset[()].astype(np.float32)
+        params = _with_our_names(theirs, network, ours)
         return {
             layer: _checked(layer, params[layer])
             for layer in ours.values()

@@ -3,37 +3,29 @@
 Exporters name things as they like, so the layers are told by what the nodes do: `Conv`,
 and `Gemm` or `MatMul` with an `Add`, one after another. Kernels are OIHW there, (out,
 in) or (in, out), and the first fully connected layer reads its map as C, H, W. Nothing
-of the graph is run. The package `onnx` reads the file, once a walk over its messages
-has shown that it will take little more memory than the file has bytes.
+of the graph is run.
 
 Reference: https://onnx.ai/onnx/operators
-https://github.com/onnx/onnx/blob/main/onnx/onnx.proto
 """
 
-import contextlib
-import importlib
-import io
 import math
-from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
 from jaxart.models import Network
 from jaxart.models.layers import trainable
-from jaxart.weights.errors import WeightsError, refuse_bad_file
+from jaxart.weights.errors import WeightsError
 from jaxart.weights.layout import (
     TORCHVISION_ALEXNET,
     Params,
     from_caffe,
     names_by_order,
 )
-from jaxart.weights.readers.protobuf import BYTES, FIXED32, Schema, Walker, map_file
+from jaxart.weights.readers.onnx_file import ModelProto, import_onnx, open_model
 
 # Messages of the package `onnx`, which is an optional dependency.
-ModelProto: TypeAlias = Any
 NodeProto: TypeAlias = Any
 TensorProto: TypeAlias = Any
 
@@ -45,17 +37,6 @@ _FLOAT = 1
 _ITEM_BYTES = {_FLOAT: 4, 10: 2, 11: 8}
 _MAX_DIMS = 8
 
-# Messages by their field numbers, each with what is looked at in it. A tensor's
-# numbers are its float_data and its raw_data.
-_TENSOR = {4: ("numbers", {}), 9: ("numbers", {})}
-_NODE = {5: ("attribute", {5: ("tensor", _TENSOR)})}
-_MODEL = {7: ("graph", {1: ("node", _NODE), 5: ("tensor", _TENSOR)})}
-_OUTER_MODEL = {7: ("graph", {1: ("node", {}), 5: ("tensor", {})})}
-
-_MAX_BYTES = (2 << 30) - 1  # of protobuf
-# An empty message takes a hundred times the two bytes that it has in the file.
-_MAX_BYTES_BESIDE_NUMBERS = 4 << 20
-
 
 class _Layer(NamedTuple):
     """Views of the file: (out, in, height, width) or (out, in), and (out,)."""
@@ -63,19 +44,6 @@ class _Layer(NamedTuple):
     name: str
     kernel: np.ndarray
     bias: np.ndarray
-
-
-def is_onnx(path: str | Path) -> bool:
-    """Tells by the two outermost messages whether a file is a whole ONNX model.
-
-    Raises:
-      OSError: the file cannot be opened.
-    """
-    with open(path, "rb") as stream:
-        try:
-            return "node" in dict(_walk(map_file(stream), _OUTER_MODEL))
-        except ValueError:
-            return False
 
 
 def read(path: str | Path, network: Network) -> tuple[Params, str | None]:
@@ -93,7 +61,7 @@ def read(path: str | Path, network: Network) -> tuple[Params, str | None]:
         damaged file, or onnx is not installed.
       OSError: the file cannot be opened.
     """
-    with _open_model(path) as model:
+    with open_model(path) as model:
         layers = _Chain(model).layers
         named = zip(_names(layers, network), layers, strict=True)
         params = from_caffe(layer._replace(name=name) for name, layer in named)
@@ -102,58 +70,6 @@ def read(path: str | Path, network: Network) -> tuple[Params, str | None]:
             return params, "bgr"
         names = [tensor.name for tensor in model.graph.initializer]
         return params, "torchvision" if "features.0.weight" in names else None
-
-
-def import_onnx() -> ModuleType:
-    """The package `onnx`, an optional dependency.
-
-    Raises:
-      WeightsError: it is not installed.
-    """
-    try:
-        return importlib.import_module("onnx")
-    except ImportError:
-        raise WeightsError(
-            "an .onnx file needs the package onnx: pip install 'jaxart[onnx]'"
-        ) from None
-
-
-@contextlib.contextmanager
-def _open_model(path) -> Iterator[ModelProto]:
-    """Gives the model; what goes wrong meanwhile is one `WeightsError`."""
-    with open(path, "rb") as stream, refuse_bad_file(path):
-        try:
-            parts = list(_walk(map_file(stream), _MODEL))
-        except ValueError as error:
-            raise WeightsError(f"no ONNX model, or a damaged one: {error}") from None
-        num_graphs = sum(name == "graph" for name, _ in parts)
-        if num_graphs != 1:
-            raise WeightsError(f"no ONNX model: it has {num_graphs} graphs, not one")
-        num_bytes = stream.seek(0, io.SEEK_END)
-        if num_bytes > _MAX_BYTES:
-            raise WeightsError(
-                f"{num_bytes:,} bytes; protobuf, and so onnx, ends at 2 GB"
-            )
-        num_others = num_bytes - sum(size for name, size in parts if name == "numbers")
-        if num_others > _MAX_BYTES_BESIDE_NUMBERS:
-            raise WeightsError(
-                f"{num_others:,} bytes beside the weights, where few belong"
-            )
-        stream.seek(0)
-        yield import_onnx().load(stream, "protobuf", load_external_data=False)
-
-
-def _walk(
-    message: memoryview, fields: dict, walker: Walker | None = None
-) -> Iterator[tuple[str, int]]:
-    """Yields the name and the size of every part of a message that is looked at."""
-    walker = walker or Walker(unpacked_floats=4)
-    schema: Schema = dict.fromkeys(fields, (BYTES, FIXED32))
-    for number, _, value in walker.fields(message, schema):
-        name, inner = fields[number]
-        yield name, len(value)
-        if inner:
-            yield from _walk(value, inner, walker)
 
 
 class _Chain:
@@ -302,13 +218,13 @@ class _Chain:
 
 def _is_out_in(node: NodeProto) -> bool:
     """Whether a Gemm's kernel is (out, in); refuses one that is no plain layer."""
-    found = _GEMM | {a.name: a.f if a.HasField("f") else a.i for a in node.attribute}
-    if any(found[key] != _GEMM[key] for key in ("alpha", "beta", "transA")):
+    fields = _GEMM | {a.name: a.f if a.HasField("f") else a.i for a in node.attribute}
+    if any(fields[key] != _GEMM[key] for key in ("alpha", "beta", "transA")):
         raise WeightsError(
-            f"Gemm {node.name!r} has alpha {found['alpha']}, beta {found['beta']} and "
-            f"transA {found['transA']}; a fully connected layer has 1, 1 and 0"
+            f"Gemm {node.name!r} has alpha {fields['alpha']}, beta {fields['beta']} "
+            f"and transA {fields['transA']}; a fully connected layer has 1, 1 and 0"
         )
-    return bool(found["transB"])
+    return bool(fields["transB"])
 
 
 def _names(layers: list[_Layer], network: Network) -> tuple[str, ...]:

@@ -164,10 +164,10 @@ def _number_array(data, dtype: _Dtype, shape, order: Literal["C", "F"]) -> np.nd
         data = data.encode("latin1")
     num_bytes = checked_size(shape) * dtype.numpy_dtype.itemsize
     if type(data) is not bytes or len(data) != num_bytes:
-        found = f"{len(data)} bytes" if type(data) is bytes else "something else"
+        held = f"{len(data)} bytes" if type(data) is bytes else "something else"
         raise pickle.UnpicklingError(
             f"an array of shape {shape} and dtype {dtype.numpy_dtype} needs "
-            f"{num_bytes} bytes; the file holds {found}"
+            f"{num_bytes} bytes; the file holds {held}"
         )
     return np.frombuffer(data, dtype.numpy_dtype).reshape(shape, order=order)
 

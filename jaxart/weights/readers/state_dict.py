@@ -170,10 +170,10 @@ def _read_storage(
     archive: zipfile.ZipFile, info: zipfile.ZipInfo | None, storage: Storage
 ) -> np.ndarray:
     if info is None or info.file_size != storage.num_bytes:
-        found = "is not there" if info is None else f"has {info.file_size:,}"
+        fact = "is not there" if info is None else f"has {info.file_size:,}"
         raise ValueError(
             f"storage {storage.key[:40]!r} should have {storage.num_bytes:,} bytes "
-            f"and {found}"
+            f"and {fact}"
         )
     return np.frombuffer(_read_member(archive, info), storage.dtype)
 

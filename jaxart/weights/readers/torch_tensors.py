@@ -170,8 +170,8 @@ class TensorUnpickler(Unpickler):
         if view not in ([], [None]):
             raise pickle.UnpicklingError("a storage that is a part of another one")
         checked_size((num_elements,))
-        found = Storage(key, storage_type.dtype, num_elements)
-        storage = self.storages.setdefault(key, found)
-        if vars(storage) != vars(found):
+        named = Storage(key, storage_type.dtype, num_elements)
+        storage = self.storages.setdefault(key, named)
+        if vars(storage) != vars(named):
             raise pickle.UnpicklingError(f"storage {key[:40]!r} is there in two types")
         return storage
