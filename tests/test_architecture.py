@@ -242,9 +242,8 @@ def test_text_becomes_a_path_in_few_places():
 
 def test_pictures_are_read_and_drawn_without_jax():
     for module in ("data.images", "saliency.render"):
-        assert not roots(MODULES[module]) & {"jax", "flax", "jaxart", "matplotlib"}, (
-            module
-        )
+        unwanted = {"jax", "flax", "jaxart", "matplotlib"}
+        assert not roots(MODULES[module]) & unwanted, module
 
 
 def test_only_the_writer_imports_tensorflow_and_late():

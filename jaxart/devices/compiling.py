@@ -23,16 +23,15 @@ def jit(function: Callable[..., Any], **settings: Any) -> Callable[..., Any]:
 
 def compiler_options() -> dict[str, str] | None:
     """What XLA is told: on CPU, how to convolve; None where it needs no telling."""
-    return (
-        _known(tuple(_CPU_OPTIONS.items())) if jax.default_backend() == "cpu" else None
-    )
+    is_cpu = jax.default_backend() == "cpu"
+    return _CPU_OPTIONS if is_cpu and _knows(tuple(_CPU_OPTIONS.items())) else None
 
 
 @functools.cache
-def _known(options: tuple[tuple[str, str], ...]) -> dict[str, str] | None:
-    """The options, or None where this XLA is of another time and does not know them."""
+def _knows(options: tuple[tuple[str, str], ...]) -> bool:
+    """Whether this XLA, which may be of another time, knows the options."""
     try:
         jax.jit(lambda: 0, compiler_options=dict(options)).lower().compile()
     except jax.errors.JaxRuntimeError:
-        return None
-    return dict(options)
+        return False
+    return True

@@ -62,11 +62,7 @@ class Layout:
         return jax.tree.map_with_path(find, tree)
 
     def check_split(self, params: Any) -> None:
-        """Makes sure that the axis `model` has something to split, and can.
-
-        Raises:
-          ValueError: it has not, or a width is no multiple of its length.
-        """
+        """Raises a `ValueError` where the axis `model` cannot split anything."""
         length = self.mesh.shape[MODEL]
         if length == 1:
             return
@@ -80,11 +76,7 @@ class Layout:
             raise ValueError(f"model_axis={length} does not divide fc6's width {width}")
 
     def check_batch_size(self, batch_size: int, accumulate_steps: int) -> None:
-        """Makes sure that every device has as many rows of each part of a batch.
-
-        Raises:
-          ValueError: it has not.
-        """
+        """Raises a `ValueError` where devices would have unequal rows."""
         devices = self.mesh.shape[DATA]
         if batch_size % (devices * accumulate_steps):
             parts = f" in {accumulate_steps} parts" * (accumulate_steps > 1)

@@ -27,15 +27,8 @@ _RESIZE_SENTENCES = {
 def describe(network: Classifier, layout: str) -> dict[str, Any]:
     """What it takes to prepare an image for a network, and to read its answer.
 
-    Args:
-      network: the classifier.
-      layout: of the exported network's input, 'NCHW' or 'NHWC'.
-
-    Returns:
-      Facts by name, plain data: `model`, `jaxart_version`, `layout`, `channel_order`,
-      `pixel_range`, `mean` (in channel order, on the scale of the pixels), `size`,
-      `resize` (one of `images.RESIZE_RULES`), `class_names` in the order of the
-      logits; and in words `preprocessing` and `output`.
+    `layout` is that of the exported network's input, 'NCHW' or 'NHWC'. The facts are
+    plain data: `mean` in channel order, on the scale of the pixels.
     """
     facts = network.model.preprocessing
     size, order, mean = facts["size"], facts["channel_order"], list(facts["mean"])

@@ -35,12 +35,7 @@ INPUT = "data"
 
 
 def write(path: Path, network: Classifier) -> None:
-    """Writes the ONNX model of a classifier, images -> logits.
-
-    Raises:
-      WeightsError: the package `onnx` is not installed.
-      OSError: the file cannot be written.
-    """
+    """Writes the ONNX model of a classifier, images -> logits; raises as `build`."""
     path.write_bytes(build(network).SerializeToString())
 
 

@@ -30,11 +30,7 @@ PLATFORMS = ("cpu", "cuda", "rocm", "tpu")
 
 
 def write(path: Path, network: Classifier) -> None:
-    """Writes the program, and beside it in `NAME.json` what its images must be.
-
-    Raises:
-      OSError: a file cannot be written.
-    """
+    """Writes the program, and beside it in `NAME.json` what its images must be."""
     facts = describe(network, "NHWC") | {"jax_version": jax.__version__}
     path.write_bytes(serialize(network))
     results.write_json(path.with_name(f"{path.name}.json"), facts)

@@ -29,9 +29,6 @@ def write_npy(path: Path, network: Classifier) -> None:
     """Writes a pickled dict `{'conv1': [kernel, bias], ...}`, as bvlc_alexnet.npy is.
 
     Kernels are HWIO, fully connected ones (in, out) in H, W, C order, input BGR.
-
-    Raises:
-      OSError: the file cannot be written.
     """
     layers = {
         layer: [pair["kernel"], pair["bias"]] for layer, pair in arrays(network).items()
@@ -41,11 +38,7 @@ def write_npy(path: Path, network: Classifier) -> None:
 
 
 def run_metadata(network: Classifier, workdir: AnyPath) -> dict[str, str]:
-    """What a canonical file of a run's network says of itself.
-
-    Raises:
-      OSError: the run's config.json cannot be read.
-    """
+    """What a canonical file of a run's network says of itself."""
     config = (workdir / "config.json").read_bytes()
     return canonical.model_metadata(network.model) | {
         "source": f"the run {storage.resolve(workdir).name}",

@@ -10,23 +10,13 @@ from typing import ClassVar
 
 import flax.linen as nn
 
-from jaxart.models.layers import (
-    Convolution,
-    Layer,
-    LocalResponseNorm,
-    MaxPool,
-    Network,
-)
+from jaxart.models.layers import Convolution, Layer, LocalResponseNorm, MaxPool, Network
 
 
 class AlexNet(Network):
-    """The one-tower AlexNet, 60,965,224 parameters at 1000 classes.
+    """The one-tower AlexNet, 60,965,224 parameters at 1000 classes."""
 
-    Attributes:
-      lrn_alpha: Caffe's alpha, before its division by the local size 5.
-    """
-
-    lrn_alpha: float = 1e-4
+    lrn_alpha: float = 1e-4  # Caffe's, before its division by the local size 5
 
     preprocessing: ClassVar = {
         "size": 227,

@@ -129,14 +129,10 @@ class Dropout(nn.Module):
 
     Every example draws from a key of its own, so that its draws depend neither on the
     batch it came in nor on the device that it came to.
-
-    Attributes:
-      rate: of the numbers that are set to 0.
-      stream: tells the draws of a network's dropout layers apart.
     """
 
-    rate: float
-    stream: int
+    rate: float  # of the numbers that are set to 0
+    stream: int  # tells the draws of a network's dropout layers apart
 
     def __call__(
         self, x: Float[Array, "b ..."], keys: Key[Array, " b"]
@@ -154,21 +150,14 @@ class Network(nn.Module):
     """An ordered list of named layers, ending in fully connected ones.
 
     A subclass gives the convolutional part; fc6, fc7 and fc8 follow.
-
-    Attributes:
-      num_classes: number of logits.
-      hidden: widths of fc6 and fc7; shorter leaves out fc7, then fc6, so that
-        `()` puts fc8 straight on pool5.
-      dropout_rate: rate of drop6 and drop7.
-      relu: the rectifier of every ReLU layer; swap it for guided backprop.
-      compute_dtype: 'float32' or 'bfloat16', of the activations before fc8, whose
-        logits are float32 as all parameters are.
     """
 
     num_classes: int = 1000
+    # Widths of fc6 and fc7; shorter leaves out fc7, then fc6: () puts fc8 on pool5.
     hidden: tuple[int, ...] = (4096, 4096)
-    dropout_rate: float = 0.5
-    relu: Rectifier = jax.nn.relu
+    dropout_rate: float = 0.5  # of drop6 and drop7
+    relu: Rectifier = jax.nn.relu  # of every ReLU layer; another for guided backprop
+    # Or 'bfloat16': of activations before fc8. Logits and parameters are float32.
     compute_dtype: str = "float32"
 
     # Plain data, beside the model: what the network's input is made of; what configs
@@ -215,15 +204,9 @@ class Network(nn.Module):
     ) -> Float[Array, "b ..."]:
         """Runs the layers after `after`, up to and including `upto`.
 
-        Args:
-          x: images [B, H, W, C] as `preprocessing` says, or the activation of
-            layer `after`.
-          after: name of the layer that gave `x`; None where `x` are images.
-          upto: name of the last layer to run; None runs to the logits.
-          dropout_keys: a random key for each example; None turns dropout off.
-
-        Returns:
-          Activation of layer `upto`; by default logits [B, num_classes].
+        `x` are images [B, H, W, C] as `preprocessing` says, or the activation of layer
+        `after`; what comes of them is that of layer `upto`, or logits [B, num_classes].
+        Without `dropout_keys`, one for each example, dropout is off.
 
         Raises:
           ValueError: a name is none of the layers', or the slice is empty.
@@ -274,8 +257,8 @@ def frozen_boundary(
     """
     boundary = None
     for name, layer in layers.items():
-        random = isinstance(layer, Dropout) and layer.rate > 0
-        if random or name in train_layers:
+        is_random = isinstance(layer, Dropout) and layer.rate > 0
+        if is_random or name in train_layers:
             break
         boundary = name
     return boundary

@@ -27,14 +27,12 @@ logger = logging.getLogger(__name__)
 class Cluster(NamedTuple):
     """Where a pass runs, if not in this process.
 
-    Attributes:
-      address: of a Ray cluster, or 'auto' for the one that this machine is part of; or
-        for this machine alone, where it is part of none.
-      num_cpus: of an actor, where the cluster has no GPUs.
+    The address is a Ray cluster's, or 'auto' for the one that this machine is part of;
+    or for this machine alone, where it is part of none.
     """
 
     address: str
-    num_cpus: float = 1
+    num_cpus: float = 1  # of an actor, where the cluster has no GPUs
 
 
 class ClusterError(ValueError):

@@ -28,14 +28,9 @@ class OtherPassError(ValueError):
 
 
 class Part(NamedTuple):
-    """Consecutive items of a list.
+    """Consecutive items of a list."""
 
-    Attributes:
-      number: which part, from 0.
-      items: the items.
-    """
-
-    number: int
+    number: int  # from 0
     items: Sequence[Item]
 
 
@@ -54,12 +49,7 @@ def part_size(num_items: int, batch_size: int, num_batches: int) -> int:
 
 
 class Folder:
-    """A pass's folder.
-
-    Args:
-      path: where it is, or will be.
-      settings: what the pass is of, by name; plain data.
-    """
+    """A pass's folder, which need not be there yet; `settings` say what it is of."""
 
     def __init__(self, path: AnyPath, settings: Mapping[str, Any]):
         self.path = path
@@ -105,14 +95,14 @@ class Folder:
         records: list[Record] = []
         append = None
 
-        def add(results_: Results) -> None:
+        def add(batch: Results) -> None:
             nonlocal append
-            records.extend(results_.records)
-            if results_.rows is not None:
+            records.extend(batch.records)
+            if batch.rows is not None:
                 if append is None:
                     beside = stack.enter_context(storage.written(self.rows(name)))
                     append = stack.enter_context(rows.growing(beside))
-                append(results_.rows)
+                append(batch.rows)
 
         with contextlib.ExitStack() as stack:
             yield add
@@ -130,8 +120,7 @@ class Folder:
 
     def remove(self) -> None:
         """Takes away all parts; the settings last, since nothing is left to do then."""
-        names = storage.names_in(self.path)
-        for name in names:
+        for name in storage.names_in(self.path):
             if name.endswith((_RECORDS, _ROWS, ".tmp")) and name not in _KEPT:
                 (self.path / name).unlink(missing_ok=True)
         (self.path / SETTINGS).unlink(missing_ok=True)
@@ -148,11 +137,7 @@ def read_settings(path: AnyPath) -> dict[str, Any] | None:
 def check_same(
     there: Mapping[str, Any], wanted: Mapping[str, Any], folder: AnyPath
 ) -> None:
-    """Makes sure that a folder's pass is the one that is wanted.
-
-    Raises:
-      OtherPassError: names what differs.
-    """
+    """Raises `OtherPassError`, which names what differs, for another folder's pass."""
     for name, value in wanted.items():
         if there.get(name) != value:
             raise OtherPassError(

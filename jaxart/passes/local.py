@@ -18,21 +18,13 @@ R = TypeVar("R")
 
 
 class Progress(NamedTuple):
-    """What has happened.
-
-    Attributes:
-      part: in which part.
-      name: of the part.
-      num_items: of which this is said.
-      is_new: whether they were done now, or before.
-      is_end: whether the part is done.
-    """
+    """What has happened: some items of a part were done."""
 
     part: Part
-    name: str
+    name: str  # of the part
     num_items: int
-    is_new: bool
-    is_end: bool
+    is_new: bool  # whether they were done now, or before
+    is_end: bool  # whether the part is done
 
 
 class _Batch(NamedTuple):

@@ -37,11 +37,7 @@ def check_table(out: AnyPath, source: AnyPath, features: str | None = None) -> N
 
 
 def check_not_a_run(folder: AnyPath) -> None:
-    """Makes sure that a folder is not that of a training run, whose files it holds.
-
-    Raises:
-      ValueError: it is.
-    """
+    """Raises a `ValueError` for the folder of a training run, whose files it holds."""
     if (folder / "checkpoints").is_dir() or _has_network(folder / "config.json"):
         raise ValueError(
             f"{folder} is a run of jaxart.main, whose files would be overwritten: "
@@ -50,11 +46,7 @@ def check_not_a_run(folder: AnyPath) -> None:
 
 
 def check_not_of_maps(file: AnyPath) -> None:
-    """Makes sure that a file is none of those that a folder of maps consists of.
-
-    Raises:
-      ValueError: it is.
-    """
+    """Raises a `ValueError` for a file that a folder of maps consists of."""
     signs = (file.parent / _MANIFEST, file.parent / _PARTS / SETTINGS)
     if file.name in (_MANIFEST, _SKIPPED) and any(sign.is_file() for sign in signs):
         raise ValueError(

@@ -16,18 +16,11 @@ logger = logging.getLogger(__name__)
 
 
 class Outcome(NamedTuple):
-    """What became of a pass.
-
-    Attributes:
-      names: of all its parts, in the list's order.
-      is_new: whether each was done now.
-      items_per_second: of what was done now, but for the first batch, which compiles;
-        None where there was no other.
-    """
+    """What became of a pass: of its parts in the list's order, and how fast."""
 
     names: list[str]
-    is_new: list[bool]
-    items_per_second: float | None
+    is_new: list[bool]  # whether each was done now
+    items_per_second: float | None  # now; the first batch, which compiles, is left out
 
 
 def run(
@@ -39,19 +32,14 @@ def run(
     ray: Cluster | None = None,
     quiet: bool = False,
 ) -> Outcome:
-    """Does all parts that are not done.
+    """Does those of the parts that are not done in the pass's folder, which is begun.
 
-    Args:
-      work: what to do.
-      parts: of the list, all of them or some.
-      folder: the pass's, begun.
-      title: of the progress bar.
-      ray: where it runs; None is this process.
-      quiet: shows no progress bar.
+    It runs on the cluster `ray`, or in this process. `title` is the progress bar's,
+    which `quiet` does not show.
     """
     ends = {}
     num_before = 0
-    start, num_counted = None, 0  # the first batch compiles: it does not count
+    start, num_counted = None, 0
     total = sum(len(part.items) for part in parts)
     with tqdm(total=total, desc=title, unit="img", disable=quiet) as bar:
         for progress in _progress(work, parts, folder, ray):

@@ -15,11 +15,7 @@ class Work(Protocol):
 
     @property
     def batch_size(self) -> int:
-        """Items that run at once.
-
-        A part is made of whole batches, so that an item has its place in its batch
-        wherever it runs.
-        """
+        """Items that run at once; parts are whole batches: an item keeps its row."""
         ...
 
     def open(self) -> "Opened":
@@ -32,15 +28,10 @@ class Work(Protocol):
 
 
 class Results(NamedTuple):
-    """What a batch leaves.
+    """What a batch leaves."""
 
-    Attributes:
-      records: one of each item; with a 'reason' where it was skipped.
-      rows: arrays to keep, stacked: [M, ...]; of any number of the items.
-    """
-
-    records: list[Record]
-    rows: np.ndarray | None = None
+    records: list[Record]  # one of each item; with a 'reason' where it was skipped
+    rows: np.ndarray | None = None  # arrays to keep, of any number of items: [M, ...]
 
 
 @runtime_checkable
@@ -62,9 +53,6 @@ class Opened(Protocol):
     def finish(self, items: Sequence[Item | None], loaded: Any, values: Any) -> Results:
         """Writes the files of a batch; gives the records of the items that are there.
 
-        Args:
-          items: the batch.
-          loaded: what `load` gave.
-          values: what `start` gave, as NumPy arrays.
+        `loaded` is what `load` gave; `values` what `start` gave, as NumPy arrays.
         """
         ...

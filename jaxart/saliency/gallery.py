@@ -13,22 +13,22 @@ def write(
     out: AnyPath,
     title: str,
     subtitle: str,
-    entries: Iterable[Mapping[str, Any]],
+    records: Iterable[Mapping[str, Any]],
 ) -> None:
     """Writes `out/index.html` and its data `out/gallery/entries.js`.
 
     The data is a script, since a page opened as a file may not fetch JSON.
 
-    Of an entry of the manifest, the page needs path, size, the prediction, the target,
+    Of an image's record, the page needs path, size, the prediction, the target,
     the label if there is one, and the files of `pictures.PAGE_KINDS`: `picture` and
     `map` are of one size.
     """
     classes, lines = {}, []
-    for entry in entries:
-        lines.append(_dumps(_needed(entry)))
-        classes |= {top["index"]: top["name"] for top in entry["top5"]}
-        classes[entry["predicted"]] = entry["predicted_name"]
-        classes[entry["target"]] = entry["target_name"]
+    for record in records:
+        lines.append(_dumps(_needed(record)))
+        classes |= {top["index"]: top["name"] for top in record["top5"]}
+        classes[record["predicted"]] = record["predicted_name"]
+        classes[record["target"]] = record["target_name"]
     classes = dict(sorted(classes.items()))
     head = _dumps({"title": title, "subtitle": subtitle, "classes": classes})
     body = ",\n".join(lines)
@@ -39,20 +39,20 @@ def write(
     results.write_text(out / "index.html", page.read_text(encoding="utf-8"))
 
 
-def _needed(entry: Mapping[str, Any]) -> dict[str, Any]:
-    """What the page needs of an entry; classes are named once for all entries."""
-    files = entry["files"]
+def _needed(record: Mapping[str, Any]) -> dict[str, Any]:
+    """What the page needs of a record; classes are named once for all."""
+    files = record["files"]
     needed = {
         # Bytes that are no UTF-8 become U+FFFD.
-        "path": entry["path"]
+        "path": record["path"]
         .encode("utf-8", "surrogateescape")
         .decode(errors="replace"),
-        "size": list(entry["size"]),
-        "predicted": entry["predicted"],
-        "logit": round(float(entry["logit"]), 3),
-        "probability": _probability(entry),
-        "top5": [[top["index"], _probability(top)] for top in entry["top5"]],
-        "target": entry["target"],
+        "size": list(record["size"]),
+        "predicted": record["predicted"],
+        "logit": round(float(record["logit"]), 3),
+        "probability": _probability(record),
+        "top5": [[top["index"], _probability(top)] for top in record["top5"]],
+        "target": record["target"],
         **{kind: _url(files[kind]) for kind in ("thumbnail", "picture", "map")},
         "links": {
             kind: _url(files[kind])
@@ -60,13 +60,13 @@ def _needed(entry: Mapping[str, Any]) -> dict[str, Any]:
             if kind in files
         },
     }
-    if entry.get("label_name") is not None:
-        needed["label"] = entry["label_name"]
+    if record.get("label_name") is not None:
+        needed["label"] = record["label_name"]
     return needed
 
 
-def _probability(entry: Mapping[str, Any]) -> float:
-    return round(float(entry["probability"]), 5)
+def _probability(record: Mapping[str, Any]) -> float:
+    return round(float(record["probability"]), 5)
 
 
 def _url(path: str) -> str:

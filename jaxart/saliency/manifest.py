@@ -1,4 +1,4 @@
-"""The record of a run: one JSON line an image."""
+"""The manifest of a run: the records of all images with a map, a JSON line each."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -13,17 +13,17 @@ from jaxart.storage import AnyPath
 TOP = 5  # likeliest classes in a line
 
 
-def read_entries(path: AnyPath) -> Iterator[dict[str, Any]]:
-    """A record's lines."""
+def read_records(path: AnyPath) -> Iterator[dict[str, Any]]:
+    """A manifest's lines."""
     with path.open("rb") as lines:
         yield from map(json.loads, lines)
 
 
-def write_entries(path: AnyPath, entries: Iterable[Mapping[str, Any]]) -> None:
-    """Writes a record, whole."""
+def write_records(path: AnyPath, records: Iterable[Mapping[str, Any]]) -> None:
+    """Writes a manifest, whole."""
     with storage.written(path) as file, file.open("wb") as lines:
-        for entry in entries:
-            lines.write(json.dumps(entry, allow_nan=False).encode() + b"\n")
+        for record in records:
+            lines.write(json.dumps(record, allow_nan=False).encode() + b"\n")
 
 
 def describe(
@@ -32,7 +32,7 @@ def describe(
     target: int,
     label: int | None,
 ) -> dict[str, Any]:
-    """What a network says of an image, for the image's line.
+    """What a network says of an image, for its record.
 
     Raises:
       FloatingPointError: a logit is not finite.
@@ -42,7 +42,7 @@ def describe(
     exponentials = np.exp(logits.astype(np.float64) - logits.max())
     probabilities = exponentials / exponentials.sum()
     order = np.argsort(-probabilities, kind="stable")[:TOP]
-    entry = {
+    record = {
         "predicted": int(order[0]),
         "predicted_name": class_names[order[0]],
         "logit": float(logits[order[0]]),
@@ -60,5 +60,5 @@ def describe(
         "target_logit": float(logits[target]),
     }
     if label is not None:
-        entry |= {"label": label, "label_name": class_names[label]}
-    return entry
+        record |= {"label": label, "label_name": class_names[label]}
+    return record

@@ -18,8 +18,7 @@ from jaxart.saliency import render
 from jaxart.storage import AnyPath
 
 SUFFIXES = {"overlay": ".jpg", "heatmap": ".png", "npy": ".npy"}
-JPEG = {"format": "JPEG", "quality": 90}
-FORMATS = {".png": {"format": "PNG"}, ".jpg": JPEG, ".jpeg": JPEG}
+FORMATS = {".png": {"format": "PNG"}, ".jpg": {"format": "JPEG", "quality": 90}}
 PAIRS_ON_SHEET = 10
 MAX_NAME_BYTES = 200  # file systems take 255, suffixes included
 PAGE_KINDS = {"thumbnail": 240, "picture": 1024, "map": 1024}  # longest side, pixels
@@ -40,20 +39,20 @@ def file_names(name: str, kinds: Collection[str]) -> dict[str, str]:
     share a file, and none lies outside the output folder.
     """
     inside = PurePosixPath(os.path.normpath(name).replace(os.sep, "/"))
-    mirrored = "/".join(_safe(part) for part in inside.parts)
+    mirrored = "/".join(map(_safe, inside.parts))
     names = {kind: f"{kind}/{mirrored}{SUFFIXES[kind]}" for kind in kinds}
     return names | {kind: f"gallery/{kind}/{mirrored}.jpg" for kind in PAGE_KINDS}
 
 
-def _safe(part: str) -> str:
+def _safe(name: str) -> str:
     """A folder's or file's name that stays inside and leaves room for suffixes."""
-    if part in ("/", ".."):
-        return {"/": "_root", "..": "_up"}[part]
-    if part.startswith("_") and part.lstrip("_") in ("root", "up"):
-        part = f"_{part}"  # _root and _up are taken
-    encoded = os.fsencode(part)
+    if name in ("/", ".."):
+        return {"/": "_root", "..": "_up"}[name]
+    if name.startswith("_") and name.lstrip("_") in ("root", "up"):
+        name = f"_{name}"  # _root and _up have their meaning
+    encoded = os.fsencode(name)
     if len(encoded) <= MAX_NAME_BYTES:
-        return part
+        return name
     digest = hashlib.sha256(encoded).hexdigest()[:16]
     return f"{encoded[: MAX_NAME_BYTES - 17].decode(errors='ignore')}-{digest}"
 
@@ -72,18 +71,10 @@ def load_map(path: AnyPath) -> Float32[np.ndarray, "h w"]:
 
 
 def save(picture: Image.Image, path: AnyPath) -> None:
-    """Writes a .png, .jpg or .jpeg file, beside and renamed; makes the folders above.
-
-    Raises:
-      ValueError: another suffix.
-      OSError: the format has no such mode, or the disk's own reasons.
-    """
-    suffix = path.suffix.lower()
-    if suffix not in FORMATS:
-        raise ValueError(f"{path}: none of {', '.join(FORMATS)}")
+    """Writes a .png or .jpg file, beside and renamed; makes the folders above."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with storage.written(path) as beside:
-        picture.save(beside, **FORMATS[suffix])
+        picture.save(beside, **FORMATS[path.suffix.lower()])
 
 
 def draw(
@@ -121,21 +112,18 @@ def _place(
     return render.place(levels, size, box, render.zero_level(look.signed))
 
 
-def write_sheets(out: AnyPath, entries: Iterable[Mapping[str, Any]]) -> None:
+def write_sheets(out: AnyPath, records: Iterable[Mapping[str, Any]]) -> None:
     """Writes `sheet/0001.jpg` and so on: every picture of a manifest beside its map."""
-    entries = iter(entries)
-    for number in itertools.count(1):
-        group = list(itertools.islice(entries, PAIRS_ON_SHEET))
-        if not group:
-            return
+    records = iter(records)
+    sheets = iter(lambda: list(itertools.islice(records, PAIRS_ON_SHEET)), [])
+    for number, sheet in enumerate(sheets, start=1):
         cells = []
-        for entry in group:
-            images_ = [
-                images.decode(out / entry["files"][k]) for k in ("picture", "map")
-            ]
-            caption = (
-                f"{PurePosixPath(entry['path']).name}: {entry['predicted_name']} "
-                f"{entry['probability']:.0%}"
+        for record in sheet:
+            picture, map_ = (
+                images.decode(out / record["files"][kind])
+                for kind in ("picture", "map")
             )
-            cells.append((*images_, caption))
+            name = PurePosixPath(record["path"]).name
+            says = f"{record['predicted_name']} {record['probability']:.0%}"
+            cells.append((picture, map_, f"{name}: {says}"))
         save(render.sheet(cells), out / "sheet" / f"{number:04d}.jpg")

@@ -36,10 +36,7 @@ def magnitude(values: Float32[np.ndarray, "h w"], percentile: float) -> float:
     """A map's own scale: a percentile of its absolute values.
 
     A percentile of 99 keeps a few hot pixels from darkening all others, 100 is the
-    maximum. Where the percentile is 0, the maximum is taken.
-
-    Returns:
-      The scale, in the map's own unit; 0 only for a map of zeros.
+    maximum. Where the percentile is 0, the maximum is taken: 0 only of a map of zeros.
 
     Raises:
       ValueError: the map is not finite, or the percentile is out of range.
@@ -57,9 +54,7 @@ def to_levels(
     """Draws values as levels: zero + (255 - zero) * value / limit, rounded.
 
     Signed, -limit..limit becomes 1..255 with zero at 128; level 0 is unused. Unsigned,
-    0..limit becomes 0..255. What is beyond is clipped.
-
-    With a limit of 0 all is drawn as zero.
+    0..limit becomes 0..255. What is beyond is clipped; a limit of 0 draws all as zero.
 
     Raises:
       ValueError: the map is not finite.
@@ -106,12 +101,10 @@ def place(
 
 
 def color_table(name: str, signed: bool) -> UInt8[np.ndarray, "256 3"]:
-    """The RGB colour of each level.
+    """The RGB colour of each level; signed, the table's centre is at level 128.
 
-    Args:
-      name: 'auto', or a colour table of the cmap package: 'viridis', 'RdBu_r',
-        'cmocean:balance'. Names of matplotlib mean matplotlib's tables.
-      signed: puts the table's centre at level 128 and its ends at 1 and 255.
+    `name` is 'auto', or a colour table of the cmap package: 'viridis', 'RdBu_r',
+    'cmocean:balance'. Names of matplotlib mean matplotlib's tables.
 
     Raises:
       ValueError: there is no such table.

@@ -1,4 +1,4 @@
-"""One run over many images: their maps, pictures of the maps, a record and a page."""
+"""One run over many images: their maps, pictures of the maps, a manifest and a page."""
 
 import dataclasses
 import json
@@ -22,7 +22,7 @@ from jaxart.passes.folder import Folder
 from jaxart.predict import evaluation
 from jaxart.predict.tables import UNKNOWN
 from jaxart.saliency import whole
-from jaxart.saliency.manifest import write_entries
+from jaxart.saliency.manifest import write_records
 from jaxart.saliency.options import Options
 from jaxart.saliency.work import PREDICTED, Explaining, Item
 from jaxart.storage import AnyPath, results
@@ -131,7 +131,7 @@ def write_manifest(
     skipped = []
     counts = {"found": 0, "done_before": 0, "done_now": 0}
 
-    def entries():
+    def records():
         for name, is_new in zip(outcome.names, outcome.is_new, strict=True):
             for record in passed.records([name]):
                 counts["found"] += 1
@@ -141,7 +141,7 @@ def write_manifest(
                     counts["done_now" if is_new else "done_before"] += 1
                     yield record
 
-    write_entries(manifest, entries())
+    write_records(manifest, records())
     return counts | {"skipped": len(skipped)}, skipped
 
 
@@ -178,11 +178,9 @@ def describe(
 
 def flatten(report: dict[str, Any]) -> dict[str, Any]:
     """What a run is of, in one mapping."""
-    return {
-        name: value
-        for part in ("options", "network", "list")
-        for name, value in report.get(part, {}).items()
-    }
+    return (
+        report.get("options", {}) | report.get("network", {}) | report.get("list", {})
+    )
 
 
 def find_items(

@@ -63,11 +63,7 @@ def resolve(path: AnyPath) -> AnyPath:
 
 
 def require_local(path: AnyPath, what: str) -> Path:
-    """A path in the file system.
-
-    Raises:
-      StorageError: it is none; the message begins with `what`.
-    """
+    """A path in the file system, or a `StorageError` that begins with `what`."""
     if isinstance(path, RemotePath):
         raise StorageError(f"{what}={path}: must be a local folder")
     return path
@@ -162,11 +158,7 @@ def names_in(folder: AnyPath) -> list[str]:
 
 
 def version(path: AnyPath) -> str:
-    """Another text for other content: a file's digest, an object's version.
-
-    Raises:
-      OSError: it cannot be read.
-    """
+    """Another text for other content: a file's digest, an object's version."""
     if isinstance(path, RemotePath):
         return path.version()
     with open(path, "rb") as file:
@@ -184,9 +176,9 @@ def written_together(out: AnyPath, folder: AnyPath | None = None) -> Iterator[Pa
     out.parent.mkdir(parents=True, exist_ok=True)
     beside = None if isinstance(out, RemotePath) else folder or out.parent
     with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=beside) as new:
-        part = Path(new) / out.name
-        yield part
-        for file in sorted(Path(new).iterdir(), key=part.__eq__):
+        new_out = Path(new) / out.name
+        yield new_out
+        for file in sorted(Path(new).iterdir(), key=new_out.__eq__):
             move(file, out.with_name(file.name))
 
 
@@ -195,9 +187,6 @@ def local_copy(path: AnyPath) -> Path:
 
     Copies are kept in the user's cache folder, for as long as the object is what it
     was.
-
-    Raises:
-      FileNotFoundError: there is no such object.
     """
     if not isinstance(path, RemotePath):
         return path

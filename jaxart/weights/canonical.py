@@ -43,19 +43,14 @@ def write(
     params: Params,
     metadata: dict[str, str],
 ) -> None:
-    """Writes a canonical file whole or not at all.
+    """Writes a canonical file whole or not at all; parameters are in network order.
 
-    Args:
-      path: replaced where it exists.
-      params: in network order, for BGR input.
-      metadata: what `model_metadata` gives, and `source` (a file name),
-        `source_sha256`, `source_channel_order`, `resize` (the rule of its training; ''
-        if unknown) and `class_names` (a JSON list, empty if unknown). `format`,
-        `channel_order`, `layers` and `content_blake2b` are put in.
+    The metadata are what `model_metadata` gives, and `source` (a file name),
+    `source_sha256`, `source_channel_order`, `resize` (the rule of its training; '' if
+    unknown) and `class_names` (a JSON list, empty if unknown). The rest is put in.
 
     Raises:
       WeightsError: an array is not finite, or metadata are missing.
-      OSError: the file cannot be written.
     """
     metadata = metadata | {
         "format": _FORMAT,
@@ -77,14 +72,11 @@ def write(
 
 
 def read(path: AnyPath) -> tuple[Params, dict[str, str]]:
-    """Reads a canonical file.
-
-    Returns:
-      The parameters in network order, float32, and the metadata.
+    """Reads a canonical file: the parameters in network order, and the metadata.
 
     Raises:
       WeightsError: not a canonical file, or not a sound one.
-      FileNotFoundError: there is no such file.
+      FileNotFoundError: there is no such file; says how to get it.
     """
     metadata = read_metadata(path)
     copy = storage.local_copy(path)
@@ -104,12 +96,7 @@ def read(path: AnyPath) -> tuple[Params, dict[str, str]]:
 
 
 def verify(path: AnyPath) -> tuple[Params, dict[str, str]]:
-    """Reads a canonical file, and requires every bit to be as it was written.
-
-    Raises:
-      WeightsError: as `read`; or the content is not what was written.
-      FileNotFoundError: there is no such file.
-    """
+    """As `read`, and requires every bit to be as it was written."""
     params, metadata = read(path)
     stored = _stored_metadata(path)
     if _content_blake2b(_flat(params), stored) != stored["content_blake2b"]:
@@ -118,11 +105,7 @@ def verify(path: AnyPath) -> tuple[Params, dict[str, str]]:
 
 
 def is_canonical(path: AnyPath) -> bool:
-    """Tells whether a file calls itself a canonical one.
-
-    Raises:
-      FileNotFoundError: there is no such file.
-    """
+    """Tells whether a file, which is there, calls itself a canonical one."""
     copy = storage.local_copy(path)
     try:
         with safe_open(copy, framework="numpy") as file:
@@ -132,12 +115,7 @@ def is_canonical(path: AnyPath) -> bool:
 
 
 def read_metadata(path: AnyPath) -> dict[str, str]:
-    """Reads what a canonical file says about itself, without its arrays.
-
-    Raises:
-      WeightsError: not a canonical file, or one of a network that is not known.
-      FileNotFoundError: there is no such file.
-    """
+    """Reads what a canonical file says about itself, without its arrays, as `read`."""
     metadata = _stored_metadata(path)
     model, facts = with_todays_name(metadata["model"], metadata)
     if model not in MODELS:

@@ -30,18 +30,12 @@ _HTML_STARTS = (b"<!doctype", b"<html", b"<head")
 
 
 def download(
-    file: KnownFile,
-    cache_dir: Path | None = None,
-    mirrors: Sequence[str] = (),
+    file: KnownFile, cache_dir: Path | None = None, mirrors: Sequence[str] = ()
 ) -> Path:
     """Gets a file from the cache, or else from the first place that has it.
 
-    What an earlier call left unfinished is gone on with. The path is of the cache.
-
-    Args:
-      file: one of `known_files.KNOWN_FILES`.
-      cache_dir: where files are kept; None is a folder in the user's cache.
-      mirrors: base URLs; `MIRROR/NAME` is tried before the file's own URLs.
+    What an earlier call left unfinished is gone on with. Files are kept in `cache_dir`,
+    or else in the user's cache. `MIRROR/NAME` is tried before the file's own URLs.
 
     Raises:
       WeightsError: no place gave the right file (the message says of each why), or
@@ -78,8 +72,8 @@ def _fetch_from_first(file: KnownFile, path: Path, urls: list[str]) -> None:
 def _fetch(file: KnownFile, path: Path, url: str) -> None:
     """Puts the file in its place from one URL, unless it is there already."""
     pooch.get_logger().setLevel(logging.WARNING)  # its hints are for programmers
-    part = _part_of(path)
-    had_part = part.exists()
+    partial = _partial_of(path)
+    had_partial = partial.exists()
     retrieve = functools.partial(
         pooch.retrieve,
         url,
@@ -92,32 +86,32 @@ def _fetch(file: KnownFile, path: Path, url: str) -> None:
     try:
         retrieve()
     except ValueError:
-        if not had_part or part.exists():
+        if not had_partial or partial.exists():
             raise
         retrieve()  # the fault may have been in the old part, which is gone now
 
 
 def _transfer(file: KnownFile, url: str, output_file: str, _pooch: Any) -> None:
     """A downloader as pooch calls it; pooch then checks the hash of `output_file`."""
-    part = _part_of(Path(output_file).with_name(file.name))
+    partial = _partial_of(Path(output_file).with_name(file.name))
     for _ in range(_ATTEMPTS):
-        cut = _receive(file, url, part)
+        cut = _receive(file, url, partial)
         if not cut:
             break
     else:
         raise WeightsError(f"cut off {_ATTEMPTS} times; the last time: {cut}")
-    num_bytes = part.stat().st_size
+    num_bytes = partial.stat().st_size
     if num_bytes > _MAX_BYTES or file.num_bytes not in (None, num_bytes):
-        _discard(part)
+        _discard(partial)
         due = f"{file.num_bytes:,}" if file.num_bytes else f"at most {_MAX_BYTES:,}"
         raise WeightsError(f"{num_bytes:,} bytes came, not {due}")
-    storage.move(part, Path(output_file))
-    _discard(part)
+    storage.move(partial, Path(output_file))
+    _discard(partial)
 
 
-def _receive(file: KnownFile, url: str, part: Path) -> str:
-    """Makes one request; returns how its answer was cut, or '' if the part is whole."""
-    start, headers = _where_to_resume(file, url, part)
+def _receive(file: KnownFile, url: str, partial: Path) -> str:
+    """Makes one request; returns how its answer was cut, or '' if the file is whole."""
+    start, headers = _where_to_resume(file, url, partial)
     with requests.get(
         url, headers=headers, stream=True, timeout=_TIMEOUTS_S
     ) as response:
@@ -125,7 +119,7 @@ def _receive(file: KnownFile, url: str, part: Path) -> str:
         content_range = response.headers.get("Content-Range", "")
         is_as_asked = content_range.startswith(f"bytes {start}-")
         if status == 416 or (status == 206 and not is_as_asked):
-            _discard(part)
+            _discard(partial)
             return f"HTTP status {status} with Content-Range {content_range!r}"
         if status not in (200, 206):
             raise WeightsError(f"HTTP status {status} {response.reason}")
@@ -133,27 +127,28 @@ def _receive(file: KnownFile, url: str, part: Path) -> str:
             chunks = response.iter_content(_CHUNK_BYTES)
             if status == 200:
                 chunks = _refuse_html(chunks)
-                _discard(part)
-                _origin_of(part).write_text(f"{url}\n{_validator(response.headers)}")
-            return _append(file, part, chunks, response.headers.get("Content-Length"))
+                _discard(partial)
+                _origin_of(partial).write_text(f"{url}\n{_validator(response.headers)}")
+            length = response.headers.get("Content-Length")
+            return _append(file, partial, chunks, length)
         except requests.RequestException as error:
             return _describe(error)
 
 
 def _where_to_resume(
-    file: KnownFile, url: str, part: Path
+    file: KnownFile, url: str, partial: Path
 ) -> tuple[int, dict[str, str]]:
     """The first byte to ask for, and the headers that ask for it."""
     headers = {"Accept-Encoding": "identity"}  # so that lengths are the file's
-    if not part.exists():
+    if not partial.exists():
         return 0, headers
-    origin = _origin_of(part).read_text() if _origin_of(part).exists() else ""
+    origin = _origin_of(partial).read_text() if _origin_of(partial).exists() else ""
     origin_url, _, validator = origin.partition("\n")
     if origin_url == url and validator:
         headers["If-Range"] = validator
     elif file.known_hash is None:
         return 0, headers  # nothing would tell whether both halves are of one file
-    start = part.stat().st_size
+    start = partial.stat().st_size
     return start, headers | {"Range": f"bytes={start}-"}
 
 
@@ -166,10 +161,10 @@ def _refuse_html(chunks: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def _append(
-    file: KnownFile, part: Path, chunks: Iterator[bytes], length: str | None
+    file: KnownFile, partial: Path, chunks: Iterator[bytes], length: str | None
 ) -> str:
-    """Writes chunks behind the part, but not without end; returns how they were cut."""
-    with open(part, "ab") as stream:
+    """Appends chunks, but not without end; returns how they were cut, or ''."""
+    with open(partial, "ab") as stream:
         start = stream.tell()
         total = start + int(length) if length else None
         with tqdm(
@@ -196,17 +191,17 @@ def _validator(headers: Mapping[str, str]) -> str:
     return etag if etag.startswith('"') else headers.get("Last-Modified", "")
 
 
-def _part_of(path: Path) -> Path:
+def _partial_of(path: Path) -> Path:
     return path.with_name(f"{path.name}.part")
 
 
-def _origin_of(part: Path) -> Path:
-    return part.with_name(f"{part.name}.origin")
+def _origin_of(partial: Path) -> Path:
+    return partial.with_name(f"{partial.name}.origin")
 
 
-def _discard(part: Path) -> None:
-    part.unlink(missing_ok=True)
-    _origin_of(part).unlink(missing_ok=True)
+def _discard(partial: Path) -> None:
+    partial.unlink(missing_ok=True)
+    _origin_of(partial).unlink(missing_ok=True)
 
 
 def _describe(error: Exception) -> str:

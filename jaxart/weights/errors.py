@@ -11,14 +11,9 @@ class WeightsError(ValueError):
 
 @contextlib.contextmanager
 def refuse_bad_file(path: str | PurePath, note: str = "") -> Iterator[None]:
-    """Turns whatever a damaged or hostile file sets off into one `WeightsError`.
+    """Turns whatever a damaged or hostile file sets off into a `WeightsError`.
 
-    Args:
-      path: the file being read, which a `WeightsError` of the block does not name.
-      note: what else the user should know of any other error, put last.
-
-    Raises:
-      WeightsError: for every exception of the block, in one line.
+    It is one line, which names the file; a `note` follows an error of another kind.
     """
     try:
         yield

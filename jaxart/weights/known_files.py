@@ -13,29 +13,21 @@ from jaxart.weights.errors import WeightsError
 
 
 class KnownFile(NamedTuple):
-    """A public weight file.
+    """A public weight file."""
 
-    Attributes:
-      name: what it is called in the cache, and on mirrors.
-      model: the network that it is for.
-      urls: where it is public, in the order to try.
-      known_hash: `sha256:`, `sha1:` or `md5:` and digits, where one is published.
-      num_bytes: its size, where that is all that is known.
-      channel_order: of its first layer, where the format does not say it.
-    """
-
-    name: str
-    model: str
-    urls: tuple[str, ...]
-    known_hash: str | None = None
-    num_bytes: int | None = None
-    channel_order: str | None = None
+    name: str  # in the cache, and on mirrors
+    model: str  # the network that it is for
+    urls: tuple[str, ...]  # where it is public, in the order to try
+    known_hash: str | None = None  # sha256:, sha1: or md5: and digits, if published
+    num_bytes: int | None = None  # its size, where that is all that is known
+    channel_order: str | None = None  # of its first layer, if the format is silent
 
 
 def _https_then_http(address: str) -> tuple[str, ...]:
     return f"https://{address}", f"http://{address}"
 
 
+_CAFFE = "http://dl.caffe.berkeleyvision.org/"
 _KERAS = "https://storage.googleapis.com/tensorflow/keras-applications/"
 _OXFORD = "www.robots.ox.ac.uk/~vgg/software/very_deep/caffe/"
 
@@ -50,13 +42,13 @@ KNOWN_FILES = (
     KnownFile(
         "bvlc_alexnet.caffemodel",
         "alexnet",
-        ("http://dl.caffe.berkeleyvision.org/bvlc_alexnet.caffemodel",),
+        (f"{_CAFFE}bvlc_alexnet.caffemodel",),
         "sha1:9116a64c0fbe4459d18f4bb6b56d647b63920377",
     ),
     KnownFile(
         "bvlc_reference_caffenet.caffemodel",
         "caffenet",
-        ("http://dl.caffe.berkeleyvision.org/bvlc_reference_caffenet.caffemodel",),
+        (f"{_CAFFE}bvlc_reference_caffenet.caffemodel",),
         "sha1:4c8d77deb20ea792f84eb5e6d0a11ca0a8660a46",
     ),
     KnownFile(

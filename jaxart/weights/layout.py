@@ -24,9 +24,8 @@ _NUM_AT_ONCE = 64
 def from_caffe(layers: Iterable[tuple[str, np.ndarray, np.ndarray]]) -> Params:
     """Turns layers as Caffe and PyTorch have them, in network order, into parameters.
 
-    Args:
-      layers: a name, a kernel (out, in, height, width) or (out, in), and a bias (out,)
-        each. A fully connected layer after a convolution reads its map as C, H, W.
+    Each is a name, a kernel (out, in, height, width) or (out, in), and a bias (out,).
+    A fully connected layer after a convolution reads its map as C, H, W.
 
     Raises:
       WeightsError: an array of another shape.

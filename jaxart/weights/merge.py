@@ -9,12 +9,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from jaxart.models.layers import HEAD
 from jaxart.storage import AnyPath
 from jaxart.weights import canonical
 from jaxart.weights.errors import WeightsError
 from jaxart.weights.layout import Params
-
-_HEAD = "fc8"
 
 
 class Merged(NamedTuple):
@@ -58,18 +57,12 @@ def merge(
     train_layers: Sequence[str],
     removed_layers: Sequence[str] = (),
 ) -> Merged:
-    """Finds pretrained arrays for a network.
+    """Finds a file's arrays for a network whose parameters are `wanted`.
 
-    Args:
-      wanted: the network's parameters, `{layer: {name: array}}`; anything with a
-        shape serves as an array, here and in the file's.
-      pretrained: the file's parameters.
-      train_layers: layers that may start fresh where the file lacks them or has
-        another shape. One that fits is loaded.
-      removed_layers: layers of the file that the network was built without.
-
-    The head, fc8, may start fresh where its shape differs from the file's, as it does
-    with another number of classes.
+    `train_layers` may start fresh where the file lacks them or has another shape, and
+    so may fc8 of another shape, as with another number of classes. `removed_layers` are
+    those of the file that the network was built without. Anything with a shape serves
+    as an array.
 
     Raises:
       WeightsError: arrays are missing from the file, surplus in it, or misshapen; all
@@ -84,24 +77,19 @@ def merge(
             starts_fresh = layer in train_layers
         else:
             starts_fresh = (
-                (layer in train_layers or layer == _HEAD)
+                (layer in train_layers or layer == HEAD)
                 and arrays.keys() == pretrained[layer].keys()
                 and _shapes(arrays) != _shapes(pretrained[layer])
             )
         if starts_fresh:
             fresh.append(layer)
-    loaded = [layer for layer in wanted if layer not in fresh]
     others = {*fresh, *left_out}
-    check_fit(
-        {layer: wanted[layer] for layer in loaded},
-        {layer: pretrained[layer] for layer in pretrained if layer not in others},
-    )
+    loaded = {layer: wanted[layer] for layer in wanted if layer not in others}
+    stored = {layer: pretrained[layer] for layer in pretrained if layer not in others}
+    check_fit(loaded, stored)
     params = {
-        layer: {
-            name: np.asarray(pretrained[layer][name], np.float32)
-            for name in wanted[layer]
-        }
-        for layer in loaded
+        layer: {name: np.asarray(stored[layer][name], np.float32) for name in arrays}
+        for layer, arrays in loaded.items()
     }
     return Merged(params, tuple(loaded), tuple(fresh), tuple(left_out))
 

@@ -27,29 +27,19 @@ _KNOWN = "the first layer is the Oxford VGG16's: its channel order is right"
 
 
 class Source(NamedTuple):
-    """What a file holds.
+    """What a file holds."""
 
-    Attributes:
-      params: float32, in our layout, the first kernel still for the file's own input.
-      channel_order: what the file's first layer takes, one of `CHANNEL_ORDERS`; None
-        where neither its format nor its values say.
-      reason: how that is known.
-      is_recognised: the first layer's values are known, and are of that order.
-    """
-
-    params: Params
-    channel_order: str | None
-    reason: str
-    is_recognised: bool
+    params: Params  # in our layout, the first kernel still for the file's own input
+    channel_order: str | None  # of `CHANNEL_ORDERS`; None where nothing says it
+    reason: str  # how that is known
+    is_recognised: bool  # the first layer's values are known, and are of that order
 
 
 def read(path: str | Path, network: Network) -> Source:
-    """Reads a weight file of any format that jaxart knows.
+    """Reads a weight file of any format that jaxart knows, whatever it is called.
 
-    Args:
-      path: the file; its name does not matter.
-      network: what the file is to be of, at whatever widths: its layers say what they
-        are called in other libraries.
+    `network` is what it is to be of, at whatever widths: its layers say what they are
+    called in other libraries.
 
     Raises:
       WeightsError: no such format, layers that the network does not have, or a damaged

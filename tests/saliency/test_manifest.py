@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from jaxart.saliency.manifest import describe, read_entries, write_entries
+from jaxart.saliency.manifest import describe, read_records, write_records
 
 ENTRIES = [
     {"path": "a.jpg", "value": 1.5},
@@ -17,19 +17,19 @@ ENTRIES = [
 
 def test_lines_are_ascii_json_for_any_reader(tmp_path):
     path = tmp_path / "manifest.jsonl"
-    write_entries(path, ENTRIES)
+    write_records(path, ENTRIES)
     lines = path.read_text(encoding="ascii").split("\n")
     assert [json.loads(line) for line in lines[:-1]] == ENTRIES
     assert lines[-1] == ""
-    assert list(read_entries(path)) == ENTRIES
+    assert list(read_records(path)) == ENTRIES
 
 
 def test_an_entry_with_nan_leaves_the_record_that_is_there(tmp_path):
     path = tmp_path / "manifest.jsonl"
-    write_entries(path, ENTRIES)
+    write_records(path, ENTRIES)
     with pytest.raises(ValueError, match="JSON"):
-        write_entries(path, [ENTRIES[0], {"path": "a", "value": math.nan}])
-    assert list(read_entries(path)) == ENTRIES
+        write_records(path, [ENTRIES[0], {"path": "a", "value": math.nan}])
+    assert list(read_records(path)) == ENTRIES
     assert [file.name for file in tmp_path.iterdir()] == ["manifest.jsonl"]
 
 

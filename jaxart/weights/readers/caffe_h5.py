@@ -25,11 +25,7 @@ _NUMBERS = ("0", "1")  # the kernel, the bias
 def is_caffe_h5(path: str | Path) -> bool:
     """Tells by the outermost groups whether a file is a `.caffemodel.h5`.
 
-    Returns:
-      False also where HDF5 cannot be read: `keras_h5.read` says why.
-
-    Raises:
-      OSError: the file cannot be opened.
+    False also where HDF5 cannot be read: `keras_h5.read` says why.
     """
     try:
         with hdf5.open_file(path) as file:
@@ -39,16 +35,7 @@ def is_caffe_h5(path: str | Path) -> bool:
 
 
 def read(path: str | Path, network: Network) -> Params:
-    """Reads a network's layers, as many as there are, from a `.caffemodel.h5`.
-
-    Returns:
-      `{'conv1': {'kernel', 'bias'}, ...}` in network order, float32, for BGR input.
-
-    Raises:
-      WeightsError: layers that the network does not have, a damaged file, or h5py is
-        not installed.
-      OSError: the file cannot be opened.
-    """
+    """Reads a network's layers, as many as there are and in its order."""
     with hdf5.open_file(path) as file:
         if not _has_caffes_groups(file):
             raise WeightsError(
@@ -79,7 +66,7 @@ def _read_layers(
 
 def _layers_in_order(blobs: dict, names: tuple[str, ...]) -> list[str]:
     """Returns those of the named layers that have blobs; no others may have any."""
-    layers = [name for name in names if any(name == parts[0] for parts in blobs)]
+    layers = [name for name in names if any(name == keys[0] for keys in blobs)]
     odd = blobs.keys() ^ {(layer, number) for layer in layers for number in _NUMBERS}
     if odd:
         raise WeightsError(

@@ -17,15 +17,7 @@ from jaxart.weights.readers.restricted_pickle import StoredArray, read_pickled_n
 
 
 def read(path: Path) -> Params:
-    """Reads a Caffe `.npy` file.
-
-    Returns:
-      `{'conv1': {'kernel', 'bias'}, ...}`, float32, layers in the file's order.
-
-    Raises:
-      WeightsError: the file is not such a dict; nothing in it is run.
-      OSError: the file cannot be opened.
-    """
+    """Reads a Caffe `.npy` file; the layers are in its order."""
     content = read_pickled_npy(path)
     with refuse_bad_file(path):
         if not isinstance(content, dict) or not content:

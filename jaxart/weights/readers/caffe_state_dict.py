@@ -23,10 +23,7 @@ def names_caffe_layers(arrays: dict[str, np.ndarray]) -> bool:
 
 
 def to_params(path: str | Path, arrays: dict[str, np.ndarray]) -> Params:
-    """Turns arrays for which `names_caffe_layers` is true into parameters.
-
-    Returns:
-      `{'conv1': {'kernel', 'bias'}, ...}`, float32, layers in the order of the names.
+    """Turns arrays for which `names_caffe_layers` is true into parameters, in order.
 
     Raises:
       WeightsError: an array is missing, or is not a layer's.

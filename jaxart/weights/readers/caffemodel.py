@@ -56,15 +56,7 @@ _V1_TYPES = {4: "Convolution", 14: "InnerProduct"}
 
 
 def read(path: str | Path) -> Params:
-    """Reads a `.caffemodel` of convolutions and inner products.
-
-    Returns:
-      `{'conv1': {'kernel', 'bias'}, ...}`, float32, layers in the file's order.
-
-    Raises:
-      WeightsError: no caffemodel, a layer of another type with weights, a damaged file.
-      OSError: the file cannot be opened.
-    """
+    """Reads a `.caffemodel` of convolutions and inner products, in the file's order."""
     walker = Walker(unpacked_floats=5)
     with open(path, "rb") as stream, refuse_bad_file(path):
         try:
@@ -81,11 +73,7 @@ def read(path: str | Path) -> Params:
 
 
 def is_caffemodel(path: str | Path) -> bool:
-    """Tells by the outermost message whether a file is a whole `.caffemodel`.
-
-    Raises:
-      OSError: the file cannot be opened.
-    """
+    """Tells by the outermost message whether a file is a whole `.caffemodel`."""
     with open(path, "rb") as stream:
         try:
             _layer_messages(stream, Walker(unpacked_floats=5))

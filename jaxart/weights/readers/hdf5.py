@@ -18,23 +18,14 @@ _MAX_OBJECTS = 4096
 
 
 def is_hdf5(path: str | Path) -> bool:
-    """Tells by the content whether a file is HDF5.
-
-    Raises:
-      OSError: the file cannot be opened.
-    """
+    """Tells by the content whether a file is HDF5."""
     with open(path, "rb") as stream:
         return stream.read(len(_MAGIC)) == _MAGIC
 
 
 @contextlib.contextmanager
 def open_file(path: str | Path) -> Iterator:
-    """Opens an HDF5 file; what goes wrong while it is open is one `WeightsError`.
-
-    Raises:
-      WeightsError: a damaged file, or h5py is not installed.
-      OSError: the file cannot be opened.
-    """
+    """Opens an HDF5 file; what goes wrong while it is open is one `WeightsError`."""
     with open(path, "rb"):  # Whether it can be opened is not HDF5's to say.
         pass
     with refuse_bad_file(path):
@@ -47,11 +38,7 @@ def open_file(path: str | Path) -> Iterator:
 
 
 def hard_links(group) -> list[str]:
-    """Returns the names in a group, none of which leads out of the file.
-
-    Raises:
-      WeightsError: one of them does, there are too many, or this is no group.
-    """
+    """Returns the names in a group, none of which leads out of the file."""
     import h5py  # noqa: PLC0415 (an optional dependency)
 
     if not isinstance(group, h5py.Group):  # Listing a dataset would read it.
@@ -70,39 +57,34 @@ def hard_links(group) -> list[str]:
 def find_datasets(top) -> dict:
     """Returns the datasets below a group, unread, by the names that lead to them.
 
-    All are plain stored floats that fit the file.
-
-    Raises:
-      WeightsError: as `hard_links` has it, for any group below; a dataset is something
-        else, compressed, larger than what is stored of it, or stored elsewhere; or they
-        overlap.
+    All are plain floats, stored in this file as they are, each in its own place.
     """
     datasets = {}
     num_objects = 0
     pending: list[tuple[tuple[str, ...], Any]] = [((), top)]
     while pending:
-        parts, group = pending.pop()
+        keys, group = pending.pop()
         for name in hard_links(group):
             num_objects += 1
             # A group may be linked into itself: only these two end such a walk.
-            if num_objects > _MAX_OBJECTS or len(parts) == _MAX_DEPTH:
+            if num_objects > _MAX_OBJECTS or len(keys) == _MAX_DEPTH:
                 raise WeightsError("more groups than a network has")
             item = group[name]
             if hasattr(item, "keys"):
-                pending.append(((*parts, name), item))
+                pending.append(((*keys, name), item))
             else:
-                datasets[*parts, name] = item
+                datasets[*keys, name] = item
     num_stored = sum(_stored_bytes(*item) for item in datasets.items())
     if num_stored > Path(top.file.filename).stat().st_size:
         raise WeightsError("its arrays lie over one another")
     return datasets
 
 
-def _stored_bytes(parts: tuple[str, ...], dataset) -> int:
+def _stored_bytes(keys: tuple[str, ...], dataset) -> int:
     """How much of the file a dataset takes, which is as much as its shape says."""
     import h5py  # noqa: PLC0415 (an optional dependency)
 
-    name = repr("/".join(parts)[:80])
+    name = repr("/".join(keys)[:80])
     if not isinstance(dataset, h5py.Dataset) or dataset.shape is None:
         raise WeightsError(f"{name} is no array")
     if dataset.dtype.kind != "f" or dataset.dtype.itemsize not in (2, 4, 8):

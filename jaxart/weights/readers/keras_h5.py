@@ -34,16 +34,7 @@ def read(path: str | Path, network: Network) -> Params:
 
     Layers with Keras' names are told by them. Those with others are taken in order
     where they are as many convolutions as the network has, and up to three fully
-    connected layers.
-
-    Returns:
-      `{'conv1_1': {'kernel', 'bias'}, ...}` in network order, float32, in the file's
-      channel order: BGR for Keras' own networks.
-
-    Raises:
-      WeightsError: layers that the network does not have, a damaged file, or h5py is
-        not installed.
-      OSError: the file cannot be opened.
+    connected layers. They come in network order.
     """
     ours = {_keras_name(layer): layer for layer in trainable(network.layers())}
     with hdf5.open_file(path) as file:
@@ -80,11 +71,11 @@ def _find_datasets(file, ours: dict[str, str]) -> dict:
         if name in hdf5.hard_links(top):
             top = top[name]
     datasets = {}
-    for parts, dataset in hdf5.find_datasets(top).items():
-        key = _layer_and_parameter(parts, ours)
+    for keys, dataset in hdf5.find_datasets(top).items():
+        key = _layer_and_parameter(keys, ours)
         if key is None:
             raise WeightsError(
-                f"holds {'/'.join(parts)[:80]!r}, which is neither a kernel nor a bias "
+                f"holds {'/'.join(keys)[:80]!r}, which is neither a kernel nor a bias "
                 "of a layer of Keras"
             )
         if key in datasets:
@@ -94,14 +85,14 @@ def _find_datasets(file, ours: dict[str, str]) -> dict:
 
 
 def _layer_and_parameter(
-    parts: tuple[str, ...], ours: dict[str, str]
+    keys: tuple[str, ...], ours: dict[str, str]
 ) -> tuple[str, str] | None:
     """Takes a layer's name and 'kernel' or 'bias' from the path of a dataset."""
-    *above, last = parts
+    *above, last = keys
     if not above:
         return None
     # A network inside a network (transfer learning) has its layers one level lower.
-    layer = next((part for part in above if part in ours), above[0])
+    layer = next((name for name in above if name in ours), above[0])
     if above[-1] == "vars":
         parameter = {"0": "kernel", "1": "bias"}.get(last)
     else:

@@ -23,15 +23,7 @@ _MAX_BYTES = 4 << 30  # VGG16 is 0.55 GB in float32; a zip bomb is more.
 
 
 def read(path: str | Path) -> Params:
-    """Reads a `.npz` file of `<layer>_W` and `<layer>_b` arrays.
-
-    Returns:
-      `{'conv1_1': {'kernel', 'bias'}, ...}`, float32, layers in the file's order.
-
-    Raises:
-      WeightsError: another member, an array of objects, a damaged file.
-      OSError: the file cannot be opened.
-    """
+    """Reads a `.npz` file of `<layer>_W` and `<layer>_b` arrays, in its order."""
     params = {}
     with (
         open(path, "rb") as stream,

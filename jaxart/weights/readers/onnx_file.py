@@ -32,11 +32,7 @@ _MAX_BYTES_BESIDE_NUMBERS = 4 << 20
 
 
 def is_onnx(path: str | Path) -> bool:
-    """Tells by the two outermost messages whether a file is a whole ONNX model.
-
-    Raises:
-      OSError: the file cannot be opened.
-    """
+    """Tells by the two outermost messages whether a file is a whole ONNX model."""
     with open(path, "rb") as stream:
         try:
             return "node" in dict(_walk(map_file(stream), _OUTER_MODEL))
@@ -45,11 +41,7 @@ def is_onnx(path: str | Path) -> bool:
 
 
 def import_onnx() -> ModuleType:
-    """The package `onnx`, an optional dependency.
-
-    Raises:
-      WeightsError: it is not installed.
-    """
+    """The package `onnx`, or a `WeightsError` where it is not installed."""
     try:
         return importlib.import_module("onnx")
     except ImportError:
@@ -60,18 +52,13 @@ def import_onnx() -> ModuleType:
 
 @contextlib.contextmanager
 def open_model(path: str | Path) -> Iterator[ModelProto]:
-    """Gives the model; what goes wrong meanwhile is one `WeightsError`.
-
-    Raises:
-      WeightsError: no ONNX model, a damaged one, or onnx is not installed.
-      OSError: the file cannot be opened.
-    """
+    """Gives the model; what goes wrong meanwhile is one `WeightsError`."""
     with open(path, "rb") as stream, refuse_bad_file(path):
         try:
-            parts = list(_walk(map_file(stream), _MODEL))
+            fields = list(_walk(map_file(stream), _MODEL))
         except ValueError as error:
             raise WeightsError(f"no ONNX model, or a damaged one: {error}") from None
-        num_graphs = sum(name == "graph" for name, _ in parts)
+        num_graphs = sum(name == "graph" for name, _ in fields)
         if num_graphs != 1:
             raise WeightsError(f"no ONNX model: it has {num_graphs} graphs, not one")
         num_bytes = stream.seek(0, io.SEEK_END)
@@ -79,7 +66,7 @@ def open_model(path: str | Path) -> Iterator[ModelProto]:
             raise WeightsError(
                 f"{num_bytes:,} bytes; protobuf, and so onnx, ends at 2 GB"
             )
-        num_others = num_bytes - sum(size for name, size in parts if name == "numbers")
+        num_others = num_bytes - sum(size for name, size in fields if name == "numbers")
         if num_others > _MAX_BYTES_BESIDE_NUMBERS:
             raise WeightsError(
                 f"{num_others:,} bytes beside the weights, where few belong"
@@ -91,7 +78,7 @@ def open_model(path: str | Path) -> Iterator[ModelProto]:
 def _walk(
     message: memoryview, fields: dict, walker: Walker | None = None
 ) -> Iterator[tuple[str, int]]:
-    """Yields the name and the size of every part of a message that is looked at."""
+    """Yields the name and the size of every field of a message that is looked at."""
     walker = walker or Walker(unpacked_floats=4)
     schema: Schema = dict.fromkeys(fields, (BYTES, FIXED32))
     for number, _, value in walker.fields(message, schema):

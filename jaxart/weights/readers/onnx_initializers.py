@@ -47,19 +47,11 @@ class _Layer(NamedTuple):
 
 
 def read(path: str | Path, network: Network) -> tuple[Params, str | None]:
-    """Reads a network's layers from an ONNX file, and what it says of its input.
+    """Reads a network's layers from an ONNX file, and their channel order.
 
-    Returns:
-      The parameters in network order, float32, in the file's channel order. Layers
-      whose nodes have Caffe's names keep them; others are named by their order, where
-      two fully connected layers are fc6 and fc8, and one is fc8.
-      And the channel order: 'bgr' where the metadata say so, as those of our own
-      exports do; 'torchvision' where the weights have its names; None for any other.
-
-    Raises:
-      WeightsError: another network, weights that are computed or in another file, a
-        damaged file, or onnx is not installed.
-      OSError: the file cannot be opened.
+    Layers whose nodes have Caffe's names keep them; others are named by their order.
+    The channel order is 'bgr' where the metadata say so, as those of our own exports
+    do; 'torchvision' where the weights have its names; None for any other.
     """
     with open_model(path) as model:
         layers = _Chain(model).layers
@@ -73,11 +65,7 @@ def read(path: str | Path, network: Network) -> tuple[Params, str | None]:
 
 
 class _Chain:
-    """The layers with weights, found node by node in the order ONNX has sorted them in.
-
-    Raises:
-      WeightsError: a node is none of such a network's, or lacks its weights.
-    """
+    """The layers with weights, found node by node in the order that ONNX sorts them."""
 
     def __init__(self, model: ModelProto):
         self.layers: list[_Layer] = []

@@ -30,10 +30,9 @@ Schema = Mapping[int, tuple[int, ...]]  # numbers of fields, each with its wire 
 
 
 def map_file(stream: io.BufferedIOBase) -> memoryview:
-    """Maps an open file; the map is closed with the last view of it.
+    """Maps an open file, which a `ValueError` says to be empty where it is.
 
-    Raises:
-      ValueError: the file is empty.
+    The map is closed with the last view of it.
     """
     return memoryview(mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ))
 

@@ -30,12 +30,7 @@ from jaxart.weights.readers.npy_header import read_npy_header
 def read_pickled_npy(path: str | Path) -> object:
     """Returns the object that `np.save(path, an_object)` wrote in Python 2 or 3.
 
-    Returns:
-      Dicts, lists, tuples, strings, bytes and numbers; arrays are `StoredArray`s.
-
-    Raises:
-      WeightsError: for anything else, whatever is wrong with it.
-      OSError: the file cannot be opened.
+    Arrays in it are `StoredArray`s.
     """
     with (
         open(path, "rb") as stream,

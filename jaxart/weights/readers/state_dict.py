@@ -40,26 +40,15 @@ _LEGACY_VERSION = 1001
 
 
 def is_state_dict_file(path: str | Path) -> bool:
-    """Tells by the content whether a file is of a kind that `read` is for.
-
-    Raises:
-      OSError: the file cannot be opened.
-    """
+    """Tells by the content whether a file is of a kind that `read` is for."""
     with open(path, "rb") as stream:
         return _find_reader(stream) is not None
 
 
 def read(path: str | Path) -> dict[str, np.ndarray]:
-    """Reads a `.safetensors` or `.pth` file.
+    """Reads a `.safetensors` or `.pth` file: read-only arrays, in the file's dtypes.
 
-    Returns:
-      Read-only arrays by name, in the file's dtypes: in a `.pth` file's order, and in
-      the names' order for `.safetensors`.
-
-    Raises:
-      WeightsError: no such file, one of other things, or a damaged one; nothing in it
-        is run.
-      OSError: the file cannot be opened.
+    They are in a `.pth` file's order, and in the names' order for `.safetensors`.
     """
     with (
         open(path, "rb") as stream,

@@ -27,10 +27,7 @@ def to_params(
 ) -> Params:
     """Turns arrays by torchvision's or timm's names into a network's parameters.
 
-    Returns:
-      `{'conv1_1': {'kernel', 'bias'}, ...}` in network order, float32, for
-      torchvision's input still: RGB in 0..1, less its mean, by its deviation. As many
-      layers as there are.
+    As many layers as there are, in network order, for torchvision's input still.
 
     Raises:
       WeightsError: another network; the message says which, where it is a known one.
