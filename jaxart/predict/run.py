@@ -39,7 +39,7 @@ _NUM_BATCHES = 4  # of a part: about ten seconds' work on a CPU
 
 
 class Outcome(NamedTuple):
-    """What became of a run's images."""
+    """What became of a pass's images."""
 
     num_images: int  # that could be read
     num_skipped: int
@@ -76,7 +76,7 @@ class Loaded(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Predicting:
-    """The work of a run: `passes.work.Work`, and, with a step, `Opened`."""
+    """The work of a pass: `passes.work.Work`, and, with a step, `Opened`."""
 
     network: Classifier
     root: AnyPath  # where relative names start

@@ -42,7 +42,7 @@ class Method(NamedTuple):
         return (inspect.getdoc(self.function) or "").partition("\n")[0]
 
 
-# What a method is given by the network and the run, by parameter name.
+# What a method is given by the network and the pass, by parameter name.
 _PROVIDED = ("logits_fn", "features_fn", "head_fn", "key", "batch_size")
 
 _ALL = (

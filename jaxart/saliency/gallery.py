@@ -1,4 +1,4 @@
-"""The gallery of a run: one static page that opens from the file system."""
+"""The gallery of a pass: one static page that opens from the file system."""
 
 import json
 from collections.abc import Iterable, Mapping

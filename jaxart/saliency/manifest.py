@@ -1,4 +1,4 @@
-"""The manifest of a run: the records of all images with a map, a JSON line each."""
+"""The manifest of a pass: the records of all images with a map, a JSON line each."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence

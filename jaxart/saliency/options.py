@@ -1,4 +1,4 @@
-"""What a run explains, and how it shows it."""
+"""What a pass explains, and how it shows it."""
 
 import dataclasses
 import functools

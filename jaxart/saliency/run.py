@@ -1,4 +1,4 @@
-"""One run over many images: their maps, pictures of the maps, a manifest and a page."""
+"""One pass over many images: their maps, pictures of the maps, a manifest and a page."""
 
 import dataclasses
 import json
@@ -28,7 +28,7 @@ from jaxart.saliency.work import PREDICTED, Explaining, Item
 from jaxart.storage import AnyPath, results
 
 MANIFEST, REPORT, SKIPPED = "manifest.jsonl", "run.json", "skipped.csv"
-PARTS = "parts"  # the folder of the pass, in that of the run
+PARTS = "parts"  # the folder of the pass, in that of the maps
 
 logger = logging.getLogger(__name__)
 
@@ -47,12 +47,12 @@ def explain_images(
     ray: running.Cluster | None = None,
     arguments: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """Explains images, and goes on where an earlier run was stopped.
+    """Explains images, and goes on where an earlier pass was stopped.
 
-    The caller holds the run's parts: `passes.driver.alone(out / PARTS)`.
+    The caller holds the parts: `passes.driver.alone(out / PARTS)`.
 
     `batch_size` network inputs run at once. A part of `part_size` images is what a
-    killed run may lose; None takes about ten seconds' work, or more of a long list. A
+    killed pass may lose; None takes about ten seconds' work, or more of a long list. A
     cluster `ray` does it, or this process. `arguments` are the command's, for run.json.
 
     Returns:
@@ -104,7 +104,7 @@ def find_finished(
     """What run.json says, where it is of these parts and no image was replaced since.
 
     Raises:
-      OtherPassError: it is of another run.
+      OtherPassError: it is of another pass.
     """
     earlier = folder.read_settings(report)
     if earlier is None:
@@ -148,7 +148,7 @@ def write_manifest(
 def describe(
     work: Explaining, image_list: listing.Listing, part_size: int
 ) -> dict[str, Any]:
-    """What run.json says of a run before it begins: what it is of, and runs on."""
+    """What run.json says of a pass before it begins: what it is of, and runs on."""
     classifier = work.network
     report = {
         "options": dataclasses.asdict(work.options),
@@ -177,7 +177,7 @@ def describe(
 
 
 def flatten(report: dict[str, Any]) -> dict[str, Any]:
-    """What a run is of, in one mapping."""
+    """What a pass is of, in one mapping."""
     return (
         report.get("options", {}) | report.get("network", {}) | report.get("list", {})
     )

@@ -1,4 +1,4 @@
-"""What takes all maps of a run together: the common scale, sheets, and the page."""
+"""What takes all maps of a pass together: the common scale, sheets, and the page."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""What a run does with each image: the map, its files, and a line for the manifest."""
+"""What a pass does with each image: the map, its files, and a record."""
 
 import concurrent.futures
 import dataclasses
@@ -73,7 +73,7 @@ def make_step(model: Network, attribute: Callable[[Any, Array, Array], Array]) -
 
 @dataclasses.dataclass(frozen=True)
 class Explaining:
-    """The work of a run: relative names start at `root`, files go below `out`."""
+    """The work of a pass: relative names start at `root`, files go below `out`."""
 
     network: Classifier
     root: AnyPath
@@ -159,7 +159,7 @@ class Explainer:
     def finish(
         self, items: Sequence[Item | None], loaded: Loaded, values: Explained
     ) -> Results:
-        """Writes the files of each image, in threads; gives their lines."""
+        """Writes the files of each image, in threads; gives their records."""
         logits, targets, maps = map(np.asarray, values)
 
         def write(row: int, item: Item) -> Record:

@@ -1,4 +1,4 @@
-"""The files that a run leaves for people: JSON and CSV, never half written."""
+"""The files that commands leave for people: JSON and CSV, never half written."""
 
 import csv
 import io

@@ -5,7 +5,8 @@ All are jit-compatible and batched. They take `logits_fn: images [B, H, W, C] ->
 float32 attribution of the images' shape; class activation maps are [B, h, w]. The
 score is the target's logit. Randomness comes through `key` alone, and an image's
 attribution does not depend on the batch that it comes in. `batch_size` bounds the
-memory of methods that look at many copies of an image: that many run at once.
+memory of methods that look at many copies of an image: that many run at once. A
+setting that is out of range, or unknown, is a `ValueError` that says which there are.
 """
 
 from jaxart.saliency.methods.cam import (

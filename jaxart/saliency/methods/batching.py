@@ -20,14 +20,7 @@ def sum_samples(
     other in one compiled loop: memory does not depend on `num_samples`.
 
     `evaluate` takes image indices [n] and sample indices [n], and gives arrays
-    [n, ...], a row a pair.
-
-    Returns:
-      The same arrays, with the sum over an image's samples in its row,
-      [num_images, ...].
-
-    Raises:
-      ValueError: `num_images`, `num_samples` or `batch_size` is below 1.
+    [n, ...], a row a pair; of these come arrays [num_images, ...], a row an image.
     """
     counts = {"num_images": num_images, "num_samples": num_samples}
     for name, value in (counts | {"batch_size": batch_size}).items():

@@ -57,9 +57,6 @@ def smoothgrad(
       num_samples: noisy copies of each image.
       noise_level: standard deviation, as a fraction of the image's range (maximum
         minus minimum).
-
-    Raises:
-      ValueError: a setting is out of range.
     """
     return _mean_noisy(
         lambda gradients, _: gradients,
@@ -140,9 +137,6 @@ def channel_map(
 
     `rule` is 'max_abs', the largest magnitude (Simonyan et al. 2013); 'sum_abs', the
     sum of magnitudes; 'norm', Euclidean; 'sum' or 'mean', signed.
-
-    Raises:
-      ValueError: `rule` is none of these.
     """
     if rule == "max_abs":
         return jnp.abs(attribution).max(axis=-1)

@@ -38,9 +38,6 @@ def class_model(
     by `blur` pixels in every `blur_every`-th. That keeps it legible: with `jitter=0,
     blur=0.0` it is the paper's objective alone. `on_step` is called with the number of
     each step that is done.
-
-    Raises:
-      ValueError: a setting is out of range.
     """
     for name, value in {"l2": l2, "jitter": jitter, "blur": blur}.items():
         if not value >= 0:

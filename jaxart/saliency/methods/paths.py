@@ -38,9 +38,6 @@ def integrated_gradients(
       num_steps: points on each line.
       quadrature: 'gauss_legendre', exact where the gradient along the line is a
         polynomial of degree 2 num_steps - 1, or 'midpoint', evenly spaced.
-
-    Raises:
-      ValueError: `quadrature` is unknown; `num_steps` or `batch_size` is below 1.
     """
     nodes, weights = _quadrature(quadrature, num_steps)
     targets = jnp.broadcast_to(jnp.asarray(targets), images.shape[:1])
@@ -80,9 +77,6 @@ def blur_integrated_gradients(
       max_sigma: standard deviation of the strongest blur, in pixels. The weakest has
         0.2, which does not show.
       num_steps: blurs of each image.
-
-    Raises:
-      ValueError: `max_sigma` is not above 0.2; `num_steps` or `batch_size` is below 1.
     """
     if not MIN_SIGMA < max_sigma < math.inf:
         raise ValueError(f"max_sigma={max_sigma}: above {MIN_SIGMA} and finite")
@@ -128,10 +122,6 @@ def guided_integrated_gradients(
       fraction: of the values that move together, 0 (one by one) to 1.
       max_dist: how far a value may be from the straight line, as a part of its own
         way: 0 (on it) to 1 (no limit).
-
-    Raises:
-      ValueError: `fraction` or `max_dist` is not in 0..1; `num_steps` or `batch_size`
-        is below 1.
     """
     for name, value in (("fraction", fraction), ("max_dist", max_dist)):
         if not 0 <= value <= 1:

@@ -33,14 +33,10 @@ def occlusion(
     the last square had to be drawn in.
 
     Settings:
-      window: side of the square, in pixels.
+      window: side of the square, in pixels, at most the image's.
       stride: pixels from one position to the next, at most `window`. One last
         position is flush with the border where the stride does not reach it.
       baseline: what the square shows; broadcast to the images.
-
-    Raises:
-      ValueError: `window` does not fit into the images; `stride` is not in
-        1..`window`; `batch_size` is below 1.
     """
     shape = images.shape
     if not 1 <= window <= min(shape[1:3]):
@@ -95,11 +91,7 @@ def rise(
     Settings:
       num_masks: masks, which are the same for every image.
       grid: cells along each side of the coarse grid.
-      probability: of a cell to be shown.
-
-    Raises:
-      ValueError: `num_masks`, `grid` or `batch_size` is below 1; `probability` is not
-        above 0 and at most 1.
+      probability: of a cell to be shown, above 0.
     """
     for name, value in (("num_masks", num_masks), ("grid", grid)):
         if value < 1:
