@@ -1,4 +1,4 @@
-"""One pass over many images: their maps, pictures of the maps, a manifest and a page."""
+"""One pass over many images: maps, pictures of them, a manifest and a page."""
 
 import dataclasses
 import json
