@@ -85,7 +85,7 @@ def load(weights: str | None, workdir: str | None) -> Classifier:
 
 
 def from_weights(path: str | os.PathLike) -> Classifier:
-    """The classifier that a file of tools/convert_weights.py holds.
+    """The classifier that a file of `jaxart convert` holds.
 
     Raises:
       WeightsError: not such a file.
@@ -95,12 +95,12 @@ def from_weights(path: str | os.PathLike) -> Classifier:
     layers = json.loads(metadata["layers"])
     if HEAD not in layers:
         config = {
-            "alexnet": "configs/fc8.py --config.hidden='()'",
-            "vgg16": "configs/vgg16_fc8.py",
+            "alexnet": "fc8 --config.hidden='()'",
+            "vgg16": "vgg16_fc8",
         }[metadata["model"]]
         raise ClassifierError(
             f"{path} has no {HEAD}: it tells no classes apart. Give it a head with\n"
-            f"  python -m jaxart.main --config={config} --workdir=RUN "
+            f"  jaxart train --config={config} --workdir=RUN "
             f"--config.weights={path} --config.train_data=LIST\n"
             "and then use --workdir=RUN."
         )
@@ -129,7 +129,7 @@ def from_weights(path: str | os.PathLike) -> Classifier:
 
 
 def from_run(workdir: str | os.PathLike) -> Classifier:
-    """The best epoch of a run of `python -m jaxart.main`.
+    """The best epoch of a run of `jaxart train`.
 
     Raises:
       ClassifierError: the folder holds no run, or one without a checkpoint.
@@ -139,7 +139,7 @@ def from_run(workdir: str | os.PathLike) -> Classifier:
         config = json.loads((workdir / "config.json").read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ClassifierError(
-            f"{workdir}: no run of jaxart.main (config.json is missing)"
+            f"{workdir}: no run of `jaxart train` (config.json is missing)"
         ) from None
     facts = dict(config["network"])
     class_names = tuple(facts.pop("classes"))
@@ -149,7 +149,7 @@ def from_run(workdir: str | os.PathLike) -> Classifier:
     if checkpoints.latest_step is None:
         raise ClassifierError(
             f"{workdir}: the run has no checkpoint yet; the same command of "
-            "jaxart.main goes on with it"
+            "`jaxart train` goes on with it"
         )
     device = jax.sharding.SingleDeviceSharding(jax.devices()[0])
     params = checkpoints.restore_best(

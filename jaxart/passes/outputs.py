@@ -41,7 +41,7 @@ def check_not_a_run(folder: AnyPath) -> None:
     """
     if (folder / "checkpoints").is_dir() or _has_network(folder / "config.json"):
         raise ValueError(
-            f"{folder} is a run of jaxart.main, whose files would be overwritten: "
+            f"{folder} is a run of `jaxart train`, whose files would be overwritten: "
             "choose another --out, such as a folder in it"
         )
 

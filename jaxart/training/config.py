@@ -45,7 +45,7 @@ class Config:
     hidden: Sequence[int] = _field(
         (4096, 4096), "widths of fc6 and fc7; () puts fc8 on pool5"
     )
-    weights: str = _field("", "of tools/convert_weights.py; '' starts from random")
+    weights: str = _field("", "a file of `jaxart convert`; '' starts from random")
     train_layers: Sequence[str] = _field(
         ("fc8",), "the layers to re-train; the rest is frozen"
     )

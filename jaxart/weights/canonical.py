@@ -151,11 +151,11 @@ def read_metadata(path: str | PurePath) -> dict[str, str]:
         hint = (
             f"get it with: {command}"
             if command
-            else "tools/convert_weights.py makes one (--help says from what)"
+            else "`jaxart convert` makes one (--help says from what)"
         )
         raise FileNotFoundError(f"{path}: no such weight file; {hint}")
     convert = (
-        "convert the file with: python tools/convert_weights.py "
+        "convert the file with: jaxart convert "
         f"--model=alexnet|vgg16 --src={path} --out=FILE.safetensors"
     )
     with (

@@ -37,6 +37,9 @@ def _https_then_http(address: str) -> tuple[str, ...]:
 
 _KERAS = "https://storage.googleapis.com/tensorflow/keras-applications/vgg16/"
 
+# What the configs call a model's converted file.
+CONVERTED = {"alexnet": "bvlc_alexnet.safetensors", "vgg16": "vgg16.safetensors"}
+
 # A model's first file is its default.
 KNOWN_FILES = (
     KnownFile(
@@ -118,7 +121,4 @@ def command_for(path: str | PurePath) -> str | None:
     file = candidates[0]
     choice = "" if file == find(file.model) else f"={file.name}"
     out = shlex.quote(str(path.with_suffix(".safetensors")))
-    return (
-        f"python tools/convert_weights.py --model={file.model} --download{choice} "
-        f"--out={out}"
-    )
+    return f"jaxart convert --model={file.model} --download{choice} --out={out}"

@@ -499,7 +499,7 @@ def test_find():
 )
 def test_command_for(path, flags):
     flags = re.sub(r"\.S\b", ".safetensors", flags)
-    command = f"python tools/convert_weights.py --model={flags}"
+    command = f"jaxart convert --model={flags}"
     assert command_for(path) == command
 
 

@@ -12,8 +12,7 @@ from typing import NamedTuple
 from jaxart.data import examples
 from jaxart.data.examples import DataError
 from jaxart.data.files import File
-
-METADATA = "metadata.csv"
+from jaxart.paintings.curate.options import METADATA
 
 _UNKNOWN = {"", "anonymous", "artist unknown", "unknown"}
 _FILE_NAME = re.compile(r"(?P<artist>[^\W\d_]['.\w -]*?)_(?P<title>.*[^\W\d_].*)")
