@@ -102,8 +102,11 @@ def refuse(word: str, names: Iterable[str]) -> None:
     if not word.startswith("--"):
         raise FlagError(f"unknown arguments: {word} (flags are --name=value)")
     name = word[2:].partition("=")[0]
-    near = difflib.get_close_matches(name, names, n=1)
-    hint = f"did you mean --{near[0]}?" if near else "--help lists the flags"
+    last_parts = {known.rpartition(".")[2]: known for known in names}
+    near = difflib.get_close_matches(name, last_parts, n=1)
+    hint = "--help lists the flags"
+    if near:
+        hint = f"did you mean --{last_parts[near[0]]}?"
     raise FlagError(f"unknown flag --{name}; {hint}")
 
 

@@ -37,10 +37,10 @@ STOPPED = "the same command goes on from the last checkpoint"
 _FIELDS = [field.name for field in dataclasses.fields(config.Config)]
 # The first field of each group.
 _GROUPS = {
-    "model": "network",
+    "model": "the network",
     "learning_rate": "training",
     "train_data": "data",
-    "cache": "frozen-prefix cache",
+    "cache": "the frozen-prefix cache",
     "checkpoint_every_epochs": "what is kept",
 }
 _FIELD = re.compile(r"--(?:no)?config\.(\w+)")  # ... of `--config.hidden[0]=8`, too
@@ -58,10 +58,11 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     known = [*parser.names, *(f"config.{field}" for field in _FIELDS)]
     flags, rest = parser.parse_known_args(respelled(words, known))
     for word in rest:
-        _check(word, known)
+        if word.startswith("--"):
+            _check(word, known)
     file = experiments.find(flags.config)
     require(flags, "workdir")
-    return argparse.Namespace(**vars(flags), fields=_read(file, rest))
+    return argparse.Namespace(**vars(flags), fields=_read(file, rest, known))
 
 
 def run(flags: argparse.Namespace) -> int:
@@ -80,11 +81,11 @@ def run(flags: argparse.Namespace) -> int:
     return 0
 
 
-def _read(file: Path, words: Sequence[str]) -> ConfigDict:
+def _read(file: Path, words: Sequence[str], known: Sequence[str]) -> ConfigDict:
     """What a config file sets, and words set beside it, which may be absl's flags, too.
 
     Raises:
-      FlagError: a word cannot be.
+      FlagError: a word cannot be; `known` are the flags that it may stand for.
     """
     words = ["jaxart train", f"--config={file}", *words]
     values = absl_flags.FlagValues()
@@ -93,14 +94,15 @@ def _read(file: Path, words: Sequence[str]) -> ConfigDict:
         "config", flag_values=values, sys_argv=words
     )
     try:
-        values(words)
+        for word in values(words)[1:]:
+            refuse(word, known)
     except absl_flags.Error as error:
         raise FlagError(str(error)) from None
     return fields.value
 
 
 def _check(word: str, known: Sequence[str]) -> None:
-    """Refuses a word that neither a config nor absl knows.
+    """Refuses a flag that neither a config nor absl knows.
 
     Raises:
       FlagError: says what it may stand for.
@@ -108,11 +110,11 @@ def _check(word: str, known: Sequence[str]) -> None:
     if field := _FIELD.match(word):
         config.check_names([field[1]])
         return
-    name, _, value = word.removeprefix("--").partition("=")
+    name, _, value = word[2:].partition("=")
     if name.replace("-", "_") in _FIELDS:
         assigned = f"={value}" if value else ""
         raise FlagError(f"{word} is --config.{name.replace('-', '_')}{assigned}")
-    if not word.startswith("--") or name.removeprefix("no") not in absl_flags.FLAGS:
+    if name.removeprefix("no") not in absl_flags.FLAGS:
         refuse(word, known)
 
 
