@@ -204,7 +204,7 @@ def test_missing_pyarrow_is_named_before_anything_runs(
     tiny, folder, tmp_path, monkeypatch
 ):
     monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
-    with pytest.raises(tables.FormatError, match="pip install pyarrow"):
+    with pytest.raises(tables.FormatError, match="pip install .jaxart.parquet"):
         predict_all(tiny, folder, tmp_path / "table.parquet")
     assert not list(tmp_path.iterdir())
 
