@@ -24,7 +24,6 @@ def get_config():
         "fc7",
         "fc8",
     )
-    config.num_classes = 10
     config.dropout_rate = 0.5
 
     config.optimizer = "sgd"

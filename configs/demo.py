@@ -17,7 +17,6 @@ def get_config():
     config.weights = ""
     config.hidden = ()
     config.train_layers = ("fc8",)
-    config.num_classes = 10
 
     config.optimizer = "adamw"
     config.learning_rate = 1e-3

@@ -16,7 +16,6 @@ def get_config():
     config.model = "alexnet"
     config.weights = "bvlc_alexnet.safetensors"
     config.train_layers = ("fc8",)
-    config.num_classes = 10
     config.dropout_rate = 0.5
 
     config.optimizer = "sgd"

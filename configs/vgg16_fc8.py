@@ -25,7 +25,6 @@ def get_config():
     config.weights = "vgg16.safetensors"
     config.hidden = ()
     config.train_layers = ("fc8",)
-    config.num_classes = 10
 
     config.optimizer = "sgd"
     config.momentum = 0.9

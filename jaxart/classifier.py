@@ -95,7 +95,7 @@ def from_weights(path: str | os.PathLike) -> Classifier:
     layers = json.loads(metadata["layers"])
     if HEAD not in layers:
         config = {
-            "alexnet": "fc8 --config.hidden='()'",
+            "alexnet": "fc8 --config.hidden=",
             "vgg16": "vgg16_fc8",
         }[metadata["model"]]
         raise ClassifierError(

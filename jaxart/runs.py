@@ -134,13 +134,13 @@ class Checkpoints:
         """Makes sure that the run in the workdir, if any, is the one of `config`.
 
         Raises:
-          ResumeError: one of `FIXED_FIELDS` differs.
+          ResumeError: one of `FIXED_FIELDS` differs, of those that `config` has.
         """
         if self.latest_step is None:
             return
         saved = self._restore(self.latest_step, config=ocp.args.JsonRestore()).config
         for field in FIXED_FIELDS:
-            if saved.get(field) != config[field]:
+            if field in config and saved.get(field) != config[field]:
                 raise ResumeError(
                     f"{self._manager.directory.parent} holds a run with "
                     f"{field}={saved.get(field)!r}; this one has "

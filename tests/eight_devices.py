@@ -9,12 +9,13 @@ jax.config.update("jax_num_cpu_devices", 8)
 
 import jax.numpy as jnp  # noqa: E402
 import numpy as np  # noqa: E402
-import optax  # noqa: E402
 
 from jaxart.devices import layout  # noqa: E402
 from jaxart.models import MODELS  # noqa: E402
 from jaxart.models.layers import frozen_boundary, trainable  # noqa: E402
 from jaxart.training import optim, steps  # noqa: E402
+from jaxart.training.config import Config  # noqa: E402
+from jaxart.training.plan import Plan  # noqa: E402
 from tests.runs import random_params  # noqa: E402
 
 BYTES = {"f32": 4, "s32": 4, "u32": 4, "bf16": 2, "pred": 1}
@@ -44,12 +45,14 @@ def make(name, *, hidden, train_layers, model_axis=1, accumulate_steps=1, cached
     size = model.preprocessing["size"]
     params = random_params(model)
     if train_layers == "every":
-        train_layers = trainable(model.layers())
-    labels = optim.label_layers(params, train_layers)
-    schedule = optax.constant_schedule(0.01)
-    tx = optim.make_optimizer(
-        "sgd", schedule, momentum=0.9, weight_decay=1e-4, labels=labels
+        train_layers = tuple(trainable(model.layers()))
+    config = Config(
+        train_layers=train_layers,
+        momentum=0.9,
+        weight_decay=1e-4,
+        accumulate_steps=accumulate_steps,
     )
+    tx = optim.make_optimizer(config, Plan(config, num_train=16))
     where = layout.over_all_devices(model_axis)
     where.check_split(params)
     state = where.put(steps.TrainState(jnp.int32(0), params, tx.init(params)))
@@ -68,13 +71,13 @@ def make(name, *, hidden, train_layers, model_axis=1, accumulate_steps=1, cached
         "mask": np.arange(16) < 15,
     }
     step = steps.make_train_step(
-        model,
+        config,
+        lambda p, x, keys: model.apply(
+            {"params": p}, x, after=boundary, dropout_keys=keys
+        ),
         tx,
-        labels,
-        boundary,
         jax.random.key(2),
-        layout=where,
-        accumulate_steps=accumulate_steps,
+        where,
     )
     trained = optim.only_trained(params, train_layers)
     return (

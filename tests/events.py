@@ -1,7 +1,19 @@
 """Reads TensorBoard's event files back."""
 
 import numpy as np
+from tensorboard.backend.event_processing.data_provider import MultiplexerDataProvider
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.backend.event_processing.plugin_event_multiplexer import (
+    EventMultiplexer,
+)
+from tensorboard.context import RequestContext
+from tensorboard.plugins.base_plugin import TBContext
+from tensorboard.plugins.hparams import (
+    api_pb2,
+    backend_context,
+    get_experiment,
+    list_session_groups,
+)
 from tensorboard.util import tensor_util
 
 UNLIMITED = {"scalars": 0, "tensors": 0, "histograms": 0, "images": 0}
@@ -53,3 +65,33 @@ def _tensor(plugin, array):
     if plugin == "images":  # width, height, then a PNG each
         return np.ravel(array)[2]
     return next(iter(np.ravel(array)), None)  # hyper-parameters have only metadata
+
+
+def hparams(logdir):
+    """The rows of TensorBoard's HParams page: {run: (hyper-parameters, metrics)}."""
+    multiplexer = EventMultiplexer().AddRunsFromDirectory(str(logdir)).Reload()
+    provider = MultiplexerDataProvider(multiplexer, str(logdir))
+    backend = backend_context.Context(
+        TBContext(logdir=str(logdir), multiplexer=multiplexer, data_provider=provider)
+    )
+    request = RequestContext()
+    every = api_pb2.ListSessionGroupsRequest(
+        slice_size=100,
+        allowed_statuses=api_pb2.Status.values(),
+        aggregation_type=api_pb2.AGGREGATION_AVG,
+    )
+    experiment = get_experiment.Handler(
+        request, backend, "", api_pb2.GetExperimentRequest(experiment_name="")
+    ).run()
+    every.col_params.extend(
+        api_pb2.ColParams(metric=info.name) for info in experiment.metric_infos
+    )
+    groups = list_session_groups.Handler(request, backend, "", every).run()
+    return {
+        session.name: (
+            {k: getattr(v, v.WhichOneof("kind")) for k, v in group.hparams.items()},
+            {value.name.tag: value.value for value in session.metric_values},
+        )
+        for group in groups.session_groups
+        for session in group.sessions
+    }

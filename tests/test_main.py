@@ -30,9 +30,8 @@ def test_a_run_from_the_command_line_prints_its_result(tmp_path, paintings):
         f"--config.train_data={tmp_path / 'train.txt'}",
         f"--config.val_data={tmp_path / 'val.txt'}",
         f"--config.cache_dir={tmp_path / 'cache'}",
-        "--config.hidden=(8,)",
-        "--config.train_layers=('fc6','fc8')",
-        "--config.num_classes=3",
+        "--config.hidden=8",
+        "--config.train_layers=fc6,fc8",
         "--config.num_epochs=1",
         "--config.batch_size=8",
         "--config.writer=tensorboardx",
@@ -76,7 +75,6 @@ def test_errors_are_one_sentence(tmp_path, paintings, arguments, message):
         "--config=configs/demo.py",
         f"--workdir={tmp_path / 'run'}",
         f"--config.train_data={paintings}",
-        "--config.num_classes=3",
         *arguments,
     )
     assert done.returncode == 1

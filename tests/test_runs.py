@@ -3,14 +3,14 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 import orbax.checkpoint as ocp
 import pytest
 
 from jaxart.runs import FIXED_FIELDS, Checkpoints, Progress, ResumeError, folder_of
 from jaxart.storage import StorageError
 from jaxart.training import optim
-from jaxart.training.config import base_config
+from jaxart.training.config import Config, base_config
+from jaxart.training.plan import Plan
 
 CONFIG = dict.fromkeys(FIXED_FIELDS, 1)
 
@@ -23,13 +23,8 @@ def params(value):
 
 
 def test_the_last_and_the_best_are_kept_and_come_back_bit_equal(tmp_path):
-    tx = optim.make_optimizer(
-        "sgd",
-        optax.constant_schedule(0.1),
-        momentum=0.9,
-        weight_decay=0.0,
-        labels=optim.label_layers(params(0.0), ("fc8",)),
-    )
+    config = Config(train_layers=("fc8",), momentum=0.9)
+    tx = optim.make_optimizer(config, Plan(config, num_train=50))
     opt_state = tx.init(params(0.0))
     noisy = jax.tree.map(lambda x: x + jnp.asarray(0.1, x.dtype), opt_state)
     checkpoints = Checkpoints(tmp_path)

@@ -2,33 +2,20 @@
 
 from collections.abc import Iterator
 from typing import Any
-from unittest import mock
 
 import numpy as np
 
 from benchmarks.material import random_images
 from benchmarks.timing import rounds
 from jaxart.classifier import from_weights
-from jaxart.data import features, pipeline
 from jaxart.devices import compiling, layout
-from jaxart.training import inputs
+from jaxart.training.frozen import Frozen
 
 
 def alexnet(weights: str, batch_size: int, repeats: int) -> Iterator[dict[str, Any]]:
     """AlexNet to relu6, by the very function that fills the frozen-prefix cache."""
     model, params, *_ = from_weights(weights)
-    # The function is made inside of `frozen_features`, which hands it to `compute`.
-    with mock.patch.object(features, "compute", lambda forward, *_, **__: forward):
-        forward = inputs.frozen_features(
-            pipeline.ImageFiles((), "antialias", model.preprocessing),
-            (),
-            model,
-            params,
-            "relu6",
-            layout=layout.over_all_devices(),
-            cache_dir="",
-            batch_size=batch_size,
-        )
+    forward = Frozen(model, params, "relu6").forward(layout.over_all_devices())
     images = random_images(batch_size, model.preprocessing["size"])
     return _time(lambda: np.asarray(forward(images)), repeats)
 

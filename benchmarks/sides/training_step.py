@@ -6,7 +6,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 
 from benchmarks.flops import layer_shapes
 from benchmarks.timing import repeat
@@ -14,6 +13,8 @@ from jaxart.devices import layout, processes
 from jaxart.models import AlexNet
 from jaxart.models.layers import trainable
 from jaxart.training import optim, steps
+from jaxart.training.config import Config
+from jaxart.training.plan import Plan
 
 _BYTES = {"f32": 4, "s32": 4, "u32": 4, "bf16": 2, "pred": 1}
 _COLLECTIVE = re.compile(
@@ -65,11 +66,8 @@ def _measure(
     for name, (kernel, _) in layer_shapes(model).items():
         values = 0.01 * rng.standard_normal(kernel, np.float32)
         params[name] = {"kernel": values, "bias": np.zeros(kernel[-1], np.float32)}
-    labels = optim.label_layers(params, train_layers)
-    schedule = optax.constant_schedule(0.01)
-    tx = optim.make_optimizer(
-        "sgd", schedule, momentum=0.0, weight_decay=0.0, labels=labels
-    )
+    config = Config(train_layers=tuple(train_layers))
+    tx = optim.make_optimizer(config, Plan(config, num_train=batch_size))
     where = layout.over_all_devices()
     where.check_batch_size(batch_size, 1)
     size = model.preprocessing["size"]
@@ -82,8 +80,13 @@ def _measure(
     }
     batch = where.put_batch(batch)
     state = where.put(steps.TrainState(jnp.int32(0), params, tx.init(params)))
-    key = jax.random.key(2)
-    step = steps.make_train_step(model, tx, labels, None, key, layout=where)
+    step = steps.make_train_step(
+        config,
+        lambda p, x, keys: model.apply({"params": p}, x, dropout_keys=keys),
+        tx,
+        jax.random.key(2),
+        where,
+    )
     program = step.lower(state, batch, False).compile()
 
     def run_step():

@@ -43,7 +43,7 @@ class Examples(NamedTuple):
 def read(
     source: str | os.PathLike,
     *,
-    num_classes: int,
+    num_classes: int = 0,
     image_root: str | os.PathLike = "",
     class_names: Sequence[str] = (),
 ) -> Examples:
@@ -54,7 +54,8 @@ def read(
     class indices from 0, or names. Where they are indices, `classes.txt` beside the
     file (`index name` a line) names the classes. Relative paths start at `image_root`,
     by default the source's own folder. `class_names` are in the order that the network
-    was trained with; by default they are found in the source.
+    was trained with; by default they are found in the source. `num_classes` is how many
+    there must be; 0 takes as many as there are.
 
     Raises:
       DataError: something is missing, malformed or does not fit `num_classes`.
@@ -65,24 +66,39 @@ def read(
     # Names are names, even where they are digits: those of folders, and known ones.
     is_named = source.is_dir() or {row.label for row in rows} <= set(class_names)
     if not is_named and are_indices(rows):
-        numbers = tuple(str(i) for i in range(num_classes))
-        names = tuple(class_names) or names_beside(source) or numbers
         index_of = {row.label: int(row.label) for row in rows}
-        known = f"the indices 0 to {num_classes - 1}"
+        names = tuple(class_names) or names_beside(source)
+        if not names:
+            count = num_classes or _count_indices(source, set(index_of.values()))
+            names = tuple(map(str, range(count)))
+        known = f"the indices 0 to {len(names) - 1}"
     else:
         names = tuple(class_names) or tuple(sorted({row.label for row in rows}))
         index_of = {name: i for i, name in enumerate(names)}
         known = ", ".join(names)
-    if len(names) != num_classes:
+    if num_classes not in (0, len(names)):
         raise DataError(
             f"{source}: has {len(names)} classes ({', '.join(names)}), but "
             f"num_classes is {num_classes}; set --config.num_classes={len(names)}"
         )
     for row in rows:
-        if not 0 <= index_of.get(row.label, -1) < num_classes:
+        if not 0 <= index_of.get(row.label, -1) < len(names):
             raise DataError(f"{row.where}: label {row.label!r} is none of {known}")
     labels = np.array([index_of[row.label] for row in rows], np.int32)
     return Examples(root, tuple(row.name for row in rows), labels, names)
+
+
+def _count_indices(source: AnyPath, indices: set[int]) -> int:
+    """How many classes there are, where nothing but their indices says so."""
+    missing = next(index for index in itertools.count() if index not in indices)
+    last = max(0, *indices)
+    if missing < last:  # counted from 1, or a slip
+        raise DataError(
+            f"{source}: its labels go up to {last}, but no image has label {missing}. "
+            "Indices start at 0; if that class has no images, set "
+            f"--config.num_classes={last + 1}"
+        )
+    return last + 1
 
 
 def split(

@@ -6,7 +6,7 @@ Without JAX: a command's --help needs no more.
 import dataclasses
 import difflib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any, Literal, get_args
 
 from ml_collections import ConfigDict
@@ -27,29 +27,34 @@ def _field(
     return dataclasses.field(default=default, metadata=about_field)
 
 
-# What a number may be, by what an error says of it.
+# What a value may be, by what an error says of it.
 _POSITIVE, _NOT_NEGATIVE, _SHARE = "at least 1", "not below 0", "from 0 to below 1"
+_WIDTHS, _DISTINCT = "whole numbers of at least 1", "at least one, and none twice"
 _BOUNDS = {
     _POSITIVE: lambda value: value >= 1,
     _NOT_NEGATIVE: lambda value: value >= 0,
     _SHARE: lambda value: 0 <= value < 1,
+    _WIDTHS: lambda values: all(isinstance(x, int) and x >= 1 for x in values),
+    _DISTINCT: lambda values: 0 < len(values) == len(set(values)),
 }
 
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    """An experiment, checked: `Config.of` makes it of what a file in configs/ sets."""
+    """An experiment; `Config.of` makes it of what a file in configs/ sets, checked."""
 
     # The network.
     model: str = _field("alexnet", "the network", MODELS)
-    hidden: Sequence[int] = _field(
-        (4096, 4096), "widths of fc6 and fc7; () puts fc8 on pool5"
+    hidden: tuple[int, ...] = _field(
+        (4096, 4096), "widths of fc6 and fc7; none puts fc8 on pool5", bounds=_WIDTHS
     )
     weights: str = _field("", "a file of `jaxart convert`; '' starts from random")
-    train_layers: Sequence[str] = _field(
+    train_layers: tuple[str, ...] = _field(
         ("fc8",), "the layers to re-train; the rest is frozen"
     )
-    num_classes: int = _field(10, "classes", bounds=_POSITIVE)
+    num_classes: int = _field(
+        0, "classes; 0 is as many as train_data has", bounds=_NOT_NEGATIVE
+    )
     dropout_rate: float = _field(0.5, "of fc6's and fc7's outputs", bounds=_SHARE)
     compute_dtype: ComputeDtype = _field(
         "float32", "bfloat16 halves the activations' memory", get_args(ComputeDtype)
@@ -85,8 +90,11 @@ class Config:
         "", "where relative paths start; '' is the list's own folder"
     )
     resize: str = _field("tf1_bilinear", "how an image becomes square", RESIZE_RULES)
-    views: Sequence[str] = _field(
-        ("whole",), "what training sees of a picture: one drawn per epoch"
+    views: tuple[str, ...] = _field(
+        ("whole",),
+        "what training sees of a picture: one drawn per epoch",
+        VIEWS,
+        _DISTINCT,
     )
     max_skipped_fraction: float = _field(
         0.1, "more unreadable images than this stop the run", bounds=_SHARE
@@ -111,7 +119,7 @@ class Config:
         """What the fields set, once every one is there, is known, and may be so.
 
         Raises:
-          ValueError: names the field, its value and the choices.
+          ValueError: names the field, its value and what it may be.
         """
         check_names(fields)
         missing = [field for field in base_config() if field not in fields]
@@ -120,20 +128,18 @@ class Config:
                 f"config fields {missing} are missing; base_config() of "
                 "jaxart.training.config has them"
             )
-        for field in dataclasses.fields(cls):
-            value, choices = fields[field.name], field.metadata["choices"]
-            bounds = field.metadata["bounds"]
-            if choices and value not in choices:
-                raise ValueError(f"{field.name}={value!r}: one of {', '.join(choices)}")
-            if bounds and not _BOUNDS[bounds](value):
-                raise ValueError(f"{field.name}={value}: {bounds}")
-        _check_views(fields.views)
         if not fields.train_data:
             raise ValueError(
                 "train_data is empty: --config.train_data=LIST, CSV or FOLDER of class "
                 "folders ('procedural' paints some)"
             )
-        return cls(**fields)
+        values = {}
+        for field in dataclasses.fields(cls):
+            value = fields[field.name]
+            is_tuple = isinstance(field.default, tuple)
+            values[field.name] = _listed(value) if is_tuple else value
+            _check(field, values[field.name])
+        return cls(**values)
 
     def to_dict(self) -> dict[str, Any]:
         """The fields in order, as JSON has them."""
@@ -161,14 +167,27 @@ def check_names(fields: Iterable[str]) -> None:
             raise ValueError(f"unknown config field {field!r}; {hint}")
 
 
-def _check_views(views: Any) -> None:
-    if (
-        isinstance(views, str)  # a forgotten comma: ("whole")
-        or not views
-        or len(set(views)) < len(views)
-        or not set(views) <= set(VIEWS)
-    ):
-        raise ValueError(
-            f"views={views!r}: a tuple, such as ('whole', 'whole_mirrored'), of one or "
-            f"more of {', '.join(VIEWS)}; none twice"
-        )
+def _check(field: dataclasses.Field, value: Any) -> None:
+    """Makes sure that a field may have a value; see `Config.of`."""
+    choices, bounds = field.metadata["choices"], field.metadata["bounds"]
+    chosen = value if isinstance(value, tuple) else (value,)
+    is_wrong = choices and not set(chosen) <= set(choices)
+    if is_wrong or (bounds and not _BOUNDS[bounds](value)):
+        allowed = [f"one of {', '.join(choices)}"] if choices else []
+        allowed += [bounds] if bounds else []
+        raise ValueError(f"{field.name}={value!r}: {'; '.join(allowed)}")
+
+
+def _listed(values: Any) -> tuple[Any, ...]:
+    """A field's values; a text among them has some, with commas between them.
+
+    ml_collections makes ('whole,center',) of --config.views=whole,center, and ('',) of
+    nothing.
+    """
+    listed = []
+    for value in [values] if isinstance(values, str) else values:
+        if isinstance(value, str):
+            listed += filter(None, map(str.strip, value.split(",")))
+        else:
+            listed.append(value)
+    return tuple(listed)

@@ -11,8 +11,11 @@ import optax
 from jaxtyping import Array
 from tqdm import tqdm
 
-from jaxart.training import summaries
+from jaxart.devices import processes
+from jaxart.training import summaries, writers
+from jaxart.training.optim import make_schedule
 from jaxart.training.plan import Plan
+from jaxart.training.run import Run
 
 logger = logging.getLogger(__name__)
 
@@ -70,24 +73,21 @@ class Log:
 
 @contextlib.contextmanager
 def opened(
-    writer: Any,
-    plan: Plan,
-    first_step: int,
-    schedule: optax.Schedule,
-    class_names: Sequence[str],
-    *,
-    quiet: bool,
+    run: Run, plan: Plan, class_names: Sequence[str], first_step: int
 ) -> Iterator[Log]:
-    """A log of the steps after `first_step`, which closes the writer in the end."""
+    """A run's log of the steps after `first_step`."""
+    config, is_first = run.config, processes.is_first()
     bar = tqdm(
-        total=plan.num_train * plan.num_epochs,
+        total=plan.num_train * config.num_epochs,
         initial=plan.num_train * plan.epoch(first_step),
         desc="training",
         unit="img",
-        disable=quiet,
+        disable=not is_first,
     )
+    writer = writers.create_writer(config.writer, run.workdir, to_disk=is_first)
     with contextlib.closing(writer), bar:
-        yield Log(writer, bar, plan, schedule, class_names)
+        summaries.write_config(writer, config.to_dict())
+        yield Log(writer, bar, plan, make_schedule(config, plan), class_names)
 
 
 def check_finite(losses: list[Array], last_step: int, schedule: optax.Schedule) -> None:

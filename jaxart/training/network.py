@@ -3,7 +3,6 @@
 import dataclasses
 import logging
 import math
-import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,53 +13,60 @@ from jaxtyping import Array
 
 from jaxart.classifier import param_shapes
 from jaxart.models import MODELS, Network
-from jaxart.models.layers import FC_NAMES
+from jaxart.models.layers import FC_NAMES, trainable
+from jaxart.training import optim
+from jaxart.training.config import Config
 from jaxart.weights import canonical, merge
 
 logger = logging.getLogger(__name__)
 
 
-def build(
-    name: str,
-    *,
-    num_classes: int,
-    hidden: Sequence[int],
-    dropout_rate: float,
-    compute_dtype: str = "float32",
-    weights: str | os.PathLike,
-    train_layers: Sequence[str],
-    key: Array,
-) -> tuple[Network, Any]:
-    """Makes a network and its parameter tree; the arguments are the config's fields.
+def build(config: Config, key: Array) -> tuple[Network, Any]:
+    """Makes a network and its parameter tree.
 
-    `train_layers` may start from random parameters, which `key` draws, where the file
-    `weights` does not fit them; where that is '', every layer does.
+    The layers that train may start from random parameters, which `key` draws, where the
+    weights do not fit them; without weights, every layer does.
 
     Raises:
+      ValueError: a layer that is to train is none of the network's.
       WeightsError: the file is missing, damaged, of another network, or does not
         hold what the network needs.
     """
+    model = _make_model(config)
+    optim.check_train_layers(config.train_layers, trainable(model.layers()))
+    params = _make_params(config, model, key)
+    logger.info("%s", overview(params, config.train_layers))
+    return model, params
+
+
+def _make_model(config: Config) -> Network:
+    """The network, with what a weight file of it says of its layers."""
     fields = {}
-    if os.fspath(weights):
-        metadata = canonical.read_metadata(weights)
-        fields = canonical.model_fields(metadata) if metadata["model"] == name else {}
-    model = MODELS[name](
-        num_classes=num_classes,
-        hidden=tuple(hidden),
-        dropout_rate=dropout_rate,
-        compute_dtype=compute_dtype,
+    if config.weights:
+        metadata = canonical.read_metadata(config.weights)
+        if metadata["model"] == config.model:
+            fields = canonical.model_fields(metadata)
+    return MODELS[config.model](
+        num_classes=config.num_classes,
+        hidden=config.hidden,
+        dropout_rate=config.dropout_rate,
+        compute_dtype=config.compute_dtype,
         **fields,
     )
+
+
+def _make_params(config: Config, model: Network, key: Array) -> Any:
+    """Pretrained parameters, and random ones where there are none."""
     shapes = param_shapes(model)
-    if not os.fspath(weights):
+    if not config.weights:
         logger.info("weights='': every layer starts from random parameters")
-        return model, draw(shapes, key)
+        return draw(shapes, key)
     merged = merge.load(
-        weights,
+        config.weights,
         shapes,
-        model=name,
-        train_layers=train_layers,
-        removed_layers=FC_NAMES[len(hidden) :],
+        model=config.model,
+        train_layers=config.train_layers,
+        removed_layers=FC_NAMES[len(config.hidden) :],
     )
     for what, names in {
         "from the weights file": merged.loaded_layers,
@@ -71,7 +77,7 @@ def build(
 
     fresh = {layer: shapes[layer] for layer in shapes if layer in merged.fresh_layers}
     params = merged.params | draw(fresh, key)
-    return model, {layer: params[layer] for layer in shapes}
+    return {layer: params[layer] for layer in shapes}
 
 
 def draw(shapes: Any, key: Array) -> dict[str, dict[str, np.ndarray]]:

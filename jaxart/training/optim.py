@@ -1,12 +1,14 @@
 """Which layers train, and how: optax with the frozen layers masked out."""
 
-from collections.abc import Iterable, Mapping, Sequence
+import functools
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import jax
 import optax
 
-from jaxart.training.config import Optimizer, Schedule
+from jaxart.training.config import Config
+from jaxart.training.plan import Plan
 
 Tree = Any  # {'fc8': {'kernel': ..., 'bias': ...}, ...}
 
@@ -44,43 +46,36 @@ def only_frozen(tree: Tree, train_layers: Sequence[str]) -> Tree:
     return {layer: tree[layer] for layer in tree if layer not in train_layers}
 
 
-def make_schedule(
-    kind: Schedule, learning_rate: float, *, warmup_steps: int, num_steps: int
-) -> optax.Schedule:
+def make_schedule(config: Config, plan: Plan) -> optax.Schedule:
     """Learning rate by step: a linear warm-up from 0, then constant or cosine to 0."""
-    if kind == "constant":
-        main = optax.constant_schedule(learning_rate)
+    rate = config.learning_rate
+    warmup_steps = round(config.warmup_epochs * plan.steps_per_epoch)
+    if config.schedule == "constant":
+        main = optax.constant_schedule(rate)
     else:
-        main = optax.cosine_decay_schedule(
-            learning_rate, max(num_steps - warmup_steps, 1)
-        )
-    warmup = optax.linear_schedule(0.0, learning_rate, max(warmup_steps, 1))
+        main = optax.cosine_decay_schedule(rate, max(plan.num_steps - warmup_steps, 1))
+    warmup = optax.linear_schedule(0.0, rate, max(warmup_steps, 1))
     return optax.join_schedules([warmup, main], [warmup_steps])
 
 
-def make_optimizer(
-    kind: Optimizer,
-    schedule: optax.Schedule,
-    *,
-    momentum: float,
-    weight_decay: float,
-    labels: Mapping[str, Any],
-) -> optax.GradientTransformation:
-    """The optimizer of the trained layers; frozen ones are masked out by `labels`.
+def make_optimizer(config: Config, plan: Plan) -> optax.GradientTransformation:
+    """The optimizer of the trained layers; frozen ones are masked out.
 
-    `momentum` is of SGD, which is plain where it is 0; AdamW keeps its own two moments.
-    Weights decay in kernels, never in biases, as in Caffe's prototxts (decay_mult 1 and
-    0). SGD adds the decay to the gradient (L2), AdamW decouples it.
+    The momentum is of SGD, which is plain where it is 0; AdamW keeps its own two
+    moments. Weights decay in kernels, never in biases, as in Caffe's prototxts
+    (decay_mult 1 and 0). SGD adds the decay to the gradient (L2), AdamW decouples it.
     """
-    if kind == "sgd":
+    schedule, decay = make_schedule(config, plan), config.weight_decay
+    if config.optimizer == "sgd":
         train = optax.chain(
-            optax.add_decayed_weights(weight_decay, mask=_is_kernel),
-            optax.sgd(schedule, momentum=momentum or None),
+            optax.add_decayed_weights(decay, mask=_is_kernel),
+            optax.sgd(schedule, momentum=config.momentum or None),
         )
     else:
-        train = optax.adamw(schedule, weight_decay=weight_decay, mask=_is_kernel)
+        train = optax.adamw(schedule, weight_decay=decay, mask=_is_kernel)
     return optax.multi_transform(
-        {"train": train, "freeze": optax.set_to_zero()}, labels
+        {"train": train, "freeze": optax.set_to_zero()},
+        functools.partial(label_layers, train_layers=config.train_layers),
     )
 
 

@@ -13,7 +13,18 @@ from jaxart.training import figures
 
 
 def write_config(writer: Any, fields: Mapping[str, Any]) -> None:
-    """Writes the hyper-parameters as a table."""
+    """Writes the hyper-parameters: for the HParams page, and as a table.
+
+    The page reads a run's metrics from its scalars; of a resumed run it keeps what was
+    written first.
+    """
+    plain = {
+        name: value
+        if isinstance(value, int | float | str)
+        else ",".join(map(str, value))
+        for name, value in fields.items()
+    }
+    writer.write_hparams(plain)
     rows = "".join(f"| {name} | `{value!r}` |\n" for name, value in fields.items())
     writer.write_texts(0, {"hyperparameters": f"| field | value |\n|---|---|\n{rows}"})
 

@@ -127,13 +127,12 @@ class TensorboardXWriter:
             self._writer.add_histogram(tag, np.asarray(array), step, bins=buckets)
 
     def write_hparams(self, hparams: Mapping[str, Any]) -> None:
-        """Writes hyper-parameters for the HParams page."""
-        plain = {
-            name: value if isinstance(value, bool | int | float | str) else str(value)
-            for name, value in hparams.items()
-        }
-        for summary in self._library.summary.hparams(plain, {}):
-            self._writer.file_writer.add_summary(summary)
+        """Writes hyper-parameters, numbers and texts, for the HParams page.
+
+        Not tensorboardX's list of all there are: the page would take it for all runs'.
+        """
+        _, start, _ = self._library.summary.hparams(dict(hparams), {})
+        self._writer.file_writer.add_summary(start)
 
     def flush(self) -> None:
         """Writes out what is still in memory."""

@@ -351,6 +351,37 @@ def test_other_number_of_classes_says_what_to_set(paint, tmp_path, num_classes):
         read(tmp_path, num_classes=num_classes)
 
 
+@pytest.mark.parametrize(
+    ("content", "names"),
+    [
+        ("a.jpg pop\nb.jpg zen\n", ("pop", "zen")),
+        ("a.jpg 1\nb.jpg 0\nc.jpg 2\n", ("0", "1", "2")),
+    ],
+)
+def test_the_number_of_classes_is_read_where_nobody_says_it(write, content, names):
+    assert read(write("list.txt", content)).class_names == names
+
+
+def test_a_class_without_images_counts_where_it_has_a_name(write):
+    write("classes.txt", "0 pop\n1 zen\n2 rococo\n")
+    found = read(write("list.txt", "a.jpg 1\n"))
+    assert found.class_names == ("pop", "zen", "rococo")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("a.jpg 1\nb.jpg 2\n", "go up to 2, but no image has label 0.*num_classes=3"),
+        ("a.jpg 0\nb.jpg 999999999999\n", "no image has label 1"),
+        ("a.jpg 0\nb.jpg -1\n", "list.txt:2: label '-1' is none of the indices 0 to 0"),
+        ("a.jpg -1\n", "list.txt:1: label '-1' is none of the indices 0 to 0"),
+    ],
+)
+def test_indices_that_leave_out_a_class_are_refused(write, content, message):
+    with pytest.raises(DataError, match=message):
+        read(write("list.txt", content))
+
+
 # --- Choosing -------------------------------------------------------------------------
 
 

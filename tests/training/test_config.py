@@ -6,7 +6,8 @@ import subprocess
 import sys
 
 import pytest
-from ml_collections import ConfigDict
+from absl import flags
+from ml_collections import ConfigDict, config_flags
 
 from jaxart.models import MODELS
 from jaxart.models.layers import trainable
@@ -47,7 +48,6 @@ def test_the_reports_values(name, train_layers):
         "num_epochs": 10,
         "batch_size": 128,
         "dropout_rate": 0.5,
-        "num_classes": 10,
         "display_step": 3,
         "optimizer": "sgd",
         "momentum": 0.0,
@@ -102,6 +102,9 @@ def test_the_fields_are_the_documented_ones():
         ("display_step", -1, "display_step=-1: at least 1"),
         ("learning_rate", -0.1, "learning_rate=-0.1: not below 0"),
         ("dropout_rate", 1.0, "dropout_rate=1.0: from 0 to below 1"),
+        ("num_classes", -1, "num_classes=-1: not below 0"),
+        ("hidden", ("wide",), r"hidden=\('wide',\): whole numbers of at least 1"),
+        ("hidden", (8, 0), r"hidden=\(8, 0\): whole numbers of at least 1"),
         ("train_data", "", "train_data is empty"),
     ],
 )
@@ -115,30 +118,52 @@ def test_a_bad_value_is_named_with_the_choices(field, value, message):
 
 
 @pytest.mark.parametrize(
-    "views",
-    [
-        (),
-        ("left",),
-        ("whole", "left"),
-        ("whole", "center", "whole"),
-        "whole_mirrored",  # a forgotten comma
-        "",
-    ],
+    "views", [(), ("left",), ("whole", "left"), ("whole", "center", "whole")]
 )
 def test_bad_views_are_named_with_the_choices(views):
     config = base_config()
     config.train_data = "train.txt"
     config.views = ("center", "whole_mirrored")
     Config.of(config)
-    config = ConfigDict(config.to_dict() | {"views": views})
+    config.views = views
     message = (
-        f"views={views!r}: a tuple, such as ('whole', 'whole_mirrored'), of one or "
-        "more of whole, center, top_left, top_right, bottom_left, bottom_right, "
-        "whole_mirrored, center_mirrored, top_left_mirrored, top_right_mirrored, "
-        "bottom_left_mirrored, bottom_right_mirrored; none twice"
+        f"views={views!r}: one of whole, center, top_left, top_right, bottom_left, "
+        "bottom_right, whole_mirrored, center_mirrored, top_left_mirrored, "
+        "top_right_mirrored, bottom_left_mirrored, bottom_right_mirrored; at least "
+        "one, and none twice"
     )
     with pytest.raises(ValueError, match=re.escape(message)):
         Config.of(config)
+
+
+@pytest.mark.parametrize(
+    ("flag", "wanted"),
+    [
+        ("views=whole,center", ("whole", "center")),
+        ("views=whole, center_mirrored,", ("whole", "center_mirrored")),
+        ("views=center", ("center",)),
+        ("views=('whole','center')", ("whole", "center")),
+        ("train_layers=fc7,fc8", ("fc7", "fc8")),
+        ("train_layers=conv5_3", ("conv5_3",)),
+        ("hidden=64,32", (64, 32)),
+        ("hidden=64", (64,)),
+        ("hidden=(64,)", (64,)),
+        ("hidden=", ()),
+        ("hidden=()", ()),
+    ],
+)
+def test_the_command_line_lists_with_commas(monkeypatch, flag, wanted):
+    argv = ["jaxart", "--config.train_data=train.txt", f"--config.{flag}"]
+    values = flags.FlagValues()
+    monkeypatch.setattr(sys, "argv", argv)  # where config_flags looks for fields
+    config_flags.DEFINE_config_dict("config", base_config(), flag_values=values)
+    values(argv)
+    assert getattr(Config.of(values.config), flag.split("=")[0]) == wanted
+
+
+def test_a_text_with_a_forgotten_comma_is_one_element():
+    fields = base_config().to_dict() | {"train_data": "x", "train_layers": "fc8"}
+    assert Config.of(ConfigDict(fields)).train_layers == ("fc8",)
 
 
 def test_an_unknown_field_names_the_near_one():

@@ -4,17 +4,16 @@ import collections
 import csv
 from pathlib import Path
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxart.data import files, pipeline
 from jaxart.data.examples import DataError, Examples
 from jaxart.data.files import File
-from jaxart.devices import layout
-from jaxart.models import MODELS, AlexNet
+from jaxart.models import MODELS
 from jaxart.training import inputs, loop
+from jaxart.training.config import Config
+from jaxart.training.run import Run
+from jaxart.training.sides import Sides
 from tests import opening, runs
 
 
@@ -41,15 +40,9 @@ def prepare(
             assert content == ("" if reasons[i] else f"content {i}")
         return np.arange(len(paths)), later or [""] * len(paths)
 
-    data = inputs.prepare(
-        train,
-        val,
-        looked=looked,
-        views=views,
-        compute_inputs=compute_inputs,
-        max_skipped_fraction=max_skipped_fraction,
-        workdir=tmp_path,
-    )
+    config = Config(views=views, max_skipped_fraction=max_skipped_fraction)
+    run = Run(config, tmp_path, checkpoints=None, layout=None)
+    data = inputs.prepare(run, Sides(train, val, looked, None), compute_inputs)
     return data, asked
 
 
@@ -106,21 +99,6 @@ def test_what_went_after_the_look_is_left_out_too(tmp_path):
     assert lines[1:] == ["0.jpg,train,cut", "3.jpg,val,gone"]
 
 
-def test_a_file_on_both_sides_is_looked_at_once(paintings, tmp_path, monkeypatch):
-    looked, look = [], files.look
-    monkeypatch.setattr(
-        files,
-        "look",
-        lambda paths, *a, **k: looked.extend(paths) or look(paths, *a, **k),
-    )
-    train = side(paintings, ("ruled_grid/0.png", "ruled_grid/1.png"), [0, 1])
-    val = side(paintings, ("none.png", "ruled_grid/0.png"), [0, 1])
-    found = inputs.look(train, val, tmp_path)
-    assert looked == [*train.paths, val.paths[0]]
-    assert [file.reason for file in found] == ["", "", "No such file or directory", ""]
-    assert found[0] == found[3] != found[1]
-
-
 @pytest.mark.parametrize("cache", [True, False])
 def test_training_reads_each_file_once_before_the_network_sees_it(
     config, tmp_path, monkeypatch, quick_compiles, cache
@@ -157,77 +135,3 @@ def test_training_reads_each_file_once_before_the_network_sees_it(
 def test_too_many_or_all_unreadable_is_an_error(tmp_path, reasons, fraction, message):
     with pytest.raises(DataError, match=message):
         prepare(tmp_path, reasons, max_skipped_fraction=fraction)
-
-
-def test_the_painted_pictures_are_written_once(tmp_path, monkeypatch):
-    monkeypatch.setattr(inputs, "PROCEDURAL_IMAGES_PER_STYLE", 2)
-    read = {
-        "num_classes": 10,
-        "image_root": "",
-        "val_fraction": 0.5,
-        "seed": 3,
-        "workdir": tmp_path,
-    }
-    train, val = inputs.read_examples("procedural", "", **read)
-    assert len(train.names) == len(val.names) == 10
-    first = train.paths[0].stat().st_mtime_ns
-    again, _ = inputs.read_examples("procedural", "", **read)
-    assert again.names == train.names
-    assert again.paths[0].stat().st_mtime_ns == first
-
-
-def features_of(files, model, params, boundary, cache_dir):
-    found, reasons = inputs.frozen_features(
-        files,
-        [path.name for path in files.paths],
-        model,
-        params,
-        boundary,
-        layout=layout.over_all_devices(),
-        cache_dir=cache_dir,
-        batch_size=2,
-    )
-    assert reasons == [""] * len(files.paths)
-    return found[np.arange(len(files.paths))]
-
-
-def test_the_features_are_the_boundarys_activations(paintings, tmp_path):
-    model = runs.TinyNet(num_classes=3, hidden=(8, 8))
-    params = runs.random_params(model)
-    paths = sorted(paintings.glob("ruled_grid/*.png"))[2::-1]
-    files = pipeline.ImageFiles(paths, "antialias", model.preprocessing)
-    loaded = jnp.asarray(files[np.arange(3)])
-    expected = model.apply({"params": params}, loaded, upto="relu6")
-    found = features_of(files, model, params, "relu6", tmp_path)
-    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
-
-
-@pytest.mark.parametrize("change", ["relu", "weight"])
-def test_another_prefix_is_another_store(paintings, tmp_path, change):
-    model = runs.TinyNet(num_classes=3, hidden=())
-    params = runs.random_params(model)
-    files = pipeline.ImageFiles(
-        sorted(paintings.glob("ruled_grid/*.png"))[:2], "crop", model.preprocessing
-    )
-    before = features_of(files, model, params, "pool1", tmp_path)
-    if change == "weight":
-        kernel = params["conv1"]["kernel"].at[0, 0, 0, 0].add(1.0)
-        params = params | {"conv1": params["conv1"] | {"kernel": kernel}}
-    else:
-        model = runs.TinyNet(num_classes=3, hidden=(), relu=jax.nn.elu)
-    after = features_of(files, model, params, "pool1", tmp_path)
-    assert len(list(tmp_path.glob("*/*.npy"))) == 2
-    assert not np.array_equal(before, after)
-
-
-def test_what_a_layer_computes_is_part_of_its_name():
-    names = [
-        [inputs._describe(layer) for layer in model.layers().values()]
-        for model in (
-            AlexNet(),
-            AlexNet(lrn_alpha=1.0),
-            AlexNet(norm_order="pool_norm"),
-            AlexNet(relu=jax.nn.elu),
-        )
-    ]
-    assert len(set(map(tuple, names))) >= 3

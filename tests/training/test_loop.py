@@ -201,6 +201,23 @@ def test_every_tag_reaches_tensorboard_at_its_steps(config, tmp_path, writer):
     assert b"| learning_rate | `0.01` |" in text[0]
 
 
+@pytest.mark.parametrize("writer", ["tensorboardx", "tensorflow"])
+def test_the_hparams_page_has_a_row_for_each_run(config, tmp_path, writer):
+    config.writer = writer
+    outcome = {}
+    for name, rate in (("slow", 0.001), ("fast", 0.01), ("slow", 0.001)):
+        config.learning_rate = rate
+        outcome[name] = train_and_evaluate(config, tmp_path / "runs" / name)
+    rows = events.hparams(tmp_path / "runs")
+    assert rows.keys() == outcome.keys()  # a resumed run is one
+    for name, (fields, metrics) in rows.items():
+        assert fields.keys() == set(config)
+        assert fields["learning_rate"] == {"slow": 0.001, "fast": 0.01}[name]
+        assert (fields["hidden"], fields["num_classes"]) == ("16,16", 3)
+        last = outcome[name]["last_val_accuracy"]
+        assert metrics["val/accuracy"] == pytest.approx(last)
+
+
 @pytest.mark.slow
 def test_a_run_killed_between_epochs_ends_bit_equal_to_an_uninterrupted_one(
     config, tmp_path
@@ -267,30 +284,23 @@ def test_a_finished_run_is_not_trained_again(config, tmp_path, caplog):
     }
 
 
-@pytest.mark.parametrize(
-    ("train_data", "check_leaks", "is_checked"),
-    [("folder", True, True), ("folder", False, False), ("procedural", True, False)],
-)
-def test_lists_are_checked_for_leaks_unless_they_are_painted_or_it_is_not_wanted(
-    config, tmp_path, monkeypatch, train_data, check_leaks, is_checked
-):
-    class Built(Exception):
-        """The data has been read, and the network is next."""
-
-    def build(*args, **settings):
-        raise Built
-
-    checked = []
-    monkeypatch.setattr(
-        loop.inputs, "read_examples", lambda *a, **k: ("these", "those")
-    )
-    monkeypatch.setattr(loop.inputs, "look", lambda *sides: ["files"])
-    monkeypatch.setattr(loop.network, "build", build)
-    monkeypatch.setattr(loop.leaks, "find", lambda *sides, **k: checked.append(sides))
-    config.train_data, config.check_leaks = train_data, check_leaks
-    with pytest.raises(Built):
+def test_the_number_of_classes_is_the_datas_and_stays_it(config, paintings, tmp_path):
+    own = tmp_path / "own"
+    shutil.copytree(paintings, own)
+    config.num_classes, config.train_data = 0, str(own)
+    train_and_evaluate(config, tmp_path / "run")
+    saved = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert saved["num_classes"] == saved["network"]["num_classes"] == 3
+    for same in (0, 3):
+        config.num_classes = same
         train_and_evaluate(config, tmp_path / "run")
-    assert checked == [("these", "those")] * is_checked
+    (own / "another").mkdir()
+    shutil.copy(own / "op_stripes" / "0.png", own / "another")
+    config.num_classes = 0
+    with pytest.raises(
+        runs.ResumeError, match="num_classes=3; this one has num_classes=4"
+    ):
+        train_and_evaluate(config, tmp_path / "run")
 
 
 def test_more_epochs_go_on_from_where_the_run_ended(config, tmp_path):

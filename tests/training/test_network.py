@@ -9,6 +9,7 @@ import pytest
 
 from jaxart.models import MODELS, AlexNet
 from jaxart.training import network
+from jaxart.training.config import Config
 from jaxart.weights import WeightsError, canonical
 from tests import runs
 
@@ -36,15 +37,8 @@ def weight_file(tmp_path_factory):
 
 
 def build(path, **changes):
-    fields = {
-        "num_classes": 7,
-        "hidden": (12, 12),
-        "dropout_rate": 0.5,
-        "weights": path,
-        "train_layers": ("fc8",),
-        "key": jax.random.key(0),
-    }
-    return network.build("alexnet", **fields | changes)
+    fields = {"num_classes": 7, "hidden": (12, 12), "weights": str(path)}
+    return network.build(Config(**fields | changes), jax.random.key(0))
 
 
 def test_parameters_and_the_facts_of_the_file_reach_the_network(weight_file):
@@ -64,9 +58,8 @@ def test_without_a_file_layers_are_drawn_as_the_modules_draw_them(
     monkeypatch, name, hidden
 ):
     monkeypatch.setitem(MODELS, "tinynet", runs.TinyNet)
-    fields = {"num_classes": 32, "hidden": hidden, "dropout_rate": 0.5, "weights": ""}
-    fields |= {"train_layers": ("fc8",)}
-    model, params = network.build(name, **fields, key=jax.random.key(3))
+    config = Config(model=name, num_classes=32, hidden=hidden)
+    model, params = network.build(config, jax.random.key(3))
     size = model.preprocessing["size"]
     image = jax.ShapeDtypeStruct((1, size, size, 3), np.float32)
     shapes = jax.eval_shape(model.init, jax.random.key(0), image)["params"]
@@ -89,9 +82,9 @@ def test_without_a_file_layers_are_drawn_as_the_modules_draw_them(
     flat = [numbers / np.abs(numbers).max() for numbers in flat]
     assert all(not np.allclose(a, b) for a, b in itertools.combinations(flat, 2))
 
-    _, again = network.build(name, **fields, key=jax.random.key(3))
+    _, again = network.build(config, jax.random.key(3))
     jax.tree.map(np.testing.assert_array_equal, params, again)
-    _, other = network.build(name, **fields, key=jax.random.key(4))
+    _, other = network.build(config, jax.random.key(4))
     assert not np.array_equal(params["fc8"]["kernel"], other["fc8"]["kernel"])
 
 
@@ -125,15 +118,7 @@ def test_a_frozen_layer_of_another_width_is_an_error_that_names_it(weight_file):
 
 def test_weights_of_another_network_are_refused(weight_file):
     with pytest.raises(WeightsError, match="are for alexnet, the model is vgg16"):
-        network.build(
-            "vgg16",
-            num_classes=7,
-            hidden=(),
-            dropout_rate=0.5,
-            weights=weight_file[0],
-            train_layers=("fc8",),
-            key=jax.random.key(0),
-        )
+        build(weight_file[0], model="vgg16", hidden=())
 
 
 def test_the_overview_marks_what_trains(weight_file):

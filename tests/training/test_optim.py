@@ -7,6 +7,8 @@ import optax
 import pytest
 
 from jaxart.training import optim
+from jaxart.training.config import Config
+from jaxart.training.plan import Plan
 
 PARAMS = {
     name: {"kernel": jnp.full((2, 2), 2.0), "bias": jnp.ones(2)}
@@ -15,14 +17,11 @@ PARAMS = {
 GRADS = jax.tree.map(lambda x: jnp.full_like(x, 0.5), PARAMS)
 
 
-def make(kind="sgd", *, momentum=0.0, weight_decay=0.0, train_layers=("fc7", "fc8")):
-    return optim.make_optimizer(
-        kind,
-        optax.constant_schedule(0.1),
-        momentum=momentum,
-        weight_decay=weight_decay,
-        labels=optim.label_layers(PARAMS, train_layers),
+def make(optimizer="sgd", *, train_layers=("fc7", "fc8"), **fields):
+    config = Config(
+        optimizer=optimizer, train_layers=train_layers, learning_rate=0.1, **fields
     )
+    return optim.make_optimizer(config, Plan(config, num_train=1))
 
 
 def step(tx, params, state):
@@ -72,19 +71,26 @@ def test_frozen_layers_have_no_state(kind, arrays_per_parameter):
 
 
 @pytest.mark.parametrize(
-    ("kind", "warmup_steps", "expected"),
+    ("schedule", "warmup_epochs", "expected"),
     [
-        ("constant", 0, {0: 0.4, 5: 0.4, 9: 0.4}),
-        ("constant", 4, {0: 0.0, 1: 0.1, 2: 0.2, 4: 0.4, 9: 0.4}),
+        ("constant", 0.0, {0: 0.4, 5: 0.4, 9: 0.4}),
+        ("constant", 2.0, {0: 0.0, 1: 0.1, 2: 0.2, 4: 0.4, 9: 0.4}),
         # Cosine over the 8 steps after the warm-up: half way down at its 4th.
-        ("cosine", 2, {0: 0.0, 1: 0.2, 2: 0.4, 6: 0.2, 10: 0.0}),
-        ("cosine", 0, {0: 0.4, 5: 0.2, 10: 0.0}),
+        ("cosine", 1.0, {0: 0.0, 1: 0.2, 2: 0.4, 6: 0.2, 10: 0.0}),
+        ("cosine", 0.0, {0: 0.4, 5: 0.2, 10: 0.0}),
     ],
 )
-def test_schedules(kind, warmup_steps, expected):
-    schedule = optim.make_schedule(kind, 0.4, warmup_steps=warmup_steps, num_steps=10)
+def test_schedules(schedule, warmup_epochs, expected):
+    config = Config(
+        schedule=schedule,
+        learning_rate=0.4,
+        warmup_epochs=warmup_epochs,
+        num_epochs=5,
+        batch_size=4,
+    )
+    rate_of = optim.make_schedule(config, Plan(config, num_train=7))  # 2 steps an epoch
     for step_number, rate in expected.items():
-        assert float(schedule(step_number)) == pytest.approx(rate, abs=1e-7)
+        assert float(rate_of(step_number)) == pytest.approx(rate, abs=1e-7)
 
 
 @pytest.mark.parametrize("train_layers", [("fc8", "fc9"), ("fc",), ()])

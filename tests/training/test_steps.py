@@ -5,13 +5,14 @@ import math
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 import pytest
 
 from jaxart.data import pipeline
 from jaxart.devices import layout
 from jaxart.models import AlexNet
 from jaxart.training import optim, steps
+from jaxart.training.config import Config
+from jaxart.training.plan import Plan
 from tests.runs import TinyNet, random_params
 
 
@@ -20,7 +21,6 @@ def make_step(
     *,
     kind=TinyNet,
     hidden=(16, 16),
-    boundary=None,
     batch_size=2,
     accumulate_steps=1,
 ):
@@ -29,14 +29,13 @@ def make_step(
     size = model.preprocessing["size"]
     images = 50 * jax.random.normal(jax.random.key(1), (batch_size, size, size, 3))
     params = random_params(model)
-    labels = optim.label_layers(params, train_layers)
-    tx = optim.make_optimizer(
-        "sgd",
-        optax.constant_schedule(0.01),
+    config = Config(
+        train_layers=train_layers,
         momentum=0.9,
         weight_decay=1e-4,
-        labels=labels,
+        accumulate_steps=accumulate_steps,
     )
+    tx = optim.make_optimizer(config, Plan(config, num_train=batch_size))
     state = steps.TrainState(jnp.int32(0), params, tx.init(params))
     batch = {
         "image": images,
@@ -44,13 +43,11 @@ def make_step(
         "mask": jnp.ones(batch_size, bool),
     }
     step = steps.make_train_step(
-        model,
+        config,
+        lambda p, x, keys: model.apply({"params": p}, x, dropout_keys=keys),
         tx,
-        labels,
-        boundary,
         jax.random.key(2),
-        layout=layout.over_all_devices(),
-        accumulate_steps=accumulate_steps,
+        layout.over_all_devices(),
     )
     return step, state, batch
 

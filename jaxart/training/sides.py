@@ -1,0 +1,83 @@
+"""The two sides of a run's data: training and validation examples, and their files."""
+
+import logging
+from pathlib import Path
+from typing import NamedTuple
+
+from jaxart import storage
+from jaxart.data import examples, files, procedural
+from jaxart.data.examples import Examples
+from jaxart.data.files import File
+from jaxart.devices import processes
+from jaxart.storage import AnyPath
+from jaxart.training import leaks
+from jaxart.training.config import Config
+from jaxart.training.run import Run
+
+logger = logging.getLogger(__name__)
+
+PROCEDURAL = "procedural"
+PROCEDURAL_IMAGES_PER_STYLE = 60
+
+
+class Sides(NamedTuple):
+    """Training and validation examples, and what was seen of their files."""
+
+    train: Examples
+    val: Examples
+    looked: list[File]  # of the training files, then of the validation files
+    leaks: dict[str, int] | None  # how many, by kind; None where nobody looked
+
+    @property
+    def paths(self) -> list[AnyPath]:
+        """Where each image lies, training first."""
+        return [*self.train.paths, *self.val.paths]
+
+
+def read_sides(run: Run) -> Sides:
+    """Reads the lists, looks at every file once, and for leaks between the sides.
+
+    Raises:
+      DataError: something is missing, malformed or does not fit.
+    """
+    config = run.config
+    train, val = read_examples(config, run.workdir)
+    looked = look(train, val, run.cache_dir)
+    found = None
+    if config.check_leaks and config.train_data != PROCEDURAL and processes.is_first():
+        found = leaks.find(train, val, files=looked, workdir=run.workdir)
+    return Sides(train, val, looked, found)
+
+
+def read_examples(config: Config, workdir: AnyPath) -> tuple[Examples, Examples]:
+    """Training and validation examples, before anything is known of their files.
+
+    For 'procedural', a program paints training data into `workdir`.
+    """
+    source = storage.path(config.train_data)
+    if config.train_data == PROCEDURAL:
+        source = storage.require_local(workdir, "train_data=procedural: workdir")
+        source /= PROCEDURAL
+        if processes.is_first():
+            logger.info("Painting %d pictures a style", PROCEDURAL_IMAGES_PER_STYLE)
+            procedural.write_folder(source, PROCEDURAL_IMAGES_PER_STYLE, config.seed)
+        processes.wait("painted pictures")
+    both = {"num_classes": config.num_classes, "image_root": config.image_root}
+    train = examples.read(source, **both)
+    if not config.val_data:
+        return examples.split(train, config.val_fraction, config.seed)
+    return train, examples.read(config.val_data, **both, class_names=train.class_names)
+
+
+def look(train: Examples, val: Examples, cache_dir: Path) -> list[File]:
+    """What the files of both sides are, training first; each is read once.
+
+    The processes of a run share the work. What is found is kept in `cache_dir`.
+    """
+    paths = list(dict.fromkeys([*train.paths, *val.paths]))
+    quiet = not processes.is_first()
+    looked = processes.compute_shared(
+        lambda mine: files.look(mine, cache_dir, quiet=quiet), paths
+    )
+    file_of = {path: File(*file) for path, file in zip(paths, looked, strict=True)}
+    return [file_of[path] for path in [*train.paths, *val.paths]]
