@@ -147,9 +147,12 @@ def _add_fields(parser: Parser) -> None:
         if field.name in _GROUPS:
             group = parser.add_argument_group(f"config: {_GROUPS[field.name]}")
         about = field.metadata
-        bounds = about["bounds"] or ", ".join(about["choices"])
-        text = f"{about['about']} ({bounds})" if bounds else about["about"]
-        default = str(field.default).replace("'", "").replace(" ", "")
+        allowed = "; ".join(
+            filter(None, [", ".join(about["choices"]), about["bounds"]])
+        )
+        text = f"{about['about']} ({allowed})" if allowed else about["about"]
+        is_list = isinstance(field.default, tuple)
+        default = ",".join(map(str, field.default if is_list else [field.default]))
         group.add_argument(f"--config.{field.name}", metavar=default, help=text)
 
 
