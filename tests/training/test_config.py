@@ -31,7 +31,7 @@ def test_every_config_can_run_and_says_how(path):
     Config.of(config)
     model = MODELS[config.model](hidden=tuple(config.hidden))
     assert set(config.train_layers) <= set(trainable(model.layers()))
-    assert f"--config=configs/{path.name} --workdir=runs/" in module.__doc__
+    assert f"--config={path.stem} --workdir=runs/" in module.__doc__
 
 
 @pytest.mark.parametrize(
