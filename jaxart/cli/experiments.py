@@ -38,4 +38,4 @@ def describe() -> str:
 
 def _files() -> dict[str, Path]:
     folder = next(folder for folder in _FOLDERS if folder.is_dir())
-    return {file.stem: file for file in sorted(folder.glob("*.py"))}
+    return {file.stem: file for file in sorted(folder.glob("[a-z]*.py"))}

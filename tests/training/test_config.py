@@ -14,7 +14,7 @@ from jaxart.models.layers import trainable
 from jaxart.training.config import Config, base_config
 from tests import ROOT
 
-CONFIGS = sorted((ROOT / "configs").glob("*.py"))
+CONFIGS = sorted((ROOT / "configs").glob("[a-z]*.py"))
 
 
 def load(path):
