@@ -22,6 +22,7 @@ import platformdirs
 from benchmarks import machine, material
 from benchmarks.report import RESULTS
 from benchmarks.runner import ROOT
+from jaxart import storage
 from jaxart.data import listing
 from jaxart.storage.results import write_json
 
@@ -58,7 +59,7 @@ def main(argv: list[str] | None = None) -> None:
     args = parser.parse_args(argv)
     counts = [int(count) for count in args.counts.split(",")]
     if args.src:
-        found = listing.read(args.src)
+        found = listing.read(storage.path(args.src))
         paths = [str((found.root / name).absolute()) for name in found.names]
     else:
         paths = material.large_pictures(args.cache_dir, max(counts))

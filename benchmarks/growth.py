@@ -1,7 +1,8 @@
 """How our time and memory grow with the work: `python -m benchmarks.growth`.
 
 Fine-tuning against images and epochs, saliency against images and samples. Writes
-growth.json and growth.png into benchmarks/results.
+growth.json and growth.png into benchmarks/results; README shows docs/growth.png, a copy
+of the latter.
 """
 
 import argparse

@@ -1,6 +1,5 @@
 """What the workloads work on: paintings, large photographs, weights; made once."""
 
-import json
 from pathlib import Path
 from typing import NamedTuple
 
@@ -8,6 +7,7 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.flops import layer_shapes
+from jaxart import storage
 from jaxart.data import examples, listing, procedural
 from jaxart.models import MODELS
 from jaxart.weights import canonical
@@ -26,7 +26,9 @@ class Images(NamedTuple):
     @property
     def paths(self) -> list[str]:
         """Where each image lies."""
-        found = listing.read(self.train_data, self.image_root)
+        found = listing.read(
+            storage.path(self.train_data), storage.path_or_none(self.image_root)
+        )
         return [str((found.root / name).absolute()) for name in found.names]
 
     @property
@@ -48,14 +50,18 @@ def given_images(source: str, image_root: str) -> Images:
     Raises:
       examples.DataError: there are none.
     """
-    labels = set(listing.read(source, image_root).labels)
+    labels = set(
+        listing.read(storage.path(source), storage.path_or_none(image_root)).labels
+    )
     return Images(source, image_root, len(labels))
 
 
 def subset(folder: Path, images: Images, count: int) -> Images:
     """A list file of `count` images, of all classes in turn."""
     found = examples.read(
-        images.train_data, num_classes=images.num_classes, image_root=images.image_root
+        storage.path(images.train_data),
+        num_classes=images.num_classes,
+        image_root=storage.path_or_none(images.image_root),
     )
     rank = np.zeros(len(found.labels), int)
     for label in np.unique(found.labels):
@@ -100,7 +106,7 @@ def random_weights(folder: Path, name: str) -> str:
                 "kernel": scale * rng.standard_normal(kernel, np.float32),
                 "bias": 10 * rng.standard_normal(kernel[-1], np.float32),
             }
-        canonical.write(path, params, _metadata(name, model))
+        canonical.write(path, params, _metadata(model))
     return str(path)
 
 
@@ -110,18 +116,11 @@ def random_images(count: int, size: int) -> np.ndarray:
     return 255 * noise - 116
 
 
-def _metadata(name: str, model) -> dict[str, str]:
-    metadata = {
-        "model": name,
+def _metadata(model) -> dict[str, str]:
+    return canonical.model_metadata(model) | {
         "source": "benchmarks",
         "source_sha256": "",
         "source_channel_order": "bgr",
-        "mean": json.dumps(model.preprocessing["mean"]),
-        "size": str(model.preprocessing["size"]),
         "resize": "antialias",
         "class_names": "[]",
     }
-    if name == "alexnet":
-        metadata["norm_order"] = model.norm_order
-        metadata["lrn_alpha"] = str(model.lrn_alpha)
-    return metadata

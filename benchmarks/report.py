@@ -42,7 +42,7 @@ def make(
         "machine": machine.describe(),
         **taken,
         "versions": machine.versions(),
-        "source": _source(),
+        "source": source(),
         "flops_per_image": workload.flops,
         "left_out": left_out,
         "summary": summarize(workload, rounds),
@@ -166,7 +166,7 @@ def _line(first: str, *cells: str) -> str:
     return f"{first:34}" + "".join(f"{cell:>10}" for cell in cells)
 
 
-def _source() -> str:
+def source() -> str:
     """The commit that was measured; '-dirty' where files differ from it."""
     command = ["git", "describe", "--always", "--dirty", "--abbrev=12"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)

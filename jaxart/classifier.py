@@ -10,8 +10,9 @@ import jax.numpy as jnp
 
 from jaxart import runs, storage
 from jaxart.data.images import RESIZE_RULES
-from jaxart.models import MODELS, Network
+from jaxart.models import MODELS, Network, with_todays_name
 from jaxart.models.layers import FC_NAMES, HEAD, trainable
+from jaxart.storage import AnyPath
 from jaxart.weights import WeightsError, canonical
 
 MAX_CLASSES_IN_ERROR = 30
@@ -67,7 +68,9 @@ class Classifier(NamedTuple):
         raise ClassifierError(f"no class is called {label!r}{hint}")
 
 
-def load(weights: str | None, workdir: str | None) -> Classifier:
+def load(
+    weights: str | os.PathLike | None, workdir: str | os.PathLike | None
+) -> Classifier:
     """The classifier of a weight file or of a run, whichever is given.
 
     Raises:
@@ -76,15 +79,13 @@ def load(weights: str | None, workdir: str | None) -> Classifier:
     """
     if bool(weights) == bool(workdir):
         raise ClassifierError("one of --weights and --workdir says which network")
-    loaded = from_run(workdir) if workdir else from_weights(weights)
-    source = tuple(
-        os.fspath(storage.resolve(storage.path(text))) if text else None
-        for text in (weights, workdir)
-    )
+    paths = storage.path_or_none(weights), storage.path_or_none(workdir)
+    loaded = from_run(paths[1]) if paths[1] else from_weights(paths[0])
+    source = tuple(path and os.fspath(storage.resolve(path)) for path in paths)
     return loaded._replace(source=source)
 
 
-def from_weights(path: str | os.PathLike) -> Classifier:
+def from_weights(path: AnyPath) -> Classifier:
     """The classifier that a file of `jaxart convert` holds.
 
     Raises:
@@ -94,13 +95,10 @@ def from_weights(path: str | os.PathLike) -> Classifier:
     metadata = canonical.read_metadata(path)
     layers = json.loads(metadata["layers"])
     if HEAD not in layers:
-        config = {
-            "alexnet": "fc8 --config.hidden=",
-            "vgg16": "vgg16_fc8",
-        }[metadata["model"]]
         raise ClassifierError(
             f"{path} has no {HEAD}: it tells no classes apart. Give it a head with\n"
-            f"  jaxart train --config={config} --workdir=RUN "
+            "  jaxart train --config=vgg16_fc8 "
+            f"--config.model={metadata['model']} --workdir=RUN "
             f"--config.weights={path} --config.train_data=LIST\n"
             "and then use --workdir=RUN."
         )
@@ -128,23 +126,22 @@ def from_weights(path: str | os.PathLike) -> Classifier:
     )
 
 
-def from_run(workdir: str | os.PathLike) -> Classifier:
+def from_run(workdir: AnyPath) -> Classifier:
     """The best epoch of a run of `jaxart train`.
 
     Raises:
       ClassifierError: the folder holds no run, or one without a checkpoint.
     """
-    workdir = storage.path(workdir)
     try:
         config = json.loads((workdir / "config.json").read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ClassifierError(
             f"{workdir}: no run of `jaxart train` (config.json is missing)"
         ) from None
-    facts = dict(config["network"])
+    name, facts = with_todays_name(config["model"], config["network"])
     class_names = tuple(facts.pop("classes"))
     facts.pop("preprocessing")
-    model = MODELS[config["model"]](**facts | {"hidden": tuple(facts["hidden"])})
+    model = MODELS[name](**facts | {"hidden": tuple(facts["hidden"])})
     checkpoints = runs.Checkpoints(workdir)
     if checkpoints.latest_step is None:
         raise ClassifierError(

@@ -3,7 +3,6 @@
 The frozen layers are saved once, in `frozen`; what trains, with each checkpoint.
 """
 
-import os
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -13,7 +12,7 @@ from etils import epath
 from orbax.checkpoint import checkpoint_managers
 
 from jaxart import storage
-from jaxart.storage import StorageError
+from jaxart.storage import AnyPath, StorageError
 
 # A run goes on only as what it was: these fields shape its parameters, its
 # optimizer state or the order of its data.
@@ -41,21 +40,20 @@ class ResumeError(ValueError):
     """The workdir holds a run of another kind; the message says what differs."""
 
 
-def folder_of(workdir: str | os.PathLike) -> str:
+def folder_of(workdir: AnyPath) -> str:
     """A workdir as Orbax takes it: an absolute path, or a URL.
 
     Raises:
       StorageError: Orbax keeps no checkpoints there.
     """
-    found = storage.path(workdir)
-    if not storage.is_remote(found):
-        return str(found.absolute())
-    if not str(found).startswith("gs://"):
+    if not storage.is_remote(workdir):
+        return str(workdir.absolute())
+    if not str(workdir).startswith("gs://"):
         raise StorageError(
-            f"workdir={found}: Orbax {ocp.__version__} keeps no checkpoints in s3://. "
-            "A workdir can be a local or shared folder, or gs://"
+            f"workdir={workdir}: Orbax {ocp.__version__} keeps no checkpoints in "
+            "s3://. A workdir can be a local or shared folder, or gs://"
         )
-    return str(found)
+    return str(workdir)
 
 
 class Progress(NamedTuple):
@@ -69,7 +67,7 @@ class Progress(NamedTuple):
 class Checkpoints:
     """The checkpoints of one workdir: the last, and the best by validation accuracy."""
 
-    def __init__(self, workdir: str | os.PathLike):
+    def __init__(self, workdir: AnyPath):
         best = checkpoint_managers.BestN(get_metric_fn=_accuracy, n=1)
         policy = checkpoint_managers.AnyPreservationPolicy(
             [checkpoint_managers.LatestN(1), best]

@@ -157,6 +157,53 @@ def test_only_the_command_line_knows_flags():
     assert knowing == exempt
 
 
+def calls(path):
+    """What a file calls, as it is written, and with how many arguments."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Call):
+            yield ast.unparse(node.func), len(node.args) + len(node.keywords)
+
+
+def test_one_function_puts_what_is_written_in_its_place():
+    # Of the methods called `replace`, those of paths alone have one argument.
+    renaming = [
+        f"{module}: {function}"
+        for module, path in MODULES.items()
+        for function, count in calls(path)
+        if function in ("os.replace", "os.rename", "shutil.move")
+        or function.endswith((".rename", ".renames"))
+        or (function.endswith(".replace") and count == 1)
+    ]
+    assert renaming == ["storage.paths: os.replace"]
+
+
+# Where text becomes a path, but for the commands: what a Python user gives or a config
+# says, and what another library says where a file is.
+TEXT_BECOMES_A_PATH = {
+    "classifier": "weights, workdir",
+    "paintings.download.hugging_face": "a file in the hub's cache",
+    "storage.paths": "a text that is given, a name that is joined, a temporary folder",
+    "training.sides": "train_data, val_data, image_root",
+    "training.run": "workdir, cache_dir",
+    "training.network": "weights",
+    "training.writers": "a temporary folder",
+    "weights.downloads": "pooch's temporary file",
+    "weights.readers.hdf5": "the file that h5py has open",
+}
+
+
+def test_text_becomes_a_path_in_few_places():
+    makers = {"Path", "path", "path_or_none", "storage.path", "storage.path_or_none"}
+    made = {
+        module
+        for module, path in MODULES.items()
+        if module and room_of(module) != "cli"
+        for function, _ in calls(path)
+        if function in makers
+    }
+    assert made == set(TEXT_BECOMES_A_PATH)
+
+
 def test_pictures_are_read_and_drawn_without_jax():
     for module in ("data.images", "saliency.render"):
         found = roots(MODULES[module])

@@ -12,6 +12,7 @@ from benchmarks import __main__ as command
 from benchmarks import (
     curation,
     flops,
+    gpu,
     growth,
     leaky_split,
     machine,
@@ -22,7 +23,7 @@ from benchmarks import (
     scaling,
 )
 from benchmarks.workloads import WORKLOADS, Call, Workload
-from jaxart.models import VGG16, AlexNet
+from jaxart.models import VGG16, VGG19, AlexNet, CaffeNet
 
 GIGA = 1e9
 
@@ -175,6 +176,11 @@ def test_the_readme_shows_the_results_that_lie_beside_it():
     assert report.markdown(reports) in (runner.ROOT / "README.md").read_text()
 
 
+def test_the_readme_shows_the_figures_of_a_gpu():
+    result = json.loads((report.RESULTS / "gpu.json").read_text())
+    assert gpu.markdown(result) in (runner.ROOT / "README.md").read_text()
+
+
 def test_a_row_for_each_measure_with_a_peer(a_report):
     alone = report.make(
         *("w8", dataclasses.replace(WORKLOAD, peers={}), ROUNDS),
@@ -202,7 +208,9 @@ def test_clock_runs():
 
 def test_work_of_the_networks():
     assert flops.forward(AlexNet(), "fc6") == pytest.approx(1.407e9, rel=1e-3)
+    assert flops.forward(CaffeNet()) == flops.forward(AlexNet())
     assert flops.forward(VGG16()) == pytest.approx(30.94e9, rel=1e-3)
+    assert flops.forward(VGG19()) == pytest.approx(39.26e9, rel=1e-3)
 
 
 @pytest.mark.parametrize("model", [AlexNet(), VGG16(num_classes=7, hidden=())])

@@ -10,7 +10,7 @@ import pytest
 
 from jaxart import classifier
 from jaxart.classifier import Classifier, ClassifierError
-from jaxart.models import imagenet
+from jaxart.models import AlexNet, CaffeNet, imagenet
 from jaxart.weights import WeightsError, canonical
 from tests import ROOT, runs
 
@@ -24,7 +24,6 @@ METADATA = {
     "size": "227",
     "resize": "",
     "class_names": "[]",
-    "norm_order": "pool_norm",
     "lrn_alpha": "0.0005",
 }
 
@@ -39,7 +38,7 @@ def assert_trees_equal(found, wanted):
 
 @pytest.fixture(scope="module")
 def alexnet():
-    return runs.small_alexnet(norm_order="pool_norm", lrn_alpha=5e-4)
+    return runs.small_alexnet(lrn_alpha=5e-4)
 
 
 @pytest.fixture(scope="module")
@@ -53,11 +52,32 @@ def test_a_run_gives_back_its_numbers_and_its_facts(alexnet, workdir):
     found = classifier.from_run(workdir)
     model, params = alexnet
     assert found.model == model
-    assert (found.model.norm_order, found.model.lrn_alpha) == ("pool_norm", 5e-4)
+    assert found.model.lrn_alpha == 5e-4
     assert (found.model.hidden, found.model.num_classes) == ((), 3)
     assert found.class_names == CLASSES
     assert found.resize == "crop"
     assert_trees_equal(found.params, params)
+
+
+@pytest.mark.parametrize("order", ["norm_pool", "pool_norm"])
+def test_what_was_written_when_caffenet_was_an_alexnet(
+    alexnet, workdir, tmp_path, order
+):
+    """Of a run and of a weight file, to the bit."""
+    _, params = alexnet
+    kind = {"norm_pool": AlexNet, "pool_norm": CaffeNet}[order]
+    wanted = kind(num_classes=3, hidden=(), lrn_alpha=5e-4)
+    shutil.copytree(workdir, tmp_path / "run")
+    config = json.loads((workdir / "config.json").read_text())
+    config["network"]["norm_order"] = order
+    (tmp_path / "run" / "config.json").write_text(json.dumps(config))
+    path = write_weights(tmp_path / "a", params, METADATA | {"norm_order": order})
+    for found in (
+        classifier.from_run(tmp_path / "run"),
+        classifier.from_weights(path),
+    ):
+        assert found.model == wanted
+        assert_trees_equal(found.params, params)
 
 
 def test_the_best_epoch_counts_not_the_last(alexnet, workdir, tmp_path):
@@ -105,7 +125,7 @@ def test_a_weight_file_becomes_the_network_that_it_is_of(
     tmp_path, hidden, num_classes, last_name
 ):
     model, params = runs.small_alexnet(
-        hidden=hidden, num_classes=num_classes, norm_order="pool_norm", lrn_alpha=5e-4
+        hidden=hidden, num_classes=num_classes, lrn_alpha=5e-4
     )
     found = classifier.from_weights(write_weights(tmp_path / "a", params))
     assert found.model == model
@@ -121,7 +141,7 @@ def test_a_weight_file_becomes_the_network_that_it_is_of(
         np.testing.assert_array_equal(logits, wanted)
 
 
-@pytest.mark.parametrize("model", ["alexnet", "vgg16"])
+@pytest.mark.parametrize("model", ["alexnet", "caffenet", "vgg16", "vgg19"])
 def test_convolutions_alone_are_told_how_to_get_a_head(tmp_path, model):
     rng = np.random.default_rng(0)
     path = tmp_path / "a.safetensors"
@@ -137,8 +157,8 @@ def test_convolutions_alone_are_told_how_to_get_a_head(tmp_path, model):
     scope = {}
     exec((ROOT / f"configs/{name}.py").read_text(), scope)
     values = scope["get_config"]()
-    assert values.model == model
-    assert values.hidden == () or "--config.hidden= " in text
+    assert values.hidden == ()
+    assert f"--config.model={model} " in text
 
 
 def test_other_files_say_what_they_are(tmp_path):

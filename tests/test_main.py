@@ -65,7 +65,7 @@ def test_a_run_from_the_command_line_prints_its_result(tmp_path, paintings):
         ),
         (
             ["--config.train_data=absent.txt"],
-            "absent.txt: no such list file, CSV file or folder",
+            "absent.txt: no such folder, image or list file",
         ),
     ],
     ids=["unknown field", "missing weights", "missing data"],

@@ -1,11 +1,14 @@
 """Checkpoints: what is kept, what comes back, and what is refused."""
 
+from pathlib import Path
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import orbax.checkpoint as ocp
 import pytest
 
+from jaxart import storage
 from jaxart.runs import FIXED_FIELDS, Checkpoints, Progress, ResumeError, folder_of
 from jaxart.storage import StorageError
 from jaxart.training import optim
@@ -104,7 +107,7 @@ def test_the_fixed_fields_are_config_fields():
 
 def test_s3_is_refused_with_what_works_instead():
     with pytest.raises(StorageError) as raised:
-        Checkpoints("s3://bucket/run")
+        Checkpoints(storage.path("s3://bucket/run"))
     assert str(raised.value) == (
         f"workdir=s3://bucket/run: Orbax {ocp.__version__} keeps no checkpoints in "
         "s3://. A workdir can be a local or shared folder, or gs://"
@@ -113,5 +116,5 @@ def test_s3_is_refused_with_what_works_instead():
 
 def test_orbax_itself_takes_gs_and_absolute_paths(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert folder_of("gs://bucket/run/") == "gs://bucket/run"
-    assert folder_of("run") == str(tmp_path / "run")
+    assert folder_of(storage.path("gs://bucket/run/")) == "gs://bucket/run"
+    assert folder_of(Path("run")) == str(tmp_path / "run")

@@ -1,6 +1,7 @@
 """Networks forward, images in memory: jaxart."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from jaxart.training.frozen import Frozen
 
 def alexnet(weights: str, batch_size: int, repeats: int) -> Iterator[dict[str, Any]]:
     """AlexNet to relu6, by the very function that fills the frozen-prefix cache."""
-    model, params, *_ = from_weights(weights)
+    model, params, *_ = from_weights(Path(weights))
     forward = Frozen(model, params, "relu6").forward(layout.over_all_devices())
     images = random_images(batch_size, model.preprocessing["size"])
     return _time(lambda: np.asarray(forward(images)), repeats)
@@ -22,7 +23,7 @@ def alexnet(weights: str, batch_size: int, repeats: int) -> Iterator[dict[str, A
 
 def vgg16(weights: str, batch_size: int, repeats: int) -> Iterator[dict[str, Any]]:
     """VGG16 to its logits."""
-    model, params, *_ = from_weights(weights)
+    model, params, *_ = from_weights(Path(weights))
     forward = compiling.jit(
         lambda params, images: model.apply({"params": params}, images)
     )

@@ -21,7 +21,7 @@ def folder(
     weights: str, paths: list[str], batch_size: int, method: str, given: dict[str, Any]
 ) -> dict[str, Any]:
     """Times `explain_images`: files to raw maps."""
-    classifier = from_weights(weights)
+    classifier = from_weights(Path(weights))
     root = Path(os.path.commonpath([Path(path).parent for path in paths]))
     names = tuple(os.path.relpath(path, root) for path in paths)
     found = listing.Listing(root, names, ("",) * len(names))
@@ -56,7 +56,7 @@ def in_memory(
     weights: str, paths: list[str], batch_size: int, method: str, given: dict[str, Any]
 ) -> Iterator[dict[str, Any]]:
     """Times the compiled step of a saliency run on one batch of images."""
-    classifier = from_weights(weights)
+    classifier = from_weights(Path(weights))
     model, params = classifier.model, classifier.params
     attribute = catalogue.bind(
         method,

@@ -1,5 +1,6 @@
 """Saliency maps: PyTorch and Captum."""
 
+import os
 import tempfile
 import time
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ from benchmarks.timing import repeat
 from jaxart.data.examples import Examples
 from jaxart.models import VGG16
 
-MEAN = torch.tensor(VGG16.preprocessing["mean"])
+MEAN = torch.tensor(VGG16.preprocessing["mean"], device=torch_networks.DEVICE)
 SIZE = VGG16.preprocessing["size"]
 
 
@@ -35,9 +36,11 @@ def folder(
     times, check = [], []
     with tempfile.TemporaryDirectory() as out:
         start = time.perf_counter()
-        for pixels, _ in DataLoader(_files(paths), batch_size, num_workers=2):
+        for pixels, _ in DataLoader(
+            _files(paths), batch_size, num_workers=os.cpu_count()
+        ):
             maps = attribute(net, _inputs(pixels, variant))
-            for values in maps.numpy():
+            for values in maps.cpu().numpy():
                 np.save(Path(out) / f"{len(check)}.npy", values)
                 check.append(float(values.mean()))
             times.append(time.perf_counter())
@@ -130,4 +133,6 @@ def _pixels(paths: list[str]) -> torch.Tensor:
 
 
 def _inputs(pixels: torch.Tensor, variant: str) -> torch.Tensor:
-    return torch_networks.to_images(pixels.float() - MEAN, variant)
+    return torch_networks.to_images(
+        pixels.to(torch_networks.DEVICE).float() - MEAN, variant
+    )

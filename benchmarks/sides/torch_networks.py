@@ -2,6 +2,7 @@
 
 import os
 from collections import OrderedDict
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -13,6 +14,7 @@ from jaxart.models.layers import Convolution, InnerProduct, LocalResponseNorm, M
 from jaxart.weights import canonical
 
 torch.set_num_threads(os.cpu_count())
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def load(
@@ -26,7 +28,7 @@ def load(
       variant: words joined by '+'; 'channels_last' lays kernels out so.
       fresh: layers that keep random parameters.
     """
-    params, _ = canonical.read(weights)
+    params, _ = canonical.read(Path(weights))
     layers = OrderedDict()
     side, channels = model.preprocessing["size"], 3
     for name, layer in model.layers().items():
@@ -55,7 +57,7 @@ def load(
         if isinstance(made, nn.Conv2d):
             fill(made, params[name], None)
         layers[name] = made
-    net = nn.Sequential(layers).eval().requires_grad_(False)
+    net = nn.Sequential(layers).eval().requires_grad_(False).to(DEVICE)
     if "channels_last" in variant.split("+"):
         net = net.to(memory_format=torch.channels_last)
     return net
@@ -89,8 +91,8 @@ def compiled(net: nn.Module, variant: str) -> nn.Module:
 
 
 def to_images(images: torch.Tensor, variant: str) -> torch.Tensor:
-    """[B, H, W, C] -> [B, C, H, W], laid out as the variant says."""
-    images = images.permute(0, 3, 1, 2)
+    """[B, H, W, C] -> [B, C, H, W] on the device, laid out as the variant says."""
+    images = images.to(DEVICE).permute(0, 3, 1, 2)
     last = "channels_last" in variant.split("+")
     return images.contiguous(
         memory_format=torch.channels_last if last else torch.contiguous_format
@@ -102,7 +104,7 @@ def try_compile() -> dict[str, str]:
     net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU())
     try:
         with torch.inference_mode():
-            torch.compile(net)(torch.zeros(1, 3, 8, 8))
+            torch.compile(net.to(DEVICE))(torch.zeros(1, 3, 8, 8, device=DEVICE))
     except Exception as error:  # whatever a compiler stumbles over
         return {"reason": f"{type(error).__name__}: {error}"[:500]}
     return {"reason": ""}

@@ -1,5 +1,6 @@
 """Fine-tuning, from image files to saved weights: PyTorch."""
 
+import os
 import tempfile
 import time
 from pathlib import Path
@@ -12,6 +13,7 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
 from benchmarks.sides import torch_networks
+from jaxart import storage
 from jaxart.data import examples
 from jaxart.models import MODELS
 
@@ -71,6 +73,7 @@ def run(
       limit: how many training images really run; as many in proportion of the others.
       variant: see `torch_networks`.
     """
+    device = torch_networks.DEVICE
     start = time.perf_counter()
     ours = MODELS[model](num_classes=num_classes, hidden=tuple(hidden))
     net = torch_networks.load(ours, weights, variant=variant, fresh=("fc8",))
@@ -82,7 +85,11 @@ def run(
     head = net[first:].requires_grad_(True)
     sgd = torch.optim.SGD(head.parameters(), **optimizer)
 
-    found = examples.read(train_data, num_classes=num_classes, image_root=image_root)
+    found = examples.read(
+        storage.path(train_data),
+        num_classes=num_classes,
+        image_root=storage.path_or_none(image_root),
+    )
     size = ours.preprocessing["size"]
     sides = examples.split(found, VAL_FRACTION, seed=0)
     num_images = len(found.names)
@@ -90,21 +97,22 @@ def run(
     train, val = (
         Files(side, size, max(1, round(kept * len(side.names)))) for side in sides
     )
-    mean = torch.tensor(ours.preprocessing["mean"])
-    make = {"batch_size": batch_size, "num_workers": 2, "persistent_workers": True}
+    mean = torch.tensor(ours.preprocessing["mean"], device=device)
+    make = {"batch_size": batch_size, "num_workers": os.cpu_count()}
+    make |= {"persistent_workers": True, "pin_memory": device == "cuda"}
     train_loader = DataLoader(train, shuffle=True, **make)
     val_loader = DataLoader(val, **make)
 
     def logits(pixels):
         with torch.no_grad():
-            images = torch_networks.to_images(pixels.float() - mean, variant)
+            images = torch_networks.to_images(pixels.to(device).float() - mean, variant)
             features = frozen(images)
         return head(features)
 
     def run_epoch(path):
         head.train()
         for pixels, labels in train_loader:
-            loss = nn.functional.cross_entropy(logits(pixels), labels)
+            loss = nn.functional.cross_entropy(logits(pixels), labels.to(device))
             sgd.zero_grad()
             loss.backward()
             sgd.step()
@@ -112,7 +120,7 @@ def run(
         correct = 0
         with torch.inference_mode():
             for pixels, labels in val_loader:
-                correct += int((logits(pixels).argmax(1) == labels).sum())
+                correct += int((logits(pixels).argmax(1).cpu() == labels).sum())
         torch.save({"head": head.state_dict(), "sgd": sgd.state_dict()}, path)
         return correct / len(val)
 

@@ -6,7 +6,7 @@
   jaxart convert --check=vgg16.safetensors
 
 Formats are told by content: Caffe's .caffemodel (both encodings), .caffemodel.h5 and
-.npy, VGG16's .npz, Keras' .h5, PyTorch's .pth and .safetensors (with torchvision's or
+.npy, .npz, Keras' .h5, PyTorch's .pth and .safetensors (with torchvision's or
 Caffe's names), .onnx. Whatever the source's colours, the file written takes BGR less
 Caffe's mean. Nothing that a file asks for is run.
 
@@ -19,10 +19,10 @@ import sys
 from collections.abc import Sequence
 
 from jaxart import storage
-from jaxart.cli.flags import Parser, fill, require
-from jaxart.models import MODELS
+from jaxart.cli.flags import FlagError, Parser, fill, require
+from jaxart.models import MODELS, with_todays_name
 from jaxart.weights import known_files
-from jaxart.weights.channel_order import CHANNEL_ORDERS
+from jaxart.weights.choices import CHANNEL_ORDERS
 
 STOPPED = "nothing is written"
 
@@ -33,7 +33,7 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
         f"  {file.name}\n      {file.model}, {file.urls[0]}\n"
         for file in known_files.KNOWN_FILES
     )
-    parser = Parser("convert", __doc__ + known)
+    parser = Parser("convert", f"{__doc__}{known}")
     group = parser.add_argument_group("the source, one of these")
     source = group.add_mutually_exclusive_group(required=True)
     add = source.add_argument
@@ -78,27 +78,33 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     )
     add(
         "--norm-order",
-        metavar="ORDER",
-        help="AlexNet: norm_pool (bvlc_alexnet, the default) or pool_norm (CaffeNet)",
+        choices=("norm_pool", "pool_norm"),
+        help="the old way to say --model=caffenet: pool_norm, with --model=alexnet",
     )
     add(
         "--lrn-alpha",
         type=float,
         metavar="X",
-        help="AlexNet: Caffe's alpha of the response norm, before its division by the "
-        "local size (default: 1e-4)",
+        help="AlexNet, CaffeNet: Caffe's alpha of the response norm, before its "
+        "division by the local size (default: 1e-4)",
     )
     group = parser.add_argument_group("the result")
     group.add_argument(
         "--out",
         type=storage.path,
         metavar="FILE",
-        help="the .safetensors file to write (default: what the configs expect, "
-        f"{' or '.join(known_files.CONVERTED.values())})",
+        help="the .safetensors file to write (default: the network's own, as configs "
+        "expect it: vgg16.safetensors, bvlc_alexnet.safetensors)",
     )
     flags = parser.parse(words)
     if flags.check is None:
         require(flags, "model")
+    if flags.norm_order:
+        if flags.model != "alexnet":
+            raise FlagError(
+                "--norm-order is AlexNet's; pool_norm is --model=caffenet today"
+            )
+        flags.model, _ = with_todays_name(flags.model, {"norm_order": flags.norm_order})
     return flags
 
 
@@ -119,7 +125,7 @@ def run(flags: argparse.Namespace) -> int:
         known = known_files.find(flags.model, flags.download)
         flags.src = downloads.download(known, mirrors=flags.mirror)
         flags.channel_order = flags.channel_order or known.channel_order
-    out = flags.out or storage.path(known_files.CONVERTED[flags.model])
+    out = flags.out or storage.path(MODELS[flags.model].weight_file)
     written = convert.write(out, flags.src, fill(convert.Stated, flags))
     print(f"{convert.describe(written)}\n{written.remark}\nwritten: {out}")
     return 0

@@ -46,9 +46,10 @@ def run(flags: argparse.Namespace) -> int:
     from jaxart.models.layers import trainable  # noqa: PLC0415
 
     out = storage.path(flags.out)
-    writing.check_out(out, flags.weights)
-    network = classifier.load(flags.weights, flags.workdir)
-    num_bytes = writing.write(out, network, flags.weights, flags.workdir)
+    weights, workdir = map(storage.path_or_none, (flags.weights, flags.workdir))
+    writing.check_out(out, weights)
+    network = classifier.load(weights, workdir)
+    num_bytes = writing.write(out, network, weights, workdir)
     num_layers = len(trainable(network.model.layers()))
     print(
         f"{out}: {num_bytes / 1e6:.1f} MB, {num_layers} layers with "

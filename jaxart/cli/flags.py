@@ -1,8 +1,8 @@
 """Flags: how they are spelled, bounded, shown and refused. argparse's, for all jobs."""
 
 import argparse
-import dataclasses
 import difflib
+import inspect
 import math
 import re
 import sys
@@ -47,7 +47,7 @@ class Parser(argparse.ArgumentParser):
       text: what it does, with an example; above the flags in --help.
     """
 
-    def __init__(self, job: str, text: str):
+    def __init__(self, job: str, text: str | None):
         super().__init__(
             prog=f"jaxart {job}",
             usage=f"jaxart {job} [--flag=value ...]",
@@ -129,7 +129,7 @@ def fill(options: Callable[..., T], flags: argparse.Namespace, **others: Any) ->
       flags: parsed.
       others: values of fields that are not as the flags say.
     """
-    names = {field.name for field in dataclasses.fields(options)} - others.keys()
+    names = inspect.signature(options).parameters.keys() - others.keys()
     return options(**{name: getattr(flags, name) for name in names}, **others)
 
 

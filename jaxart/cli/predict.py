@@ -56,7 +56,9 @@ def run(flags: argparse.Namespace) -> int:
         from jaxart.data import listing  # noqa: PLC0415
         from jaxart.predict import evaluation, run  # noqa: PLC0415
 
-        images = listing.read(flags.images, flags.image_root)
+        images = listing.read(
+            storage.path(flags.images), storage.path_or_none(flags.image_root)
+        )
         network = classifier.load(flags.weights, flags.workdir)
         outcome = run.predict_images(
             network,

@@ -65,7 +65,7 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     add("--seed", type=int, default=0, metavar="N", help="of methods that draw samples")
     group = parser.add_argument_group("settings of methods (default: the method's own)")
     for name, (text, kind) in SETTINGS.items():
-        shown = {} if "choices" in kind else {"metavar": "N"}
+        shown: dict[str, Any] = {} if "choices" in kind else {"metavar": "N"}
         group.add_argument(f"--{name}", help=text, **shown | kind)
     group = parser.add_argument_group("the result")
     add = group.add_argument
@@ -133,7 +133,8 @@ def explain(flags: argparse.Namespace, out: storage.AnyPath) -> dict[str, Any]:
     method = catalogue.find(flags.method)
     if flags.channel_rule and not method.channel_rule:
         raise ValueError(f"{flags.method} gives maps: no channel_rule applies")
-    images = listing.read(flags.images, flags.image_root).without(out)
+    source, root = storage.path(flags.images), storage.path_or_none(flags.image_root)
+    images = listing.read(source, root).without(out)
     given = {name: getattr(flags, name) for name in SETTINGS}
     given = {name: value for name, value in given.items() if value is not None}
     network = classifier.load(flags.weights, flags.workdir)

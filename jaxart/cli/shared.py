@@ -1,8 +1,10 @@
 """Flags that several jobs have: which network, which images, on which machines."""
 
 import argparse
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from jaxart import storage
 from jaxart.cli.flags import Parser, count, positive, whole
 from jaxart.data.choices import MAX_DISTANCE
 from jaxart.data.images import RESIZE_RULES
@@ -123,6 +125,15 @@ def add_ray(group: argparse._ArgumentGroup) -> None:
         metavar="N",
         help="--ray: cores of an actor",
     )
+
+
+def local_folder(out: str) -> Path:
+    """--out, of jobs that write in the file system alone.
+
+    Raises:
+      ValueError: it is in an object store.
+    """
+    return storage.require_local(storage.path(out), "out")
 
 
 def cluster_of(flags: argparse.Namespace) -> "Cluster | None":

@@ -24,6 +24,7 @@ import logging
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from absl import flags as absl_flags
 from ml_collections import ConfigDict, config_flags
@@ -51,7 +52,7 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
 
     argparse reads the command's own, ml_collections the config's and absl's.
     """
-    parser = Parser("train", __doc__ + experiments.describe())
+    parser = Parser("train", f"{__doc__}{experiments.describe()}")
     _add_flags(parser)
     if {"-h", "--help"} & set(words):
         _add_fields(parser)
@@ -151,9 +152,10 @@ def _add_fields(parser: Parser) -> None:
             filter(None, [", ".join(about["choices"]), about["bounds"]])
         )
         text = f"{about['about']} ({allowed})" if allowed else about["about"]
-        is_list = isinstance(field.default, tuple)
-        default = ",".join(map(str, field.default if is_list else [field.default]))
-        group.add_argument(f"--config.{field.name}", metavar=default, help=text)
+        default: Any = field.default
+        if isinstance(default, tuple):
+            default = ",".join(map(str, default))
+        group.add_argument(f"--config.{field.name}", metavar=str(default), help=text)
 
 
 def _index(text: str) -> int:

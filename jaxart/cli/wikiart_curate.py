@@ -3,8 +3,8 @@
 import argparse
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
+from jaxart import storage
 from jaxart.cli import shared
 from jaxart.cli.flags import Parser, count, fill, names, positive
 from jaxart.paintings.curate.options import METADATA, Options
@@ -44,7 +44,6 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     group = parser.add_argument_group("the source")
     group.add_argument(
         "--src",
-        type=Path,
         required=True,
         metavar="FOLDER_OR_LIST",
         help="class folders, what `download` made, a CSV file (path,label, with or "
@@ -72,7 +71,6 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     add = group.add_argument
     add(
         "--out",
-        type=Path,
         required=True,
         metavar="FOLDER",
         help="the folder to make, which must be new",
@@ -102,11 +100,11 @@ def run(flags: argparse.Namespace) -> int:
     from jaxart.paintings.curate import curation  # noqa: PLC0415  (JAX, late)
 
     report = curation.curate(
-        flags.src,
-        flags.out,
+        storage.path(flags.src),
+        shared.local_folder(flags.out),
         fill(Options, flags),
-        image_root=flags.image_root,
-        metadata=flags.metadata,
+        image_root=storage.path_or_none(flags.image_root),
+        metadata=storage.path_or_none(flags.metadata),
         ray=shared.cluster_of(flags),
     )
     print(curation.summarize(report))

@@ -4,8 +4,8 @@ import argparse
 import re
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
+from jaxart.cli import shared
 from jaxart.cli.flags import Parser, count, positive
 from jaxart.paintings.download import artgan, hugging_face, site, sources
 from jaxart.paintings.download.download import Run
@@ -53,7 +53,7 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
         metavar="N",
         help="how many good images each style is to have",
     )
-    add("--out", type=Path, required=True, metavar="FOLDER", help="the folder to fill")
+    add("--out", required=True, metavar="FOLDER", help="the folder to fill")
     add(
         "--max_gigabytes",
         type=positive,
@@ -97,7 +97,8 @@ def run(flags: argparse.Namespace) -> int:
     """Downloads."""
     styles = parse_styles(flags.styles)
     print(site.TERMS, file=sys.stderr)
-    with opened(flags.out, int(flags.max_gigabytes * 1e9)) as store:
+    out = shared.local_folder(flags.out)
+    with opened(out, int(flags.max_gigabytes * 1e9)) as store:
         store.require_inside(styles)
         source = sources.find(
             flags.source,
@@ -114,7 +115,7 @@ def run(flags: argparse.Namespace) -> int:
             print(collecting.summary())
         for shortage in collecting.shortages():
             print(f"warning: {shortage}", file=sys.stderr)
-    print(f"written: {flags.out / 'metadata.csv'}")
+    print(f"written: {out / 'metadata.csv'}")
     return 0
 
 

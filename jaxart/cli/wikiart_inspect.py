@@ -8,8 +8,8 @@ Writes inspection.json, copies.csv, unreadable.csv and a contact sheet of each c
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
 
+from jaxart import storage
 from jaxart.cli import shared
 from jaxart.cli.flags import Parser
 
@@ -25,14 +25,12 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     add = group.add_argument
     add(
         "--data",
-        type=Path,
         required=True,
         metavar="FOLDER_OR_LIST",
         help=f"a folder with {' or '.join(_LISTS)}, or what `curate --src` takes",
     )
     add(
         "--against",
-        type=Path,
         metavar="FOLDER_OR_LIST",
         help="another list, to compare with",
     )
@@ -42,7 +40,6 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     add = group.add_argument
     add(
         "--out",
-        type=Path,
         metavar="FOLDER",
         help="where to write (default: `NAME-inspection` beside --data)",
     )
@@ -58,16 +55,17 @@ def run(flags: argparse.Namespace) -> int:
     """Inspects."""
     from jaxart.paintings.curate import inspection  # noqa: PLC0415  (JAX, late)
 
-    lists = [flags.data / name for name in _LISTS if (flags.data / name).is_file()]
-    sources = lists or [flags.data]
+    data = storage.path(flags.data)
+    sources = [data / name for name in _LISTS if (data / name).is_file()] or [data]
     if flags.against is not None:
-        sources.append(flags.against)
-    out = flags.out or flags.data.with_name(f"{flags.data.stem}-inspection")
+        sources.append(storage.path(flags.against))
+    beside = str(data.with_name(f"{data.stem}-inspection"))
+    out = shared.local_folder(flags.out or beside)
     report = inspection.inspect(
         sources,
         out,
-        image_root=flags.image_root,
-        metadata=flags.metadata,
+        image_root=storage.path_or_none(flags.image_root),
+        metadata=storage.path_or_none(flags.metadata),
         max_distance=flags.max_distance,
     )
     print(inspection.summarize(report))

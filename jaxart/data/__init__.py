@@ -9,6 +9,8 @@ __all__ = [
     "fingerprints",
     "images",
     "listing",
+    "lists",
     "pipeline",
+    "predictions",
     "procedural",
 ]

@@ -1,24 +1,16 @@
-"""Which images there are and which class each shows: lists, CSV files, folders."""
+"""Which class each image shows, and which images are kept for validation."""
 
-import csv
-import io
 import itertools
-import operator
-import os
-from collections.abc import Iterator, Sequence
-from pathlib import Path, PurePosixPath
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Int32, Integer
-from PIL import Image
 
 from jaxart import storage
-from jaxart.storage import AnyPath, RemotePath
-
-
-class DataError(ValueError):
-    """A list, CSV file or folder that cannot be used; the message says where."""
+from jaxart.data import lists
+from jaxart.data.lists import DataError, Row, read_text
+from jaxart.storage import AnyPath
 
 
 class Examples(NamedTuple):
@@ -41,27 +33,24 @@ class Examples(NamedTuple):
 
 
 def read(
-    source: str | os.PathLike,
+    source: AnyPath,
     *,
     num_classes: int = 0,
-    image_root: str | os.PathLike = "",
+    image_root: AnyPath | None = None,
     class_names: Sequence[str] = (),
 ) -> Examples:
     """Reads a list file, a CSV file, or a folder of class folders.
 
-    A list file has `path label` on each line: the last field is the label, so a
-    path may hold spaces. A CSV file has columns `path` and `label`. Labels are
-    class indices from 0, or names. Where they are indices, `classes.txt` beside the
-    file (`index name` a line) names the classes. Relative paths start at `image_root`,
-    by default the source's own folder. `class_names` are in the order that the network
-    was trained with; by default they are found in the source. `num_classes` is how many
-    there must be; 0 takes as many as there are.
+    They are as `lists.read_labelled` takes them. Labels are class indices from 0, or
+    names. Where they are indices, `classes.txt` beside the file (`index name` a line)
+    names the classes. `class_names` are in the order that the network was trained with;
+    by default they are found in the source. `num_classes` is how many there must be; 0
+    takes as many as there are.
 
     Raises:
       DataError: something is missing, malformed or does not fit `num_classes`.
     """
-    source = storage.path(source)
-    root, rows = read_rows(source, image_root)
+    root, rows = lists.read_labelled(source, image_root)
 
     # Names are names, even where they are digits: those of folders, and known ones.
     is_named = source.is_dir() or {row.label for row in rows} <= set(class_names)
@@ -125,126 +114,6 @@ def split(
     return examples.take(np.flatnonzero(~is_val)), examples.take(np.flatnonzero(is_val))
 
 
-class Row(NamedTuple):
-    """An image as a source names it."""
-
-    name: str  # its path
-    label: str  # its class's index or name
-    where: str  # file and line, for messages
-
-
-def read_rows(
-    source: AnyPath, image_root: str | os.PathLike = ""
-) -> tuple[AnyPath, list[Row]]:
-    """What a list file, CSV file or folder of class folders says, as it stands there.
-
-    That are the folder that relative names start from, and the rows.
-
-    Raises:
-      DataError: the source is missing, malformed or empty.
-    """
-    if source.is_dir():
-        root, rows = source, _folder_rows(source)
-    elif source.is_file():
-        root = storage.path(image_root) if os.fspath(image_root) else source.parent
-        is_csv = source.suffix.lower() == ".csv"
-        rows = _csv_rows(source) if is_csv else _list_rows(source)
-    else:
-        raise DataError(f"{source}: no such list file, CSV file or folder")
-    if not rows:
-        raise DataError(f"{source}: lists no images")
-    return root, rows
-
-
-def _list_rows(source: AnyPath) -> list[Row]:
-    rows = []
-    for number, line in enumerate(read_text(source).split("\n"), start=1):
-        if not line.strip():
-            continue
-        fields = line.strip().rsplit(maxsplit=1)
-        if len(fields) < 2:
-            raise DataError(f"{source}:{number}: {line!r} is not `path label`")
-        rows.append(Row(*fields, f"{source}:{number}"))
-    return rows
-
-
-def _csv_rows(source: AnyPath) -> list[Row]:
-    rows = list(read_table(source, "path", "label"))
-    for row in rows:
-        if not row.name or not row.label:
-            raise DataError(f"{row.where}: path or label is empty")
-    return rows
-
-
-def read_table(source: AnyPath, *needed: str) -> Iterator[Row]:
-    """A CSV file's rows; columns path and label where, as in ArtGAN's, no header is.
-
-    Raises:
-      DataError: it is not UTF-8, or has not all columns that are `needed`.
-    """
-    text = read_text(source)
-    first = next(csv.reader(io.StringIO(text)), [])
-    is_bare = len(first) == 2 and is_image_name(first[0])
-    names = ("path", "label") if is_bare else None
-    reader = csv.DictReader(io.StringIO(text), names)
-    columns = reader.fieldnames or []
-    if not set(needed) <= set(columns):
-        what = f"{'a column' if len(needed) == 1 else 'columns'} {' and '.join(needed)}"
-        raise DataError(f"{source}: needs {what}; it has {', '.join(columns)}")
-    for row in reader:
-        name, label = ((row.get(column) or "").strip() for column in ("path", "label"))
-        yield Row(name, label, f"{source}:{reader.line_num}")
-
-
-def _folder_rows(source: AnyPath) -> list[Row]:
-    rows = []
-    for folder, names in _class_folders(source):
-        if not names:
-            raise DataError(f"{folder}: a class folder without images")
-        rows += [
-            Row(f"{folder.name}/{name}", folder.name, str(folder)) for name in names
-        ]
-    if not rows:
-        raise DataError(
-            f"{source}: has no class folders (one folder of images a class)"
-        )
-    return rows
-
-
-def _class_folders(source: AnyPath) -> Iterator[tuple[AnyPath, list[str]]]:
-    """Each folder and the images in it, in order; hidden ones not."""
-    if storage.is_remote(source):  # all are listed in one go
-        inside = (name.partition("/") for name in image_names(source))
-        inside = ((folder, name) for folder, mark, name in inside if mark)
-        for folder, rows in itertools.groupby(inside, operator.itemgetter(0)):
-            yield source / folder, [name for _, name in rows]
-        return
-    for folder in sorted(source.iterdir()):
-        if folder.is_dir() and not folder.name.startswith("."):
-            yield folder, image_names(folder)
-
-
-def image_names(folder: AnyPath) -> list[str]:
-    """Files in a folder, searched deep, whose suffix is an image's; hidden ones not."""
-    is_remote = isinstance(folder, RemotePath)
-    if is_remote:
-        inside = sorted(map(PurePosixPath, folder.keys_below()))
-    else:
-        inside = [path.relative_to(folder) for path in sorted(folder.rglob("*"))]
-    return [
-        path.as_posix()
-        for path in inside
-        if is_image_name(path.name)
-        and not any(part.startswith(".") for part in path.parts)
-        and (is_remote or (folder / path).is_file())
-    ]
-
-
-def is_image_name(name: str) -> bool:
-    """Whether a file's suffix is an image's."""
-    return Path(name).suffix.lower() in Image.registered_extensions()
-
-
 def are_indices(rows: list[Row]) -> bool:
     """Whether the labels are indices, -1 being a wrong one, or else names."""
     is_index = [row.label.removeprefix("-").isdecimal() for row in rows]
@@ -279,15 +148,3 @@ def names_beside(source: AnyPath) -> tuple[str, ...]:
     if not names or [index for index, _ in names] != list(range(len(names))):
         raise DataError(f"{path}: the indices are not 0, 1, 2 and so on, once each")
     return tuple(name for _, name in names)
-
-
-def read_text(path: AnyPath) -> str:
-    """A text file's content.
-
-    Raises:
-      DataError: it is not UTF-8.
-    """
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: not a UTF-8 text file ({error})") from None

@@ -12,7 +12,6 @@ import dataclasses
 import hashlib
 import json
 import logging
-import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -114,7 +113,7 @@ def compute(
     *,
     prefix: Mapping[str, Any],
     dtype: str = "float32",
-    cache_dir: str | os.PathLike,
+    cache_dir: Path,
     batch_size: int,
 ) -> tuple[pipeline.Inputs, list[str]]:
     """Runs the frozen part over image files once, or finds that it has been done.
@@ -146,7 +145,7 @@ def compute(
     }
     key = json.dumps([settings, items], sort_keys=True)
     name = hashlib.sha256(key.encode()).hexdigest()[:32]
-    folder = Folder(Path(cache_dir) / name, settings)
+    folder = Folder(cache_dir / name, settings)
     if processes.is_first():
         folder.begin()
         _tidy(folder.path)

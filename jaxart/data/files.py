@@ -9,7 +9,7 @@ import hashlib
 import logging
 import os
 import sqlite3
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,7 +27,7 @@ FORMAT = 1  # counts up when the data base has other columns
 _BLOCK = 8  # files that are looked at with one connection to the data base
 # Pillow and hashlib work outside of the interpreter's lock.
 _NUM_THREADS = min(16, max(4, os.cpu_count() or 1))
-_NUM_REQUESTS = 32  # to an object store at once: an answer takes long
+_NUM_REQUESTS = 8  # of a block to an object store at once: an answer takes long
 _TIMEOUT_S = 60  # while another process writes
 
 _COLUMNS = ("sha256", "phash", "mirrored", "width", "height")
@@ -67,12 +67,10 @@ def look(
     """
     once = list(dict.fromkeys(paths))
     known = Known(cache_dir)
-    is_remote = any(map(storage.is_remote, once))
-    num_threads = _NUM_REQUESTS if is_remote else _NUM_THREADS
     blocks = (once[start : start + _BLOCK] for start in range(0, len(once), _BLOCK))
     files: list[File] = []
     with tqdm(total=len(once), desc=title, unit="img", disable=quiet) as bar:
-        for some in map_ahead(known.look, blocks, num_threads, 2 * num_threads):
+        for some in map_ahead(known.look, blocks, _NUM_THREADS, 2 * _NUM_THREADS):
             files += some
             bar.update(len(some))
     file_of = dict(zip(once, files, strict=True))
@@ -97,6 +95,13 @@ def read(path: AnyPath) -> tuple[bytes, File]:
     except OSError as error:
         return b"", File(reason=error.strerror or str(error))
     return content, File(hashlib.sha256(content).hexdigest(), len(content))
+
+
+def read_all(paths: Sequence[AnyPath]) -> Iterator[tuple[bytes, File]]:
+    """As `read` of each, ahead of who asks where they are in an object store."""
+    if any(map(storage.is_remote, paths)):
+        return map_ahead(read, paths, _NUM_REQUESTS, _NUM_REQUESTS)
+    return map(read, paths)
 
 
 def decode(
@@ -126,14 +131,13 @@ class Known:
         self._path = folder / f"files_{version}.sqlite"
         self._is_usable = True
 
-    def look(self, paths: Iterable[AnyPath]) -> list[File]:
+    def look(self, paths: Sequence[AnyPath]) -> list[File]:
         """Looks at some files, one after the other."""
         files = []
         new: dict[str, File] = {}
         with contextlib.ExitStack() as stack:
             connection = self._try(self._connect, stack)
-            for path in paths:
-                content, file = read(path)
+            for content, file in read_all(paths):
                 if not file.reason:
                     known = new.get(file.sha256) or self._try(_recall, connection, file)
                     file = known or decode(content, file)[0]

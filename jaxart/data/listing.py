@@ -1,12 +1,12 @@
-"""Which images to look at: a folder searched deep, one file, or a list of files."""
+"""Which images to look at, each once, with labels where there are any."""
 
 import itertools
 import os
 from typing import NamedTuple
 
 from jaxart import storage
-from jaxart.data import examples
-from jaxart.data.examples import DataError, is_image_name
+from jaxart.data import lists
+from jaxart.data.lists import DataError
 from jaxart.storage import AnyPath
 
 
@@ -41,47 +41,17 @@ class Listing(NamedTuple):
         return self._replace(names=tuple(names), labels=tuple(labels))
 
 
-def read(source: str | os.PathLike, image_root: str | os.PathLike = "") -> Listing:
-    """Finds images.
-
-    In a folder (in folders of classes, the class folder is the label), an image file, a
-    CSV file with a column `path` and maybe `label`, or a text file with a path, or
-    `path label`, on each line. Relative paths start at `image_root`, by default the
-    list's own folder.
+def read(source: AnyPath, image_root: AnyPath | None = None) -> Listing:
+    """Finds the images of a folder, list, table or image, as `lists.read` does.
 
     Raises:
       DataError: there is no such source, or it names no images.
     """
-    source = storage.path(source)
-    root = storage.path(image_root) if os.fspath(image_root) else source.parent
-    if source.is_dir():
-        root = source
-        names = examples.image_names(source)
-        folders = [name.partition("/")[0] if "/" in name else "" for name in names]
-        # A folder called 3 is no class 3: only a list counts classes.
-        labels = ["" if folder.isdecimal() else folder for folder in folders]
-        rows = list(zip(names, labels, strict=True))
-    elif not source.is_file():
-        raise DataError(f"{source}: no such folder, image or list file")
-    elif is_image_name(source.name):
-        root, rows = source.parent, [(source.name, "")]
-    elif source.suffix.lower() == ".csv":
-        table = examples.read_table(source, "path")
-        rows = [(row.name, row.label) for row in table if row.name]
-    else:
-        lines = (line.strip() for line in examples.read_text(source).split("\n"))
-        rows = [_split(line) for line in lines if line]
-    if not rows:
-        raise DataError(f"{source}: names no images")
+    root, rows = lists.read(source, image_root)
+    is_folder = source.is_dir()
     images = {}  # an image counts once, however its path is written
-    for row in rows:
-        images.setdefault(os.path.normpath(row[0]), row)
+    for name, label, _ in rows:
+        if is_folder and label.isdecimal():
+            label = ""  # a folder called 3 is no class 3: only a list counts classes
+        images.setdefault(os.path.normpath(name), (name, label))
     return Listing(root, *map(tuple, zip(*images.values(), strict=True)))
-
-
-def _split(line: str) -> tuple[str, str]:
-    """`path label` or `path`: a path may hold spaces, and ends in an image's suffix."""
-    head, *tail = line.rsplit(maxsplit=1)
-    if is_image_name(line) or not tail:
-        return line, ""
-    return head, tail[0]

@@ -1,7 +1,7 @@
 """Paintings painted by a program: a data set that needs no download.
 
     image = paint("ink_mist", seed=3)
-    write_folder("paintings", images_per_style=20, seed=0)
+    write_folder(Path("paintings"), images_per_style=20, seed=0)
 
 or, from a shell, `python -m jaxart.data.procedural --out=paintings`.
 """
@@ -9,15 +9,15 @@ or, from a shell, `python -m jaxart.data.procedural --out=paintings`.
 import argparse
 import hashlib
 import json
-import os
-import shutil
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
-from jaxart.data.painters import PAINTERS, draw_palette
+from jaxart import storage
+from jaxart.data.brushes import draw_palette
+from jaxart.data.painters import PAINTERS
 
 FORMAT_VERSION = 1  # raise it whenever the same arguments paint other pictures
 MIN_SIZE = 32
@@ -47,7 +47,7 @@ def paint(
 
 
 def write_folder(
-    folder: str | os.PathLike[str], images_per_style: int, seed: int, size: int = 256
+    folder: Path, images_per_style: int, seed: int, size: int = 256
 ) -> None:
     """Write `folder/<style>/<0000>.jpg`, the same number for every style.
 
@@ -61,7 +61,6 @@ def write_folder(
     """
     if images_per_style < 1:
         raise ValueError(f"images_per_style must be at least 1, got {images_per_style}")
-    folder = Path(folder)
     card = {
         "format_version": FORMAT_VERSION,
         "images_per_style": int(images_per_style),
@@ -73,18 +72,13 @@ def write_folder(
         if _read_card(folder) == card:
             return
         raise ValueError(f"{folder} exists and holds something other than {card}")
-    partial = folder.with_name(f"{folder.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    try:
+    with storage.written_folder(folder) as beside:
         for style in STYLES:
-            (partial / style).mkdir(parents=True)
+            (beside / style).mkdir()
             for i in range(images_per_style):
                 image = Image.fromarray(paint(style, (seed, i), size))
-                image.save(partial / style / f"{i:04d}.jpg", quality=95, subsampling=0)
-        (partial / _CARD).write_text(json.dumps(card, indent=2) + "\n")
-        partial.rename(folder)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+                image.save(beside / style / f"{i:04d}.jpg", quality=95, subsampling=0)
+        (beside / _CARD).write_text(json.dumps(card, indent=2) + "\n")
 
 
 def _read_card(folder: Path) -> dict | None:

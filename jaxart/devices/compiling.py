@@ -1,7 +1,7 @@
 """`jax.jit`, with what XLA has to be told on the machine at hand."""
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -21,7 +21,7 @@ def jit(function: Callable[..., Any], **settings: Any) -> Callable[..., Any]:
     return jax.jit(function, compiler_options=compiler_options(), **settings)
 
 
-def compiler_options() -> Mapping[str, str] | None:
+def compiler_options() -> dict[str, str] | None:
     """What XLA is told: on CPU, how to convolve; None where it needs no telling."""
     return (
         _known(tuple(_CPU_OPTIONS.items())) if jax.default_backend() == "cpu" else None
@@ -29,7 +29,7 @@ def compiler_options() -> Mapping[str, str] | None:
 
 
 @functools.cache
-def _known(options: tuple[tuple[str, str], ...]) -> Mapping[str, str] | None:
+def _known(options: tuple[tuple[str, str], ...]) -> dict[str, str] | None:
     """The options, or None where this XLA is of another time and does not know them."""
     try:
         jax.jit(lambda: 0, compiler_options=dict(options)).lower().compile()

@@ -19,7 +19,7 @@ DATA, MODEL = "data", "model"
 
 Forward = Callable[[Any, Array], Array]
 
-_SPLIT = {
+_SPLIT: dict[tuple[str | None, ...], PartitionSpec] = {
     ("fc6", "kernel"): PartitionSpec(None, MODEL),
     ("fc6", "bias"): PartitionSpec(MODEL),
     ("fc7", "kernel"): PartitionSpec(MODEL),

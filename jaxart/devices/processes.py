@@ -83,8 +83,12 @@ def start(
             f"--{missing[0]} is missing: --coordinator=HOST:PORT, --num_processes=N "
             "and --process_id=I (0 to N-1) go together"
         )
-    if not missing and not 0 <= process_id < num_processes:
-        raise ProcessError(f"process_id={process_id}: from 0 to {num_processes - 1}")
+    if (
+        process_id is not None
+        and num_processes is not None
+        and not 0 <= process_id < num_processes
+    ):
+        raise ProcessError(f"{process_id=}: from 0 to {num_processes - 1}")
     if missing and not launched():
         return
     logging.getLogger("absl").addFilter(_without_traceback)

@@ -5,7 +5,7 @@ from typing import Any
 from jaxart import __version__
 from jaxart.classifier import Classifier
 from jaxart.data.images import CROP_SHORT_SIDE
-from jaxart.models import MODELS, Network
+from jaxart.models import name_of
 
 _RESIZE_SENTENCES = {
     "antialias": (
@@ -46,7 +46,7 @@ def describe(network: Classifier, layout: str) -> dict[str, Any]:
     )
     shape = {"NCHW": f"[N, 3, {size}, {size}]", "NHWC": f"[N, {size}, {size}, 3]"}
     return {
-        "model": model_name(network.model),
+        "model": name_of(network.model),
         "jaxart_version": __version__,
         "layout": layout,
         "channel_order": order,
@@ -66,8 +66,3 @@ def describe(network: Classifier, layout: str) -> dict[str, Any]:
             "class_names; their softmax are the probabilities"
         ),
     }
-
-
-def model_name(model: Network) -> str:
-    """The name that configs and weight files have for a network's architecture."""
-    return next(name for name, kind in MODELS.items() if type(model) is kind)

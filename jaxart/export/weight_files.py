@@ -8,10 +8,9 @@ import numpy as np
 
 from jaxart import storage
 from jaxart.classifier import Classifier
-from jaxart.export.description import model_name
-from jaxart.models import AlexNet
 from jaxart.models.layers import trainable
 from jaxart.storage import AnyPath
+from jaxart.weights import canonical
 from jaxart.weights.layout import Params
 
 
@@ -38,7 +37,7 @@ def write_npy(path: Path, network: Classifier) -> None:
         layer: [pair["kernel"], pair["bias"]] for layer, pair in arrays(network).items()
     }
     with open(path, "wb") as file:  # np.save itself would add .npy to a name in .NPY
-        np.save(file, layers)
+        np.save(file, np.asarray(layers, object))
 
 
 def run_metadata(network: Classifier, workdir: AnyPath) -> dict[str, str]:
@@ -47,22 +46,11 @@ def run_metadata(network: Classifier, workdir: AnyPath) -> dict[str, str]:
     Raises:
       OSError: the run's config.json cannot be read.
     """
-    model = network.model
-    facts = model.preprocessing
     config = (workdir / "config.json").read_bytes()
-    metadata = {
-        "model": model_name(model),
+    return canonical.model_metadata(network.model) | {
         "source": f"the run {storage.resolve(workdir).name}",
         "source_sha256": hashlib.sha256(config).hexdigest(),
-        "source_channel_order": facts["channel_order"],
-        "mean": json.dumps(list(facts["mean"])),
-        "size": str(facts["size"]),
+        "source_channel_order": network.model.preprocessing["channel_order"],
         "class_names": json.dumps(list(network.class_names)),
         "resize": network.resize,
     }
-    if isinstance(model, AlexNet):
-        metadata |= {
-            "norm_order": model.norm_order,
-            "lrn_alpha": repr(model.lrn_alpha),
-        }
-    return metadata

@@ -25,7 +25,7 @@ class ExportError(ValueError):
     """A network cannot be written so; the message says why."""
 
 
-def check_out(out: AnyPath, weights: str | None) -> None:
+def check_out(out: AnyPath, weights: AnyPath | None) -> None:
     """Finds the mistakes that can be found before a network is loaded.
 
     Raises:
@@ -35,7 +35,7 @@ def check_out(out: AnyPath, weights: str | None) -> None:
     """
     if out.suffix.lower() not in FORMATS:
         raise ExportError(f"out={out}: a file that ends in {', '.join(FORMATS)}")
-    if weights and storage.resolve(out) == storage.resolve(storage.path(weights)):
+    if weights and storage.resolve(out) == storage.resolve(weights):
         raise ExportError(f"out={out} would overwrite {weights}: choose another name")
     if out.is_dir():
         raise ExportError(f"out={out} is a folder")
@@ -44,7 +44,7 @@ def check_out(out: AnyPath, weights: str | None) -> None:
 
 
 def write(
-    out: AnyPath, network: Classifier, weights: str | None, workdir: str | None
+    out: AnyPath, network: Classifier, weights: AnyPath | None, workdir: AnyPath | None
 ) -> int:
     """Writes a network in the format that the suffix tells; returns the bytes.
 
@@ -65,14 +65,15 @@ def write(
 
 
 def _find_writer(
-    suffix: str, network: Classifier, weights: str | None, workdir: str | None
+    suffix: str, network: Classifier, weights: AnyPath | None, workdir: AnyPath | None
 ) -> Write:
     if suffix in WRITERS:
         return WRITERS[suffix]
     if weights:
         metadata = canonical.read_metadata(weights)
     else:
-        metadata = weight_files.run_metadata(network, storage.path(workdir))
+        assert workdir, "one of the two says which network"
+        metadata = weight_files.run_metadata(network, workdir)
     return lambda path, network: canonical.write(
         path, weight_files.arrays(network), metadata
     )

@@ -6,14 +6,13 @@ network is asked for: its name is all that a command's --help needs.
 
 import importlib
 from collections import UserDict
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from jaxart.models.alexnet import AlexNet
     from jaxart.models.layers import Network
-    from jaxart.models.vgg16 import VGG16
 
-__all__ = ["MODELS", "VGG16", "AlexNet", "Network", "alexnet", "imagenet", "layers"]
+__all__ = ["MODELS", "Network", "imagenet", "layers", "name_of", "with_todays_name"]
 
 
 class _Catalogue(UserDict[str, "type[Network]"]):
@@ -27,9 +26,30 @@ class _Catalogue(UserDict[str, "type[Network]"]):
 
 
 # Each class by its module, which is the network's name.
-_CLASSES = {"alexnet": "AlexNet", "vgg16": "VGG16"}
+_CLASSES = {
+    "alexnet": "AlexNet",
+    "caffenet": "CaffeNet",
+    "vgg16": "VGG16",
+    "vgg19": "VGG19",
+}
 
 MODELS = _Catalogue(_CLASSES)
+
+
+def name_of(model: "Network") -> str:
+    """The name that configs and weight files have for a network's architecture."""
+    return next(name for name in MODELS if type(model) is MODELS[name])
+
+
+def with_todays_name(name: str, facts: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    """A network's name and facts as they are today, from a file or run of any age.
+
+    CaffeNet was an AlexNet of `norm_order='pool_norm'` once; what AlexNet is now had
+    'norm_pool'.
+    """
+    facts = dict(facts)
+    is_caffenet = facts.pop("norm_order", None) == "pool_norm"
+    return "caffenet" if is_caffenet else name, facts
 
 
 def __getattr__(name: str) -> Any:

@@ -3,8 +3,7 @@
 References:
   Krizhevsky et al. 2012, "ImageNet classification with deep convolutional
   neural networks".
-  Caffe's models/bvlc_alexnet/train_val.prototxt; CaffeNet
-  (bvlc_reference_caffenet) pools before it normalises.
+  Caffe's models/bvlc_alexnet/train_val.prototxt.
 """
 
 from typing import ClassVar
@@ -19,18 +18,14 @@ from jaxart.models.layers import (
     Network,
 )
 
-NORM_ORDERS = ("norm_pool", "pool_norm")
-
 
 class AlexNet(Network):
     """The one-tower AlexNet, 60,965,224 parameters at 1000 classes.
 
     Attributes:
-      norm_order: 'norm_pool' (bvlc_alexnet) or 'pool_norm' (CaffeNet).
       lrn_alpha: Caffe's alpha, before its division by the local size 5.
     """
 
-    norm_order: str = "norm_pool"
     lrn_alpha: float = 1e-4
 
     preprocessing: ClassVar = {
@@ -38,30 +33,22 @@ class AlexNet(Network):
         "channel_order": "bgr",
         "mean": (103.939, 116.779, 123.68),
     }
+    weight_file: ClassVar = "bvlc_alexnet.safetensors"
+    trained_with: ClassVar = ("lrn_alpha",)
 
     @nn.nowrap
     def convolutions(self) -> dict[str, Layer]:
-        """The layers from conv1 to pool5.
-
-        Raises:
-          ValueError: `norm_order` is none of `NORM_ORDERS`.
-        """
-        if self.norm_order not in NORM_ORDERS:
-            raise ValueError(f"norm_order={self.norm_order!r}: one of {NORM_ORDERS}")
-
-        def norm_and_pool(number: int) -> dict[str, Layer]:
-            norm = LocalResponseNorm(alpha=self.lrn_alpha, parent=None)
-            pool = MaxPool(3, 2, parent=None)
-            layers = [(f"norm{number}", norm), (f"pool{number}", pool)]
-            return dict(layers if self.norm_order == "norm_pool" else reversed(layers))
-
+        """The layers from conv1 to pool5."""
+        norm = LocalResponseNorm(alpha=self.lrn_alpha, parent=None)
         return {
             "conv1": Convolution(96, 11, stride=4, parent=None),  # 227 -> 55
             "relu1": self.relu,
-            **norm_and_pool(1),  # 55 -> 27
+            "norm1": norm,
+            "pool1": MaxPool(3, 2, parent=None),  # 55 -> 27
             "conv2": Convolution(256, 5, pad=2, groups=2, parent=None),
             "relu2": self.relu,
-            **norm_and_pool(2),  # 27 -> 13
+            "norm2": norm,
+            "pool2": MaxPool(3, 2, parent=None),  # 27 -> 13
             "conv3": Convolution(384, 3, pad=1, parent=None),
             "relu3": self.relu,
             "conv4": Convolution(384, 3, pad=1, groups=2, parent=None),

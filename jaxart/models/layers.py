@@ -11,7 +11,7 @@ References:
 
 import functools
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import flax.linen as nn
 import jax
@@ -27,8 +27,7 @@ FC_NAMES = ("fc6", "fc7")
 HEAD = "fc8"
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
-def convolve(
+def _convolve(
     x: Float[Array, "b h w c"], kernel: Float[Array, "k k c c2"], stride: int, pad: int
 ) -> Float[Array, "b h2 w2 c2"]:
     """Convolves images with a square kernel, zero padded by `pad` on each side.
@@ -84,6 +83,7 @@ def _convolve_backward(stride, pad, inputs, gradient):
     return x_gradient, kernel_gradient.transpose(1, 2, 0, 3)
 
 
+convolve = jax.custom_vjp(_convolve, nondiff_argnums=(2, 3))
 convolve.defvjp(_convolve_forward, _convolve_backward)
 
 
@@ -163,7 +163,7 @@ class MaxPool(nn.Module):
     """Max pooling without padding; whole windows only.
 
     Caffe rounds the output size up. For the sizes that these networks run at
-    (AlexNet 227, VGG16 224) that is the same. Of equal values the first of a window
+    (AlexNet 227, VGG 224) that is the same. Of equal values the first of a window
     gets the gradient, as in Caffe.
     """
 
@@ -231,8 +231,12 @@ class Network(nn.Module):
     relu: Rectifier = jax.nn.relu
     compute_dtype: str = "float32"
 
-    # What the network's input is made of: plain data, beside the model.
+    # Plain data, beside the model: what the network's input is made of; what configs
+    # call a converted file of it; the fields of numbers that its weights are trained
+    # with, which every weight file says.
     preprocessing: ClassVar[dict[str, Any]]
+    weight_file: ClassVar[str]
+    trained_with: ClassVar[tuple[str, ...]] = ()
 
     @nn.nowrap
     def convolutions(self) -> dict[str, Layer]:
@@ -255,6 +259,10 @@ class Network(nn.Module):
             layers[f"drop{number}"] = Dropout(self.dropout_rate, number, parent=None)
         layers[HEAD] = InnerProduct(self.num_classes, parent=None)
         return layers
+
+    if TYPE_CHECKING:  # Flax's gives a tuple, too: with state, which no layer has
+
+        def apply(self, *args: Any, **settings: Any) -> Array: ...
 
     @nn.compact
     def __call__(

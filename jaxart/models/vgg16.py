@@ -11,9 +11,6 @@ import flax.linen as nn
 
 from jaxart.models.layers import Convolution, Layer, MaxPool, Network
 
-# Convolutions and features of each of the five blocks.
-BLOCKS = ((2, 64), (2, 128), (3, 256), (3, 512), (3, 512))
-
 
 class VGG16(Network):
     """VGG16, 138,357,544 parameters at 1000 classes."""
@@ -23,12 +20,15 @@ class VGG16(Network):
         "channel_order": "bgr",
         "mean": (103.939, 116.779, 123.68),
     }
+    weight_file: ClassVar = "vgg16.safetensors"
+    # Convolutions and features of each of the five blocks.
+    blocks: ClassVar = ((2, 64), (2, 128), (3, 256), (3, 512), (3, 512))
 
     @nn.nowrap
     def convolutions(self) -> dict[str, Layer]:
         """The layers from conv1_1 to pool5; each pool halves the side."""
         layers: dict[str, Layer] = {}
-        for block, (depth, features) in enumerate(BLOCKS, start=1):
+        for block, (depth, features) in enumerate(self.blocks, start=1):
             for number in range(1, depth + 1):
                 convolution = Convolution(features, 3, pad=1, parent=None)
                 layers[f"conv{block}_{number}"] = convolution

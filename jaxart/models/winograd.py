@@ -9,6 +9,7 @@ References:
   Lavin and Gray 2016, Fast algorithms for convolutional neural networks, section 4.1.
 """
 
+import functools
 from collections.abc import Sequence
 
 import jax
@@ -49,7 +50,8 @@ def convolve(
 ) -> Float32[Array, "b h w c2"]:
     """Convolves images that `suits` accepts with a kernel, zero padded by 1."""
     g = np.array(OF_WEIGHTS, np.float32)
-    weights = (np.kron(g, g) @ kernel.reshape(9, -1)).reshape(4, 4, *kernel.shape[2:])
+    weights = jnp.asarray(np.kron(g, g)) @ kernel.reshape(9, -1)
+    weights = weights.reshape(4, 4, *kernel.shape[2:])
     together = x.reshape(-1, TOGETHER, *x.shape[1:])
     y = jax.lax.map(lambda images: _convolve(images, weights), together)
     return y.reshape(*x.shape[:-1], -1)
@@ -88,4 +90,5 @@ def _transform(
 def _combine(factors: Sequence[int], arrays: Sequence[Array]) -> Array:
     """The sum of arrays times factors of 1, 0 and -1."""
     signed = {1: lambda a: a, -1: jnp.negative}
-    return sum(signed[f](a) for f, a in zip(factors, arrays, strict=True) if f)
+    terms = (signed[f](a) for f, a in zip(factors, arrays, strict=True) if f)
+    return functools.reduce(jnp.add, terms)

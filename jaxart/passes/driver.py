@@ -51,8 +51,7 @@ def alone(folder: AnyPath) -> Iterator[None]:
       BusyError: another process holds it.
       ForeignFolderError: there is a folder, and it is no pass's.
     """
-    held = _leased if isinstance(folder, RemotePath) else _locked
-    with held(folder):
+    with _leased(folder) if isinstance(folder, RemotePath) else _locked(folder):
         yield
 
 

@@ -1,16 +1,19 @@
 """Where results may go: nobody overwrites another's. Quick to import."""
 
 import json
+from typing import TypeVar
 
 from jaxart import storage
 from jaxart.passes.driver import SETTINGS
 from jaxart.storage import AnyPath
 
+P = TypeVar("P", bound=AnyPath)
+
 # Of a folder of maps; the parts are there before the rest is.
 _MANIFEST, _SKIPPED, _PARTS = "manifest.jsonl", "skipped.csv", "parts"
 
 
-def sibling(out: AnyPath, ending: str) -> AnyPath:
+def sibling(out: P, ending: str) -> P:
     """A file beside a table, named after it."""
     return out.with_name(f"{out.stem}.{ending}")
 

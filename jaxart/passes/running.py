@@ -69,7 +69,9 @@ def run(
                 ends[progress.part.number] = progress
     if num_before:
         logger.info("%d of %d were done already", num_before, total)
-    rate = num_counted / (time.perf_counter() - start) if num_counted else None
+    rate = None
+    if start is not None and num_counted:
+        rate = num_counted / (time.perf_counter() - start)
     in_order = [ends[part.number] for part in parts]
     names = [end.name for end in in_order]
     return Outcome(names, [end.is_new for end in in_order], rate)

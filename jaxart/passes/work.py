@@ -11,14 +11,16 @@ Record = dict[str, Any]  # what a pass leaves of an item, likewise
 
 @runtime_checkable
 class Work(Protocol):
-    """What is done with every item: made of plain settings, it runs wherever it is.
+    """What is done with every item: made of plain settings, it runs wherever it is."""
 
-    Attributes:
-      batch_size: items that run at once. A part is made of whole batches, so that an
-        item has its place in its batch wherever it runs.
-    """
+    @property
+    def batch_size(self) -> int:
+        """Items that run at once.
 
-    batch_size: int
+        A part is made of whole batches, so that an item has its place in its batch
+        wherever it runs.
+        """
+        ...
 
     def open(self) -> "Opened":
         """Gets ready, once in a process: loads the network, compiles."""

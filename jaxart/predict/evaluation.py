@@ -15,8 +15,8 @@ from jaxtyping import Bool, Float, Int, Int32
 
 from jaxart.classifier import Classifier, ClassifierError
 from jaxart.data.listing import Listing
+from jaxart.data.predictions import wilson_interval
 from jaxart.predict.tables import UNKNOWN, Predictions
-from jaxart.storage import results
 
 logger = logging.getLogger(__name__)
 
@@ -65,7 +65,7 @@ def evaluate(found: Predictions, class_names: Sequence[str]) -> dict[str, Any] |
     report = {
         "count": len(labels),
         "accuracy": num_right / len(labels),
-        "accuracy_ci95": list(results.wilson_interval(num_right, len(labels))),
+        "accuracy_ci95": list(wilson_interval(num_right, len(labels))),
     }
     if len(class_names) > 5:
         is_near = (indices[:, :5] == labels[:, None]).any(axis=1)
@@ -110,9 +110,10 @@ def calibrate(
     for number in range(NUM_BINS):
         chosen = bin_of == number
         count = int(chosen.sum())
-        confidence = float(confidences[chosen].mean()) if count else None
-        accuracy = float(is_right[chosen].mean()) if count else None
+        confidence = accuracy = None
         if count:
+            confidence = float(confidences[chosen].mean())
+            accuracy = float(is_right[chosen].mean())
             error += count / len(confidences) * abs(accuracy - confidence)
         bins.append(
             {

@@ -112,6 +112,7 @@ class Predicting:
 
     def start(self, loaded: Loaded) -> Scores:
         """Runs the step."""
+        assert self.step is not None, "not opened"
         arrays = jax.device_put((loaded.images, loaded.labels))
         return self.step(self.network.params, *arrays)
 
@@ -132,7 +133,7 @@ class Predicting:
             records.append(dict(zip(_COLUMNS, says, strict=True)))
         if activation is None:
             return Results(records)
-        return Results(records, activation[is_read].astype(np.float32))
+        return Results(records, np.asarray(activation)[is_read].astype(np.float32))
 
 
 def predict_images(

@@ -191,7 +191,10 @@ def write_parquet(
 
 def label_names(found: Predictions, class_names: Sequence[str]) -> list[str | None]:
     """What the class of each image's label is called; None where it is unknown."""
-    return [None if label == UNKNOWN else class_names[label] for label in found.labels]
+    return [
+        None if label == UNKNOWN else class_names[label]
+        for label in map(int, found.labels)
+    ]
 
 
 def _import_pyarrow(module: str) -> ModuleType:

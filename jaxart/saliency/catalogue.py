@@ -39,7 +39,7 @@ class Method(NamedTuple):
     @property
     def summary(self) -> str:
         """The first line of the function's docstring."""
-        return inspect.getdoc(self.function).splitlines()[0]
+        return (inspect.getdoc(self.function) or "").partition("\n")[0]
 
 
 # What a method is given by the network and the run, by parameter name.

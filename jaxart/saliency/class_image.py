@@ -38,6 +38,9 @@ def draw(
 
         @compiling.jit
         def climb(params):
+            def count(step):
+                bar.update()
+
             def logits_fn(images):
                 return network.model.apply({"params": params}, images)
 
@@ -46,7 +49,7 @@ def draw(
                 index,
                 shape=(size, size, 3),
                 key=jax.random.key(seed),
-                on_step=lambda step: bar.update(),
+                on_step=count,
                 steps=steps,
                 **settings,
             )

@@ -1,18 +1,16 @@
 """The gallery of a run: one static page that opens from the file system."""
 
 import json
-import os
 from collections.abc import Iterable, Mapping
 from importlib import resources
 from typing import Any
 from urllib.parse import quote
 
-from jaxart import storage
-from jaxart.storage import results
+from jaxart.storage import AnyPath, results
 
 
 def write(
-    out: str | os.PathLike,
+    out: AnyPath,
     title: str,
     subtitle: str,
     entries: Iterable[Mapping[str, Any]],
@@ -25,7 +23,6 @@ def write(
     the label if there is one, and the files of `pictures.PAGE_KINDS`: `picture` and
     `map` are of one size.
     """
-    out = storage.path(out)
     classes, lines = {}, []
     for entry in entries:
         lines.append(_dumps(_needed(entry)))
@@ -38,7 +35,7 @@ def write(
     text = f'window.GALLERY = {head[:-1]},"entries":[\n{body}\n]}};\n'
     (out / "gallery").mkdir(parents=True, exist_ok=True)
     results.write_text(out / "gallery" / "entries.js", text)
-    page = resources.files(__package__).joinpath("gallery.html")
+    page = resources.files("jaxart.saliency").joinpath("gallery.html")
     results.write_text(out / "index.html", page.read_text(encoding="utf-8"))
 
 

@@ -29,6 +29,8 @@ STRIP = 256  # rows that are laid over each other at once
 PAPER, INK = (250, 250, 250), (40, 40, 40)
 MARGIN, GAP, CAPTION, FONT_SIZE = 12, 4, 22, 14  # pixels
 
+Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
+
 
 def magnitude(values: Float32[np.ndarray, "h w"], percentile: float) -> float:
     """A map's own scale: a percentile of its absolute values.
@@ -99,7 +101,7 @@ def place(
     image = Image.fromarray(levels)
     image = image.resize((right - left, bottom - top), Image.Resampling.BILINEAR)
     placed = np.full(size[::-1], background, np.uint8)
-    placed[top:bottom, left:right] = image
+    placed[top:bottom, left:right] = np.asarray(image)
     return placed
 
 
@@ -194,7 +196,7 @@ def sheet(
     return canvas
 
 
-def shorten(text: str, font: ImageFont.FreeTypeFont, width: int) -> str:
+def shorten(text: str, font: Font, width: int) -> str:
     """One line, at most `width` pixels wide; without accents, which the font lacks."""
     text = unicodedata.normalize("NFKD", " ".join(text.split()))
     text = "".join(char for char in text if not unicodedata.combining(char))

@@ -160,14 +160,16 @@ class Explainer:
         self, items: Sequence[Item | None], loaded: Loaded, values: Explained
     ) -> Results:
         """Writes the files of each image, in threads; gives their lines."""
+        logits, targets, maps = map(np.asarray, values)
 
-        def write(row: int) -> Record:
+        def write(row: int, item: Item) -> Record:
             if loaded.reasons[row]:
-                return self._work.skip(items[row], loaded.reasons[row])
-            return self._write(items[row], *(value[row] for value in values))
+                return self._work.skip(item, loaded.reasons[row])
+            return self._write(item, logits[row], int(targets[row]), maps[row])
 
         rows = [row for row, item in enumerate(items) if item is not None]
-        return Results(list(self._pool.map(write, rows)))
+        there = [item for item in items if item is not None]
+        return Results(list(self._pool.map(write, rows, there)))
 
     def _path(self, name: str) -> AnyPath:
         return storage.join(self._work.root, name)
@@ -176,7 +178,7 @@ class Explainer:
         self,
         item: Item,
         logits: Float32[np.ndarray, " k"],
-        target: Int[np.generic, ""],
+        target: int,
         values: Float32[np.ndarray, "s s"],
     ) -> Record:
         name, _, label = item
@@ -184,7 +186,7 @@ class Explainer:
         files = work.files(name)
         paths = {kind: work.out / file for kind, file in files.items()}
         try:
-            says = describe(work.network.class_names, logits, int(target), label)
+            says = describe(work.network.class_names, logits, target, label)
             limit = render.magnitude(values, options.percentile)
             picture = np.asarray(images.decode(self._path(name)))
         except (ValueError, FloatingPointError) as error:

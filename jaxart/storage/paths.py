@@ -6,6 +6,7 @@ import os
 import posixpath
 import re
 import secrets
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -38,6 +39,11 @@ def path(text: str | os.PathLike) -> AnyPath:
     return RemotePath(f"{scheme}:", posixpath.normpath(rest))
 
 
+def path_or_none(text: str | os.PathLike | None) -> AnyPath | None:
+    """A path, or None where the text is none or empty."""
+    return path(text) if text else None
+
+
 def join(root: AnyPath, name: str) -> AnyPath:
     """Where `name` lies, which may be a URL or absolute, and then has no root."""
     found = path(name)
@@ -46,7 +52,7 @@ def join(root: AnyPath, name: str) -> AnyPath:
     return path(f"{root}/{name}") if isinstance(root, RemotePath) else root / name
 
 
-def is_remote(path: str | os.PathLike | None) -> bool:
+def is_remote(path: AnyPath | None) -> bool:
     """Whether a path, if any, lies in an object store."""
     return isinstance(path, RemotePath)
 
@@ -56,16 +62,15 @@ def resolve(path: AnyPath) -> AnyPath:
     return path if isinstance(path, RemotePath) else path.resolve()
 
 
-def require_local(text: str | os.PathLike, what: str) -> Path:
+def require_local(path: AnyPath, what: str) -> Path:
     """A path in the file system.
 
     Raises:
       StorageError: it is none; the message begins with `what`.
     """
-    found = path(text)
-    if isinstance(found, RemotePath):
-        raise StorageError(f"{what}={text}: must be a local folder")
-    return found
+    if isinstance(path, RemotePath):
+        raise StorageError(f"{what}={path}: must be a local folder")
+    return path
 
 
 def write_bytes(path: AnyPath, content: bytes) -> None:
@@ -77,20 +82,46 @@ def write_bytes(path: AnyPath, content: bytes) -> None:
         beside.write_bytes(content)
 
 
+def move(file: Path, path: AnyPath) -> None:
+    """Makes a finished file, or folder, `path` at once: renamed, or put in a store.
+
+    What is renamed is of the same file system.
+    """
+    if isinstance(path, RemotePath):
+        path.upload(file)
+    else:
+        os.replace(file, path)
+
+
 @contextlib.contextmanager
 def written(path: AnyPath) -> Iterator[Path]:
     """A local file to write, which becomes `path` when the block ends well."""
-    if isinstance(path, RemotePath):
-        with local_file(path) as file:
-            yield file
-        return
-    # Of this writer's own: others may write the same file at the same time.
-    beside = path.with_name(f"{secrets.token_hex(8)}.tmp")
+    with contextlib.ExitStack() as stack:
+        if isinstance(path, RemotePath):
+            new = tempfile.TemporaryDirectory(prefix="jaxart.")
+            beside = Path(stack.enter_context(new)) / path.name
+        else:
+            # Of this writer's own: others may write the same file at the same time.
+            beside = path.with_name(f"{secrets.token_hex(8)}.tmp")
+            stack.callback(beside.unlink, missing_ok=True)
+        yield beside
+        move(beside, path)
+
+
+@contextlib.contextmanager
+def written_folder(path: Path) -> Iterator[Path]:
+    """A new folder to fill, which becomes `path` when the block ends well.
+
+    One writer at a time: what a killed one has left is removed.
+    """
+    beside = path.with_name(f"{path.name}.partial")
+    shutil.rmtree(beside, ignore_errors=True)
+    beside.mkdir(parents=True)
     try:
         yield beside
-        os.replace(beside, path)
+        move(beside, path)
     finally:
-        beside.unlink(missing_ok=True)
+        shutil.rmtree(beside, ignore_errors=True)
 
 
 def remove_unfinished(folder: AnyPath) -> None:
@@ -110,6 +141,14 @@ def fetched(path: AnyPath) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="jaxart.") as folder:
         path.download(Path(folder) / path.name)
         yield Path(folder) / path.name
+
+
+def copy(source: AnyPath, file: Path) -> None:
+    """Copies a file or an object into a local file, bit by bit."""
+    if isinstance(source, RemotePath):
+        source.download(file)
+    else:
+        shutil.copyfile(source, file)
 
 
 def names_in(folder: AnyPath) -> list[str]:
@@ -135,17 +174,6 @@ def version(path: AnyPath) -> str:
 
 
 @contextlib.contextmanager
-def local_file(path: AnyPath) -> Iterator[Path]:
-    """The file to write `path` to: itself, or one that is put there in the end."""
-    if not isinstance(path, RemotePath):
-        yield path
-        return
-    with tempfile.TemporaryDirectory(prefix="jaxart.") as folder:
-        yield Path(folder) / path.name
-        path.upload(Path(folder) / path.name)
-
-
-@contextlib.contextmanager
 def written_together(out: AnyPath, folder: AnyPath | None = None) -> Iterator[Path]:
     """A file to write, in a new folder for what belongs beside it.
 
@@ -159,10 +187,7 @@ def written_together(out: AnyPath, folder: AnyPath | None = None) -> Iterator[Pa
         part = Path(new) / out.name
         yield part
         for file in sorted(Path(new).iterdir(), key=part.__eq__):
-            if isinstance(out, RemotePath):
-                out.with_name(file.name).upload(file)
-            else:
-                os.replace(file, out.with_name(file.name))
+            move(file, out.with_name(file.name))
 
 
 def local_copy(path: AnyPath) -> Path:

@@ -1,7 +1,7 @@
 """Paths in an object store, `s3://bucket/key` and `gs://bucket/key`, through fsspec.
 
-etils' epath has such paths too, but hands them to TensorFlow wherever that is
-installed, which reads no s3://. Orbax takes gs:// paths as text, and does its own.
+docs/architecture.md says why these are neither etils' nor universal_pathlib's. Orbax
+takes gs:// paths as text, and does its own.
 """
 
 import contextlib

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from ml_collections import ConfigDict
 
 from jaxart import runs
+from jaxart.data import predictions
 from jaxart.devices import processes
 from jaxart.storage import results
 from jaxart.training import log, network, optim
@@ -93,7 +94,7 @@ def conclude(
     params = params | checkpoints.restore_best_trained(params, train_layers)
     metrics, probabilities = evaluate(eval_step, params, feed.val_batches())
     if processes.is_first():
-        results.write_predictions(
+        predictions.write_predictions(
             run.workdir / "predictions.csv",
             [data.names[i] for i in data.val],
             data.labels[data.val],
@@ -104,7 +105,7 @@ def conclude(
     epochs = plan.epoch(progress.step)
     result = {
         "val_accuracy": metrics["accuracy"],
-        "val_accuracy_ci95": results.wilson_interval(num_correct, len(data.val)),
+        "val_accuracy_ci95": predictions.wilson_interval(num_correct, len(data.val)),
         "val_loss": metrics["loss"],
         "best_epoch": plan.epoch(checkpoints.best_step),
         "last_val_accuracy": checkpoints.metrics(progress.step)["accuracy"],

@@ -11,6 +11,7 @@ import numpy as np
 from clu import parameter_overview
 from jaxtyping import Array
 
+from jaxart import storage
 from jaxart.classifier import param_shapes
 from jaxart.models import MODELS, Network
 from jaxart.models.layers import FC_NAMES, trainable
@@ -43,7 +44,7 @@ def _make_model(config: Config) -> Network:
     """The network, with what a weight file of it says of its layers."""
     fields = {}
     if config.weights:
-        metadata = canonical.read_metadata(config.weights)
+        metadata = canonical.read_metadata(storage.path(config.weights))
         if metadata["model"] == config.model:
             fields = canonical.model_fields(metadata)
     return MODELS[config.model](
@@ -62,7 +63,7 @@ def _make_params(config: Config, model: Network, key: Array) -> Any:
         logger.info("weights='': every layer starts from random parameters")
         return draw(shapes, key)
     merged = merge.load(
-        config.weights,
+        storage.path(config.weights),
         shapes,
         model=config.model,
         train_layers=config.train_layers,

@@ -41,7 +41,7 @@ class Run(NamedTuple):
     def cache_dir(self) -> Path:
         """Where is kept what the next run need not compute."""
         cache_dir = self.config.cache_dir or files.default_cache_dir()
-        return storage.require_local(cache_dir, "cache_dir")
+        return storage.require_local(storage.path(cache_dir), "cache_dir")
 
     def of_classes(self, num_classes: int) -> "Run":
         """The run, once it is known how many classes its data has.

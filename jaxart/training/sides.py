@@ -1,5 +1,6 @@
 """The two sides of a run's data: training and validation examples, and their files."""
 
+import functools
 import logging
 from pathlib import Path
 from typing import NamedTuple
@@ -62,11 +63,15 @@ def read_examples(config: Config, workdir: AnyPath) -> tuple[Examples, Examples]
             logger.info("Painting %d pictures a style", PROCEDURAL_IMAGES_PER_STYLE)
             procedural.write_folder(source, PROCEDURAL_IMAGES_PER_STYLE, config.seed)
         processes.wait("painted pictures")
-    both = {"num_classes": config.num_classes, "image_root": config.image_root}
-    train = examples.read(source, **both)
+    read = functools.partial(
+        examples.read,
+        num_classes=config.num_classes,
+        image_root=storage.path_or_none(config.image_root),
+    )
+    train = read(source)
     if not config.val_data:
         return examples.split(train, config.val_fraction, config.seed)
-    return train, examples.read(config.val_data, **both, class_names=train.class_names)
+    return train, read(storage.path(config.val_data), class_names=train.class_names)
 
 
 def look(train: Examples, val: Examples, cache_dir: Path) -> list[File]:

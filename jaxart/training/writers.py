@@ -19,15 +19,13 @@ import numpy as np
 from tensorboard.plugins.histogram import metadata as histogram_metadata
 
 from jaxart import storage
-from jaxart.storage import RemotePath
+from jaxart.storage import AnyPath, RemotePath
 from jaxart.training.config import Writer
 
 logger = logging.getLogger(__name__)
 
 
-def create_writer(
-    kind: Writer, logdir: str | os.PathLike, *, to_disk: bool = True
-) -> Any:
+def create_writer(kind: Writer, logdir: AnyPath, *, to_disk: bool = True) -> Any:
     """A `clu.metric_writers.MetricWriter`, or one that has its methods.
 
     Event files of a `logdir` that is a URL are put there at each flush. `to_disk=False`
@@ -36,7 +34,6 @@ def create_writer(
     Raises:
       ModuleNotFoundError: 'tensorflow' is asked for and not installed.
     """
-    logdir = storage.path(logdir)
     if storage.is_remote(logdir) and to_disk:
         return RemoteWriter(kind, logdir)
     if kind == "tensorboardx" or not to_disk:
@@ -53,7 +50,7 @@ def create_writer(
 class TensorboardXWriter:
     """clu's MetricWriter interface on tensorboardX, without TensorFlow."""
 
-    def __init__(self, logdir: str | os.PathLike, to_disk: bool = True):
+    def __init__(self, logdir: AnyPath, to_disk: bool = True):
         self._library = _import_tensorboardx()
         self._writer = self._library.SummaryWriter(
             os.fspath(logdir), write_to_disk=to_disk
@@ -149,7 +146,7 @@ class RemoteWriter:
     def __init__(self, kind: Writer, logdir: RemotePath):
         self._logdir = logdir
         self._folder = tempfile.TemporaryDirectory(prefix="jaxart.")
-        self._writer = create_writer(kind, self._folder.name)
+        self._writer = create_writer(kind, Path(self._folder.name))
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._writer, name)

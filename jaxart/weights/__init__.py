@@ -10,6 +10,7 @@ __all__ = [
     "WeightsError",
     "canonical",
     "channel_order",
+    "choices",
     "convert",
     "downloads",
     "known_files",

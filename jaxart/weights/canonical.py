@@ -9,14 +9,14 @@ Source: https://huggingface.co/docs/safetensors.
 
 import hashlib
 import json
-import os
-from pathlib import PurePath
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from jaxart import storage
+from jaxart.models import MODELS, Network, name_of, with_todays_name
+from jaxart.storage import AnyPath
 from jaxart.weights.errors import WeightsError, refuse_bad_file
 from jaxart.weights.known_files import command_for
 from jaxart.weights.layout import Params
@@ -36,11 +36,10 @@ _REQUIRED_METADATA = (
     "class_names",
     "content_blake2b",
 )
-_REQUIRED_OF_MODEL = {"alexnet": ("norm_order", "lrn_alpha")}
 
 
 def write(
-    path: str | PurePath,
+    path: AnyPath,
     params: Params,
     metadata: dict[str, str],
 ) -> None:
@@ -49,17 +48,15 @@ def write(
     Args:
       path: replaced where it exists.
       params: in network order, for BGR input.
-      metadata: `model`, `source` (a file name), `source_sha256`,
-        `source_channel_order`, `mean` (a JSON list), `size`, `resize` (the rule of its
-        training; '' if unknown) and `class_names` (a JSON list, empty if unknown); for
-        AlexNet also `norm_order` and `lrn_alpha`. `format`, `channel_order`, `layers`
-        and `content_blake2b` are put in.
+      metadata: what `model_metadata` gives, and `source` (a file name),
+        `source_sha256`, `source_channel_order`, `resize` (the rule of its training; ''
+        if unknown) and `class_names` (a JSON list, empty if unknown). `format`,
+        `channel_order`, `layers` and `content_blake2b` are put in.
 
     Raises:
       WeightsError: an array is not finite, or metadata are missing.
       OSError: the file cannot be written.
     """
-    path = storage.path(path)
     metadata = metadata | {
         "format": _FORMAT,
         "channel_order": "bgr",
@@ -72,19 +69,14 @@ def write(
     tensors = _flat(params)
     _check_finite(path, tensors)
     metadata["content_blake2b"] = _content_blake2b(tensors, metadata)
-    with storage.local_file(path) as file:
-        beside = file.with_name(f".{file.name}.{os.getpid()}.tmp")
-        try:
-            beside.touch()
-            mode = beside.stat().st_mode  # the user's own; save_file makes it private
-            save_file(tensors, beside, metadata)
-            beside.chmod(mode)
-            os.replace(beside, file)
-        finally:
-            beside.unlink(missing_ok=True)
+    with storage.written(path) as file:
+        file.touch()
+        mode = file.stat().st_mode  # the user's own; save_file makes it private
+        save_file(tensors, file, metadata)
+        file.chmod(mode)
 
 
-def read(path: str | PurePath) -> tuple[Params, dict[str, str]]:
+def read(path: AnyPath) -> tuple[Params, dict[str, str]]:
     """Reads a canonical file.
 
     Returns:
@@ -95,7 +87,7 @@ def read(path: str | PurePath) -> tuple[Params, dict[str, str]]:
       FileNotFoundError: there is no such file.
     """
     metadata = read_metadata(path)
-    copy = storage.local_copy(storage.path(path))
+    copy = storage.local_copy(path)
     with refuse_bad_file(path), safe_open(copy, framework="numpy") as file:
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         params = {
@@ -111,7 +103,7 @@ def read(path: str | PurePath) -> tuple[Params, dict[str, str]]:
     return params, metadata
 
 
-def verify(path: str | PurePath) -> tuple[Params, dict[str, str]]:
+def verify(path: AnyPath) -> tuple[Params, dict[str, str]]:
     """Reads a canonical file, and requires every bit to be as it was written.
 
     Raises:
@@ -119,18 +111,19 @@ def verify(path: str | PurePath) -> tuple[Params, dict[str, str]]:
       FileNotFoundError: there is no such file.
     """
     params, metadata = read(path)
-    if _content_blake2b(_flat(params), metadata) != metadata["content_blake2b"]:
+    stored = _stored_metadata(path)
+    if _content_blake2b(_flat(params), stored) != stored["content_blake2b"]:
         raise WeightsError(f"{path}: damaged: its content is not what was written")
     return params, metadata
 
 
-def is_canonical(path: str | PurePath) -> bool:
+def is_canonical(path: AnyPath) -> bool:
     """Tells whether a file calls itself a canonical one.
 
     Raises:
       FileNotFoundError: there is no such file.
     """
-    copy = storage.local_copy(storage.path(path))
+    copy = storage.local_copy(path)
     try:
         with safe_open(copy, framework="numpy") as file:
             return (file.metadata() or {}).get("format") == _FORMAT
@@ -138,15 +131,25 @@ def is_canonical(path: str | PurePath) -> bool:
         return False
 
 
-def read_metadata(path: str | PurePath) -> dict[str, str]:
+def read_metadata(path: AnyPath) -> dict[str, str]:
     """Reads what a canonical file says about itself, without its arrays.
 
     Raises:
-      WeightsError: not a canonical file.
+      WeightsError: not a canonical file, or one of a network that is not known.
       FileNotFoundError: there is no such file.
     """
-    file = storage.path(path)
-    if not file.is_file():
+    metadata = _stored_metadata(path)
+    model, facts = with_todays_name(metadata["model"], metadata)
+    if model not in MODELS:
+        raise WeightsError(
+            f"{path}: the weights are for {model!r}; the networks are "
+            f"{', '.join(MODELS)}"
+        )
+    return facts | {"model": model}
+
+
+def _stored_metadata(path: AnyPath) -> dict[str, str]:
+    if not path.is_file():
         command = command_for(path)
         hint = (
             f"get it with: {command}"
@@ -156,11 +159,11 @@ def read_metadata(path: str | PurePath) -> dict[str, str]:
         raise FileNotFoundError(f"{path}: no such weight file; {hint}")
     convert = (
         "convert the file with: jaxart convert "
-        f"--model=alexnet|vgg16 --src={path} --out=FILE.safetensors"
+        f"--model={'|'.join(MODELS)} --src={path} --out=FILE.safetensors"
     )
     with (
         refuse_bad_file(path, note=f"; {convert}"),
-        safe_open(storage.local_copy(file), framework="numpy") as file,
+        safe_open(storage.local_copy(path), framework="numpy") as file,
     ):
         metadata = file.metadata() or {}
     missing = _missing_metadata(metadata)
@@ -171,22 +174,27 @@ def read_metadata(path: str | PurePath) -> dict[str, str]:
     return metadata
 
 
-def model_fields(metadata: dict[str, str]) -> dict[str, str | float]:
-    """Returns the fields of the model class that a file's metadata fix, by name.
-
-    They are `norm_order` and `lrn_alpha` for AlexNet; none for VGG16.
-    """
-    if metadata["model"] != "alexnet":
-        return {}
+def model_metadata(model: Network) -> dict[str, str]:
+    """What a file's metadata say of the network that it is for: a part of `write`'s."""
+    facts = model.preprocessing
     return {
-        "norm_order": metadata["norm_order"],
-        "lrn_alpha": float(metadata["lrn_alpha"]),
+        "model": name_of(model),
+        "mean": json.dumps(list(facts["mean"])),
+        "size": str(facts["size"]),
+        **{name: repr(getattr(model, name)) for name in model.trained_with},
     }
 
 
+def model_fields(metadata: dict[str, str]) -> dict[str, float]:
+    """Returns the fields of the model class that a file's metadata fix, by name."""
+    names = MODELS[metadata["model"]].trained_with
+    return {name: float(metadata[name]) for name in names}
+
+
 def _missing_metadata(metadata: dict[str, str]) -> list[str]:
-    required = _REQUIRED_METADATA + _REQUIRED_OF_MODEL.get(metadata.get("model"), ())
-    return [key for key in required if key not in metadata]
+    model = metadata.get("model", "")
+    fields = MODELS[model].trained_with if model in MODELS else ()
+    return [key for key in (*_REQUIRED_METADATA, *fields) if key not in metadata]
 
 
 def _flat(params: Params) -> dict[str, np.ndarray]:
@@ -207,7 +215,7 @@ def _content_blake2b(tensors: dict[str, np.ndarray], metadata: dict[str, str]) -
     return digest.hexdigest()
 
 
-def _check_finite(path: PurePath | str, tensors: dict[str, np.ndarray]) -> None:
+def _check_finite(path: AnyPath, tensors: dict[str, np.ndarray]) -> None:
     bad = [name for name, array in tensors.items() if not np.isfinite(array).all()]
     if bad:
         raise WeightsError(f"{path}: not finite: {', '.join(bad)}")

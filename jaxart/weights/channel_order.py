@@ -15,10 +15,9 @@ are the filters that are learned from them.
 import numpy as np
 from jaxtyping import Float32
 
+from jaxart.weights.choices import CHANNEL_ORDERS
 from jaxart.weights.errors import WeightsError
 from jaxart.weights.layout import Params
-
-CHANNEL_ORDERS = ("bgr", "rgb", "torchvision")
 
 # Of the images that torchvision's networks are for, RGB in 0..1:
 # https://docs.pytorch.org/vision/stable/models/generated/torchvision.models.vgg16.html
@@ -40,7 +39,9 @@ def recognise_channel_order(params: Params) -> str | None:
     if "conv1_1" not in params:
         return None
     kernel, bias = params["conv1_1"]["kernel"], params["conv1_1"]["bias"]
-    if kernel.shape != (3, 3, 3, 64) or not np.isclose(bias[0], _VGG16_BIAS, rtol=1e-3):
+    if (kernel.shape, bias.shape) != ((3, 3, 3, 64), (64,)):
+        return None
+    if not np.isclose(bias[0], _VGG16_BIAS, rtol=1e-3):
         return None
     for order, blue in (("bgr", 0), ("rgb", 2)):
         if np.isclose(kernel[0, 0, blue, 0], _VGG16_BLUE_WEIGHT, rtol=1e-3):

@@ -8,15 +8,14 @@ import dataclasses
 import hashlib
 import json
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from jaxart import storage
-from jaxart.models import MODELS, imagenet
-from jaxart.models.alexnet import NORM_ORDERS
+from jaxart.models import MODELS, Network, imagenet
 from jaxart.models.layers import FC_NAMES, HEAD
 from jaxart.storage import AnyPath
 from jaxart.weights import canonical, sources
@@ -47,48 +46,42 @@ class Stated:
     """What a user says of a source; its file may say some of that, too."""
 
     model: str  # a name of `models.MODELS`
-    channel_order: str | None = None  # one of `channel_order.CHANNEL_ORDERS`
+    channel_order: str | None = None  # one of `choices.CHANNEL_ORDERS`
     class_names: AnyPath | None = None  # a file with one a line, in the logits' order
-    norm_order: str | None = None  # of AlexNet: one of `alexnet.NORM_ORDERS`
-    lrn_alpha: float | None = None  # of AlexNet: Caffe's, before its division by 5
+    lrn_alpha: float | None = None  # Caffe's, before its division by the local size
 
 
-def convert(src: str | AnyPath, stated: Stated) -> Converted:
+def convert(src: AnyPath, stated: Stated) -> Converted:
     """Reads a source, requires it to be the model that is stated, and turns it.
 
     Raises:
       WeightsError: the source is bad, does not fit, or contradicts what is stated.
       OSError: the source cannot be opened.
     """
-    norm = _norm_metadata(stated)
+    network = _network(stated)
     path = storage.local_copy(src)
     if canonical.is_canonical(path):
         raise WeightsError(f"{path}: is a jaxart weight file already")
     with concurrent.futures.ThreadPoolExecutor() as pool:
         digest = pool.submit(_sha256, path)  # hashing takes as long as reading
-        source = sources.read(path)
+        source = sources.read(path, network)
     params = _in_network_order(path, stated.model, source.params)
     order, contradiction = _channel_order(path, source, stated.channel_order)
-    preprocessing = MODELS[stated.model].preprocessing
     first = params[next(iter(params))]
     first["kernel"], first["bias"] = for_caffe_input(
-        first["kernel"], first["bias"], order, preprocessing["mean"]
+        first["kernel"], first["bias"], order, network.preprocessing["mean"]
     )
-    metadata = {
-        "model": stated.model,
+    metadata = canonical.model_metadata(network) | {
         "source": path.name,
         "source_sha256": digest.result(),
         "source_channel_order": order,
-        "mean": json.dumps(list(preprocessing["mean"])),
-        "size": str(preprocessing["size"]),
         "resize": "",
         "class_names": json.dumps(_class_names(path, params, stated.class_names)),
-        **norm,
     }
     return Converted(params, metadata, source.reason, contradiction)
 
 
-def write(out: AnyPath, src: str | AnyPath, stated: Stated) -> Converted:
+def write(out: AnyPath, src: AnyPath, stated: Stated) -> Converted:
     """Converts a source to a file; returns what is in it.
 
     Raises:
@@ -176,17 +169,18 @@ def _channel_order(
     path: Path, source: sources.Source, stated: str | None
 ) -> tuple[str, str]:
     """What the first layer takes, and what its values say against it."""
-    if stated is None and source.channel_order is None:
+    order = stated or source.channel_order
+    if order is None:
         raise WeightsError(
             f"{path}: the file does not say its channel order: state "
             "--channel-order=rgb (the public vgg16_weights.npz is RGB), "
             "--channel-order=bgr (weights in Caffe's order) or "
             "--channel-order=torchvision"
         )
-    if stated in (None, source.channel_order) or source.channel_order is None:
-        return stated or source.channel_order, ""
+    if source.channel_order in (None, order):
+        return order, ""
     if source.is_recognised:
-        return stated, _contradiction(source.params, stated)
+        return order, _contradiction(source.params, order)
     raise WeightsError(
         f"{path}: --channel-order={stated}, but {source.reason}: leave the flag out"
     )
@@ -215,18 +209,15 @@ def _class_names(path: Path, params: Params, listing: AnyPath | None) -> list[st
     return names
 
 
-def _norm_metadata(stated: Stated) -> dict[str, str]:
-    if stated.model == "alexnet":
-        order = stated.norm_order or "norm_pool"
-        if order not in NORM_ORDERS:
-            raise WeightsError(f"--norm-order={order}: one of {', '.join(NORM_ORDERS)}")
-        alpha = 1e-4 if stated.lrn_alpha is None else stated.lrn_alpha
-        return {"norm_order": order, "lrn_alpha": repr(alpha)}
-    if stated.norm_order is not None or stated.lrn_alpha is not None:
-        raise WeightsError(
-            f"--norm-order and --lrn-alpha are AlexNet's; {stated.model} has no norm"
-        )
-    return {}
+def _network(stated: Stated) -> Network:
+    """The network that is stated, as wide as it was published."""
+    kind = MODELS[stated.model]
+    if stated.lrn_alpha is None:
+        return kind()
+    if "lrn_alpha" not in kind.trained_with:
+        raise WeightsError(f"--lrn-alpha: {stated.model} has no response norm")
+    fields: dict[str, Any] = {"lrn_alpha": stated.lrn_alpha}
+    return kind(**fields)
 
 
 def _sha256(path: Path) -> str:

@@ -8,7 +8,6 @@ of a file waits beside it in `NAME.part`, and `NAME.part.origin` says where from
 import functools
 import itertools
 import logging
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ import requests
 from filelock import FileLock
 from tqdm import tqdm
 
+from jaxart import storage
 from jaxart.weights.errors import WeightsError
 from jaxart.weights.known_files import KnownFile
 
@@ -31,7 +31,7 @@ _HTML_STARTS = (b"<!doctype", b"<html", b"<head")
 
 def download(
     file: KnownFile,
-    cache_dir: str | Path | None = None,
+    cache_dir: Path | None = None,
     mirrors: Sequence[str] = (),
 ) -> Path:
     """Gets a file from the cache, or else from the first place that has it.
@@ -47,8 +47,8 @@ def download(
       WeightsError: no place gave the right file (the message says of each why), or
         the cache cannot be written.
     """
-    folder = Path(cache_dir or platformdirs.user_cache_path("jaxart") / "weights")
-    path = folder.expanduser() / file.name
+    folder = cache_dir or platformdirs.user_cache_path("jaxart") / "weights"
+    path = folder / file.name
     urls = [f"{mirror.rstrip('/')}/{file.name}" for mirror in mirrors]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -86,7 +86,8 @@ def _fetch(file: KnownFile, path: Path, url: str) -> None:
         file.known_hash,
         fname=path.name,
         path=path.parent,
-        downloader=functools.partial(_transfer, file),
+        # Its protocol names the parameters otherwise; it gives them by position.
+        downloader=functools.partial(_transfer, file),  # pyright: ignore[reportArgumentType]
     )
     try:
         retrieve()
@@ -110,7 +111,7 @@ def _transfer(file: KnownFile, url: str, output_file: str, _pooch: Any) -> None:
         _discard(part)
         due = f"{file.num_bytes:,}" if file.num_bytes else f"at most {_MAX_BYTES:,}"
         raise WeightsError(f"{num_bytes:,} bytes came, not {due}")
-    os.replace(part, output_file)
+    storage.move(part, Path(output_file))
     _discard(part)
 
 

@@ -1,13 +1,14 @@
 """The weight files that are publicly known: where they are, and their hashes.
 
-Hashes: a .caffemodel's is in Caffe's model zoo, an .h5's in Keras' own source.
+Hashes: a .caffemodel's is in Caffe's model zoo, an .h5's in Keras' own source, and the
+name of a .pth starts like its hash.
 """
 
 import shlex
 from pathlib import PurePath
 from typing import NamedTuple
 
-from jaxart import storage
+from jaxart.storage import AnyPath
 from jaxart.weights.errors import WeightsError
 
 
@@ -35,10 +36,8 @@ def _https_then_http(address: str) -> tuple[str, ...]:
     return f"https://{address}", f"http://{address}"
 
 
-_KERAS = "https://storage.googleapis.com/tensorflow/keras-applications/vgg16/"
-
-# What the configs call a model's converted file.
-CONVERTED = {"alexnet": "bvlc_alexnet.safetensors", "vgg16": "vgg16.safetensors"}
+_KERAS = "https://storage.googleapis.com/tensorflow/keras-applications/"
+_OXFORD = "www.robots.ox.ac.uk/~vgg/software/very_deep/caffe/"
 
 # A model's first file is its default.
 KNOWN_FILES = (
@@ -55,12 +54,15 @@ KNOWN_FILES = (
         "sha1:9116a64c0fbe4459d18f4bb6b56d647b63920377",
     ),
     KnownFile(
+        "bvlc_reference_caffenet.caffemodel",
+        "caffenet",
+        ("http://dl.caffe.berkeleyvision.org/bvlc_reference_caffenet.caffemodel",),
+        "sha1:4c8d77deb20ea792f84eb5e6d0a11ca0a8660a46",
+    ),
+    KnownFile(
         "VGG_ILSVRC_16_layers.caffemodel",
         "vgg16",
-        _https_then_http(
-            "www.robots.ox.ac.uk/~vgg/software/very_deep/caffe/"
-            "VGG_ILSVRC_16_layers.caffemodel"
-        ),
+        _https_then_http(f"{_OXFORD}VGG_ILSVRC_16_layers.caffemodel"),
         "sha1:9363e1f6d65f7dba68c4f27a1e62105cdf6c4e24",
     ),
     KnownFile(
@@ -73,13 +75,13 @@ KNOWN_FILES = (
     KnownFile(
         "vgg16_weights_tf_dim_ordering_tf_kernels.h5",
         "vgg16",
-        (f"{_KERAS}vgg16_weights_tf_dim_ordering_tf_kernels.h5",),
+        (f"{_KERAS}vgg16/vgg16_weights_tf_dim_ordering_tf_kernels.h5",),
         "md5:64373286793e3c8b2b4e3219cbf3544b",
     ),
     KnownFile(
         "vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5",
         "vgg16",
-        (f"{_KERAS}vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5",),
+        (f"{_KERAS}vgg16/vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5",),
         "md5:6d6bbae143d832006294945121d1f1fc",
     ),
     KnownFile(
@@ -87,6 +89,30 @@ KNOWN_FILES = (
         "vgg16",
         ("https://huggingface.co/timm/vgg16.tv_in1k/resolve/main/model.safetensors",),
         "sha256:57b026918159a6bf9faf8405c3a551903768e7138989d9c6224a14227203fad8",
+    ),
+    KnownFile(
+        "VGG_ILSVRC_19_layers.caffemodel",
+        "vgg19",
+        _https_then_http(f"{_OXFORD}VGG_ILSVRC_19_layers.caffemodel"),
+        "sha1:239785e7862442717d831f682bb824055e51e9ba",
+    ),
+    KnownFile(
+        "vgg19_weights_tf_dim_ordering_tf_kernels.h5",
+        "vgg19",
+        (f"{_KERAS}vgg19/vgg19_weights_tf_dim_ordering_tf_kernels.h5",),
+        "md5:cbe5617147190e668d6c5d5026f83318",
+    ),
+    KnownFile(
+        "vgg19_weights_tf_dim_ordering_tf_kernels_notop.h5",
+        "vgg19",
+        (f"{_KERAS}vgg19/vgg19_weights_tf_dim_ordering_tf_kernels_notop.h5",),
+        "md5:253f8cb515780f3b799900260a226db6",
+    ),
+    KnownFile(
+        "vgg19-dcbb9e9d.pth",
+        "vgg19",
+        ("https://download.pytorch.org/models/vgg19-dcbb9e9d.pth",),
+        "sha256:dcbb9e9dad569fff7a846263a77324fc34978fea2bfb039c012d710e1776ae44",
     ),
 )
 
@@ -105,12 +131,11 @@ def find(model: str, name: str = "") -> KnownFile:
     raise WeightsError(f"{name!r}: no known weight file of {model}; known: {choices}")
 
 
-def command_for(path: str | PurePath) -> str | None:
+def command_for(path: AnyPath) -> str | None:
     """Returns the command that makes a missing weight file, if its name says which.
 
     It does where it is a known file's, with any suffix, or a model's.
     """
-    path = storage.path(path)
     candidates = (
         [file for file in KNOWN_FILES if file.name == path.name]
         or [file for file in KNOWN_FILES if PurePath(file.name).stem == path.stem]

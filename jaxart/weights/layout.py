@@ -1,4 +1,4 @@
-"""The networks' layers in order, and kernels as others have them turned into ours."""
+"""Layers by their order, and kernels as others have them turned into ours."""
 
 import math
 from collections.abc import Iterable
@@ -6,18 +6,12 @@ from collections.abc import Iterable
 import numpy as np
 from jaxtyping import Float, Float32
 
+from jaxart.models import Network
+from jaxart.models.layers import FC_NAMES, HEAD, trainable
 from jaxart.weights.errors import WeightsError
 
 # {'conv1': {'kernel', 'bias'}, ...}
 Params = dict[str, dict[str, np.ndarray]]
-
-FULLY_CONNECTED = ("fc6", "fc7", "fc8")
-ALEXNET_CONVOLUTIONS = ("conv1", "conv2", "conv3", "conv4", "conv5")
-VGG16_CONVOLUTIONS = tuple(
-    f"conv{block}_{number}"
-    for block, depth in enumerate((2, 2, 3, 3, 3), start=1)
-    for number in range(1, depth + 1)
-)
 
 TORCHVISION_ALEXNET = (
     "torchvision's alexnet, another network than Caffe's AlexNet: 64 filters in the "
@@ -87,47 +81,26 @@ def _in_out(
     return hwio(maps).reshape(num_in, num_out)
 
 
-def in_vgg16_order(params: Params) -> Params:
-    """Requires layers to follow on one another as VGG16's do, at whatever widths.
+def names_by_order(
+    network: Network, num_convolutions: int, num_fully_connected: int
+) -> tuple[str, ...]:
+    """Caffe's names of so many layers with parameters of a network, in order.
 
-    Args:
-      params: `{'conv1_1': {'kernel', 'bias'}, ...}` in any order, kernels HWIO and
-        (in, out). Fully connected layers may be absent.
-
-    Returns:
-      The same in network order, as contiguous float32 arrays.
+    Two fully connected layers are fc6 and fc8, and one is fc8: so `Network.hidden` has
+    them.
 
     Raises:
-      WeightsError: a layer or an array is missing, or a shape does not follow.
+      WeightsError: the network has another number of convolutions, or there are more
+        than three fully connected layers.
     """
-    missing = [layer for layer in VGG16_CONVOLUTIONS if layer not in params]
-    if missing:
-        raise WeightsError(f"lacks VGG16's {', '.join(missing)}")
-    ordered = {}
-    inputs = 3
-    for layer in VGG16_CONVOLUTIONS + FULLY_CONNECTED:
-        if layer not in params:
-            continue
-        kernel, bias = (params[layer].get(name) for name in ("kernel", "bias"))
-        if kernel is None or bias is None:
-            raise WeightsError(f"{layer} has only one of kernel and bias")
-        if layer in VGG16_CONVOLUTIONS:
-            fits = kernel.ndim == 4 and kernel.shape[:3] == (3, 3, inputs)
-            wanted = f"(3, 3, {inputs}, outputs)"
-        elif any(name in ordered for name in FULLY_CONNECTED):
-            fits = kernel.ndim == 2 and kernel.shape[0] == inputs
-            wanted = f"({inputs}, outputs)"
-        else:
-            fits = kernel.ndim == 2 and kernel.shape[0] % max(inputs, 1) == 0
-            wanted = f"(height * width * {inputs}, outputs)"
-        if not fits or 0 in kernel.shape or bias.shape != kernel.shape[-1:]:
-            raise WeightsError(
-                f"{layer} has a kernel of shape {kernel.shape} and a bias of "
-                f"{bias.shape}; VGG16's would be {wanted} and (outputs,)"
-            )
-        inputs = kernel.shape[-1]
-        ordered[layer] = {
-            "kernel": np.ascontiguousarray(kernel, np.float32),
-            "bias": np.ascontiguousarray(bias, np.float32),
-        }
-    return ordered
+    convolutions = trainable(network.convolutions())
+    dense = (*FC_NAMES, HEAD)
+    if num_convolutions != len(convolutions) or num_fully_connected > len(dense):
+        raise WeightsError(
+            f"{num_convolutions} convolutions and {num_fully_connected} fully "
+            f"connected layers; {type(network).__name__} has {len(convolutions)}, and "
+            f"up to {len(dense)}"
+        )
+    if not num_fully_connected:
+        return convolutions
+    return (*convolutions, *FC_NAMES[: num_fully_connected - 1], HEAD)

@@ -5,11 +5,11 @@ other difference between the two is named, all of them in one error.
 """
 
 from collections.abc import Mapping, Sequence
-from pathlib import PurePath
 from typing import NamedTuple
 
 import numpy as np
 
+from jaxart.storage import AnyPath
 from jaxart.weights import canonical
 from jaxart.weights.errors import WeightsError
 from jaxart.weights.layout import Params
@@ -27,7 +27,7 @@ class Merged(NamedTuple):
 
 
 def load(
-    path: str | PurePath,
+    path: AnyPath,
     wanted: Mapping[str, Mapping],
     *,
     model: str,
@@ -112,18 +112,18 @@ def check_fit(wanted: Mapping[str, Mapping], found: Mapping[str, Mapping]) -> No
     Raises:
       WeightsError: names everything missing, surplus and misshapen, with shapes.
     """
-    wanted, found = _flat_shapes(wanted), _flat_shapes(found)
+    shapes, stored = _flat_shapes(wanted), _flat_shapes(found)
     differences = {
         "missing from the file": [
-            f"{name} {wanted[name]}" for name in wanted if name not in found
+            f"{name} {shapes[name]}" for name in shapes if name not in stored
         ],
         "surplus in the file": [
-            f"{name} {found[name]}" for name in found if name not in wanted
+            f"{name} {stored[name]}" for name in stored if name not in shapes
         ],
         "misshapen in the file": [
-            f"{name} {found[name]} where the model has {wanted[name]}"
-            for name in wanted
-            if name in found and found[name] != wanted[name]
+            f"{name} {stored[name]} where the model has {shapes[name]}"
+            for name in shapes
+            if name in stored and stored[name] != shapes[name]
         ],
     }
     lines = [

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import NamedTuple
 
+from jaxart.models import Network
 from jaxart.weights.channel_order import recognise_channel_order
 from jaxart.weights.errors import WeightsError
 from jaxart.weights.layout import Params
@@ -41,18 +42,20 @@ class Source(NamedTuple):
     is_recognised: bool
 
 
-def read(path: str | Path) -> Source:
+def read(path: str | Path, network: Network) -> Source:
     """Reads a weight file of any format that jaxart knows.
 
     Args:
       path: the file; its name does not matter.
+      network: what the file is to be of, at whatever widths: its layers say what they
+        are called in other libraries.
 
     Raises:
-      WeightsError: no such format, another network, or a damaged file; nothing in it
-        is run.
+      WeightsError: no such format, layers that the network does not have, or a damaged
+        file; nothing in it is run.
       OSError: the file cannot be opened.
     """
-    params, channel_order, fact = _read(path)
+    params, channel_order, fact = _read(path, network)
     known = recognise_channel_order(params)
     if known is not None:
         return Source(params, known, _KNOWN, is_recognised=True)
@@ -60,7 +63,7 @@ def read(path: str | Path) -> Source:
     return Source(params, channel_order, reason, is_recognised=False)
 
 
-def _read(path: str | Path) -> tuple[Params, str | None, str]:
+def _read(path: str | Path, network: Network) -> tuple[Params, str | None, str]:
     """Returns the parameters, their channel order, and what in the file says it."""
     with open(path, "rb") as stream:
         magic = stream.read(6)
@@ -71,16 +74,19 @@ def _read(path: str | Path) -> tuple[Params, str | None, str]:
         if caffe_state_dict.names_caffe_layers(arrays):
             params = caffe_state_dict.to_params(path, arrays)
             return params, "bgr", "the names are Caffe's"
-        params = torchvision.to_params(path, arrays)
+        params = torchvision.to_params(path, arrays, network)
         return params, "torchvision", "the names are torchvision's"
     if magic.startswith(b"PK\x03\x04"):
         return npz.read(path), None, ""
     if hdf5.is_hdf5(path):
         if caffe_h5.is_caffe_h5(path):
-            return caffe_h5.read(path), "bgr", "the layout is Caffe's HDF5"
-        return keras_h5.read(path), "bgr", "Keras' VGG16 is Caffe's"
+            return caffe_h5.read(path, network), "bgr", "the layout is Caffe's HDF5"
+        params = keras_h5.read(path, network)
+        is_vgg = "conv1_1" in params
+        return params, "bgr" if is_vgg else None, "Keras' VGGs are Caffe's"
     if onnx_initializers.is_onnx(path):
-        return *onnx_initializers.read(path), "its metadata or its names say so"
+        read = onnx_initializers.read(path, network)
+        return *read, "its metadata or its names say so"
     if caffemodel.is_caffemodel(path):
         return caffemodel.read(path), "bgr", "a .caffemodel is Caffe's own format"
     raise WeightsError(

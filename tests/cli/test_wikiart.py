@@ -357,7 +357,7 @@ def test_curate_warns_of_a_class_by_one_artist(main, painted, tmp_path):
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (["curate", "--src=nowhere"], "jaxart: nowhere: no such list file, CSV file"),
+        (["curate", "--src=nowhere"], "jaxart: nowhere: no such folder, image or l"),
         (["curate", "--src={src}", "--out={src}"], "exists; choose another folder or"),
         (["curate", "--src={src}", "--split=fair"], "invalid choice: 'fair' (choose"),
         (["curate", "--src={src}", "--val_fraction=1"], "'1' is not between 0 and 1"),
@@ -368,7 +368,12 @@ def test_curate_warns_of_a_class_by_one_artist(main, painted, tmp_path):
             ["curate", "--src={src}", "--classes=pop"],
             "no class pop; there are ink_mist",
         ),
-        (["inspect", "--data=nowhere"], "jaxart: nowhere: no such list file"),
+        (
+            ["curate", "--src={src}", "--out=s3://b/out"],
+            "out=s3://b/out: must be a local folder",
+        ),
+        (["curate", "--src=http://x/y"], "http://x/y: of URLs, s3:// and gs:// can"),
+        (["inspect", "--data=nowhere"], "jaxart: nowhere: no such folder, image"),
     ],
 )
 def test_what_cannot_be_curated_or_inspected(main, painted, tmp_path, flags, message):

@@ -1,10 +1,14 @@
 """Lists, CSV files and folders give the same examples; bad ones say where."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image
 
-from jaxart.data.examples import DataError, Examples, read, split
+from jaxart import storage
+from jaxart.data.examples import Examples, read, split
+from jaxart.data.lists import DataError
 
 
 @pytest.fixture
@@ -97,14 +101,16 @@ def test_names_as_labels_are_numbered_in_sorted_order(write):
             r"list.txt:2: label '-1' is none of the indices 0 to 2$",
         ),
         ("a.jpg -1\n", r"list.txt:1: label '-1' is none of the indices 0 to 2$"),
-        ("a.jpg 0\nb.jpg\n", r"list.txt:2: 'b.jpg' is not `path label`"),
+        ("a.jpg 0\nb.jpg\n", r"list.txt:2: 'b.jpg' has no label \(a list has `path l"),
         # A misspelt label is no class of its own.
         ("a 0\nb 1\nc 2\nd O\n", r"list.txt:4: label 'O', but '0' at .*list.txt:1"),
         ("a pop\nb 1\nc 2\n", r"list.txt:2: label '1', but 'pop' at .*list.txt:1"),
         # As many labels as classes, and yet not the classes.
         ("a -1\nb 0\nc 1\n", r"list.txt:1: label '-1' is none of"),
-        ("", "lists no images"),
-        ("\n \r\n", "lists no images"),
+        # A path that holds a space is no path with a label.
+        ("a.jpg 0\nmy b.jpg\n", r"list.txt:2: 'my b.jpg' has no label"),
+        ("", "list.txt: names no images"),
+        ("\n \r\n", "list.txt: names no images"),
         (b"a.jpg 0\nb\xff.jpg 1\n", "list.txt: not a UTF-8 text file"),
         ("a.jpg 0\n".encode("utf-16"), "list.txt: not a UTF-8 text file"),
     ],
@@ -115,19 +121,19 @@ def test_bad_list_file_says_where(write, content, message):
 
 
 def test_missing_source_is_named(tmp_path):
-    with pytest.raises(DataError, match="none.txt: no such list file, CSV file or fol"):
+    with pytest.raises(DataError, match="none.txt: no such folder, image or list"):
         read(tmp_path / "none.txt", num_classes=3)
 
 
 def test_image_root_and_absolute_paths(write, tmp_path):
     source = write("lists/train.txt", "a.jpg 0\n/data/b.jpg 1\n../c.jpg 1\n")
-    beside = read(str(source), num_classes=2)
+    beside = read(source, num_classes=2)
     assert [str(path) for path in beside.paths] == [
         f"{tmp_path}/lists/a.jpg",
         "/data/b.jpg",
         f"{tmp_path}/lists/../c.jpg",
     ]
-    rooted = read(source, num_classes=2, image_root="/art")
+    rooted = read(source, num_classes=2, image_root=Path("/art"))
     assert [str(path) for path in rooted.paths] == [
         "/art/a.jpg",
         "/data/b.jpg",
@@ -247,6 +253,9 @@ def test_a_folder_that_was_not_trained_is_refused(paint, tmp_path):
             [("ä.jpg", 0)],
             id="BOM, CRLF, blank",
         ),
+        pytest.param("path,label\na.jpg,1\n,\n , \n", [("a.jpg", 1)], id="spreadsheet"),
+        pytest.param("file,label\na.jpg,1\n", [("a.jpg", 1)], id="file"),
+        pytest.param("path,label\ra.jpg,1\r", [("a.jpg", 1)], id="CR"),
     ],
 )
 def test_csv_file(write, content, wanted):
@@ -264,18 +273,20 @@ def test_csv_labels_may_be_names_with_spaces(write):
     ("content", "message"),
     [
         (
-            "file,label\na.jpg,0\n",
-            "list.csv: needs columns path and label; it has file, ",
+            "name,label\na.jpg,0\n",
+            "list.csv: needs a column path or file; it has name, label$",
         ),
-        ("a.jpg,0,1\n", "needs columns path and label; it has a.jpg, 0, 1"),
-        ("0,a.jpg\n", "needs columns path and label; it has 0, a.jpg"),
-        ("path;label\na.jpg;0\n", "needs columns path and label; it has path;label"),
-        ("", "list.csv: needs columns path and label"),
-        ("path,label\n", "list.csv: lists no images"),
-        ("path,label\na.jpg,0\nb.jpg,\n", "list.csv:3: path or label is empty"),
-        ("path,label\na.jpg,0\nb.jpg\n", "list.csv:3: path or label is empty"),
-        ("path,label\na.jpg, \n", "list.csv:2: path or label is empty"),
-        ("path,label\n,0\n", "list.csv:2: path or label is empty"),
+        ("a.jpg,0,1\n", "needs a column path or file; it has a.jpg, 0, 1"),
+        ("0,a.jpg\n", "needs a column path or file; it has 0, a.jpg"),
+        ("path;label\na.jpg;0\n", "needs a column path or file; it has path;label"),
+        ("", "list.csv: needs a column path or file; it has none"),
+        ("path,label\n", "list.csv: names no images"),
+        ("path,label\na.jpg,0\nb.jpg,\n", "list.csv:3: 'b.jpg' has no label"),
+        ("path,label\na.jpg,0\nb.jpg\n", "list.csv:3: 'b.jpg' has no label"),
+        ("path,label\na.jpg, \n", "list.csv:2: 'a.jpg' has no label"),
+        ("path\na.jpg\n", "list.csv:2: 'a.jpg' has no label"),
+        ("path,label\n,0\n", "list.csv:2: the path is empty"),
+        (f"path,label\na.jpg,{'0' * 140_000}\n", "list.csv:2: field larger than"),
         ("path,label\na.jpg,0\nb.jpg,2\n", "list.csv:3: label '2' is none of the ind"),
     ],
 )
@@ -308,7 +319,7 @@ def test_folder_of_class_folders(paint, write, tmp_path):
     paint(".cache/a.png", "pop/.hidden.png", "pop/.thumbnails/a.png", "loose.png")
     write("pop/notes.txt", "no image")
     write("pop/album.png/notes.txt", "a folder called like an image")
-    found = read(tmp_path, num_classes=2, image_root="/elsewhere")
+    found = read(tmp_path, num_classes=2, image_root=Path("/elsewhere"))
     assert found.root == tmp_path
     assert found.class_names == ("baroque", "pop")
     assert pairs(found) == [
@@ -452,8 +463,8 @@ def test_class_folders_and_lists_in_an_object_store_are_those_here(
     write("p/table.csv", "path,label\nb/2.png,x\na b/3.png,y\n")
     bucket.put_folder(tmp_path / "p", "p")
     for name in ("", "/list.txt", "/table.csv"):
-        wanted = read(f"{tmp_path}/p{name}", num_classes=2)
-        found = read(f"{bucket.url}/p{name}", num_classes=2)
+        wanted = read(storage.path(f"{tmp_path}/p{name}"), num_classes=2)
+        found = read(storage.path(f"{bucket.url}/p{name}"), num_classes=2)
         assert found.names == wanted.names and found.class_names == wanted.class_names
         np.testing.assert_array_equal(found.labels, wanted.labels)
         assert [*map(str, found.paths)] == [

@@ -60,7 +60,7 @@ def test_one_file(tmp_path):
 
 def test_one_file_beside(tmp_path, monkeypatch):
     monkeypatch.chdir(make(tmp_path, "a.jpg"))
-    assert listing.read("a.jpg") == listing.Listing(Path("."), ("a.jpg",), ("",))
+    assert listing.read(Path("a.jpg")) == listing.Listing(Path("."), ("a.jpg",), ("",))
 
 
 # --- A list ---------------------------------------------------------------------------
@@ -95,15 +95,18 @@ def test_a_csv_file_with_and_without_labels(tmp_path):
     source = write(
         tmp_path / "a.CSV",
         *("artist,label,path", 'Ann,Egyptian cat,"x, y.jpg"', "Ben,, b c.jpg "),
-        *("Cy,owl,", "Di,owl,d.jpg"),
+        *(",,", "Di,owl,d.jpg"),
     )
     assert listing.read(source) == listing.Listing(
         tmp_path, ("x, y.jpg", "b c.jpg", "d.jpg"), ("Egyptian cat", "", "owl")
     )
-    source = write(tmp_path / "b.csv", "path", "x.jpg", '"a b 3.jpg"')
-    assert listing.read(source) == listing.Listing(
-        tmp_path, ("x.jpg", "a b 3.jpg"), ("", "")
-    )
+    for header in (["path"], ["file"], []):
+        source = write(tmp_path / "b.csv", *header, "x.jpg", '"a b 3.jpg"')
+        assert listing.read(source) == listing.Listing(
+            tmp_path, ("x.jpg", "a b 3.jpg"), ("", "")
+        )
+    source = write(tmp_path / "c.tsv", "label\tpath", "pop, op\ta, b.jpg")
+    assert listing.read(source)[1:] == (("a, b.jpg",), ("pop, op",))
 
 
 def test_a_file_of_windows_notepad(tmp_path):
@@ -147,8 +150,8 @@ def test_an_output_folder_inside_is_left_out(tmp_path, monkeypatch):
     assert found.without(tmp_path / "out").labels == ("", "c", "out2")
     assert found.without(tmp_path / "elsewhere") == found
     monkeypatch.chdir(tmp_path)
-    for source, out in [(".", "out"), (".", "./out"), (str(tmp_path), "out")]:
-        assert listing.read(source).without(Path(out)).names == kept
+    for source, out in [(".", "out"), (".", "./out"), (tmp_path, "out")]:
+        assert listing.read(Path(source)).without(Path(out)).names == kept
     with pytest.raises(DataError) as error:
         found.without(Path("."))
     assert str(error.value) == f"all images lie in {tmp_path}, the output folder"
@@ -173,6 +176,7 @@ def test_errors_name_the_source(tmp_path):
     make(tmp_path, "empty/notes.txt", "blank.txt")
     write(tmp_path / "names.csv", "name,label", "a.jpg,1")
     write(tmp_path / "header.csv", "path,label")
+    write(tmp_path / "hole.csv", "path,label", ",owl")
     (tmp_path / "latin.txt").write_bytes("é.jpg".encode("latin-1"))
     for name, message in {
         "none": "no such folder, image or list file",
@@ -180,10 +184,11 @@ def test_errors_name_the_source(tmp_path):
         "empty": "names no images",
         "blank.txt": "names no images",
         "header.csv": "names no images",
-        "names.csv": "needs a column path; it has name, label",
+        "hole.csv:2": "the path is empty",
+        "names.csv": "needs a column path or file; it has name, label",
     }.items():
         with pytest.raises(DataError) as error:
-            listing.read(tmp_path / name)
+            listing.read(tmp_path / name.partition(":")[0])
         assert str(error.value) == f"{tmp_path / name}: {message}"
     with pytest.raises(DataError, match="latin.txt: not a UTF-8 text file"):
         listing.read(tmp_path / "latin.txt")
@@ -210,7 +215,7 @@ def there(bucket):
 
 def test_a_folder_there_is_in_the_order_of_one_here(there, tmp_path):
     make(tmp_path, "b/2.png", "b/10.jpg", "b.x/1.png", "a.PNG", ".h/x.png", "b/t.txt")
-    found = listing.read(f"{there.url}/pictures/")
+    found = listing.read(storage.path(f"{there.url}/pictures/"))
     wanted = listing.read(tmp_path)
     assert found.names == wanted.names == ("a.PNG", "b/10.jpg", "b/2.png", "b.x/1.png")
     assert found.labels == wanted.labels
@@ -220,26 +225,27 @@ def test_a_folder_there_is_in_the_order_of_one_here(there, tmp_path):
 def test_lists_there_and_here_name_images_there_and_here(there, tmp_path):
     url = f"{there.url}/pictures/a.PNG"
     there.put("lists/l.txt", f"x.png one\n{url} two\n/y.png\n".encode())
-    found = listing.read(f"{there.url}/lists/l.txt")
+    source, root = storage.path(f"{there.url}/lists/l.txt"), storage.path(there.url)
+    found = listing.read(source)
     assert found.names == ("x.png", url, "/y.png")
     assert found.labels == ("one", "two", "")
     assert [*map(str, found.paths)] == [f"{there.url}/lists/x.png", url, "/y.png"]
-    found = listing.read(f"{there.url}/lists/l.txt", f"{there.url}/pictures")
+    found = listing.read(source, root / "pictures")
     assert str(found.paths[0]) == f"{there.url}/pictures/x.png"
 
     source = write(tmp_path / "l.txt", url, "x.png")
     assert [*map(str, listing.read(source).paths)] == [url, str(tmp_path / "x.png")]
-    (path,) = listing.read(url).paths
+    (path,) = listing.read(storage.path(url)).paths
     assert str(path) == url
 
 
 def test_what_is_not_there_is_named(there):
     with pytest.raises(DataError, match=r"s3://.*/none: no such folder, image or list"):
-        listing.read(f"{there.url}/none")
+        listing.read(storage.path(f"{there.url}/none"))
 
 
 def test_the_output_folder_there_is_left_out(there, tmp_path):
-    found = listing.read(f"{there.url}/pictures")
+    found = listing.read(storage.path(f"{there.url}/pictures"))
     kept = found.without(storage.path(f"{there.url}/pictures/b"))
     assert kept.names == ("a.PNG", "b.x/1.png")
     assert found.without(tmp_path) == found

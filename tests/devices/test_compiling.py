@@ -17,6 +17,8 @@ def test_convolutions_stay_out_of_library_fusions_on_cpu():
         pytest.skip("the option is for CPU")
     if compiling.compiler_options() is None:
         pytest.skip("this XLA has no such option")
+    if jax.__version_info__ < (0, 10):
+        pytest.skip("this XLA does not take the library by itself")
 
     def convolve(images, kernel):
         return jax.lax.conv_general_dilated(

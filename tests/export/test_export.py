@@ -11,7 +11,7 @@ import onnxruntime
 import pytest
 from PIL import Image
 
-from jaxart import classifier
+from jaxart import classifier, storage
 from jaxart.data import listing
 from jaxart.export import writing
 from jaxart.models import MODELS
@@ -75,7 +75,7 @@ def test_an_exported_run_predicts_as_the_run_does(command, tiny_run, tmp_path):
     for i in range(3):
         pixels = rng.integers(0, 256, (30, 40, 3), np.uint8)
         Image.fromarray(pixels).save(tmp_path / "pictures" / f"{i}.png")
-    found = listing.read(str(tmp_path / "pictures"))
+    found = listing.read(tmp_path / "pictures")
     weights = tmp_path / "tiny.safetensors"
     assert command(workdir=tiny_run, out=weights)[0] == 0
     for name, given in {"run": (None, tiny_run), "file": (weights, None)}.items():
@@ -205,11 +205,12 @@ def test_an_export_there_is_the_weight_file_of_a_command(
         status, stdout, stderr = command(workdir=tiny_run, out=out)
         assert (status, stderr) == (0, "")
         assert stdout.startswith(f"{out}: 0.0 MB")
-    files = (tmp_path / "tiny.safetensors", f"{bucket.url}/tiny.safetensors")
+    there = storage.path(f"{bucket.url}/tiny.safetensors")
+    files = (tmp_path / "tiny.safetensors", there)
     (wanted, metadata), (found, metadata_there) = map(canonical.verify, files)
     assert metadata_there == metadata
     jax.tree.map(np.testing.assert_array_equal, found, wanted)
-    network = classifier.from_weights(f"{bucket.url}/tiny.safetensors")
+    network = classifier.load(f"{bucket.url}/tiny.safetensors", None)
     assert network.class_names == CLASSES
     status, _, stderr = command(weights=out, out=out)
     assert status == 1 and f"out={out} would overwrite {out}" in stderr

@@ -9,7 +9,7 @@ import pytest
 
 from jaxart.classifier import Classifier
 from jaxart.export import onnx_model
-from jaxart.models import MODELS, VGG16, AlexNet, vgg16
+from jaxart.models import MODELS, VGG16, AlexNet, CaffeNet
 from jaxart.weights import WeightsError
 from tests import runs
 from tests.export.preparing import onnx_facts, prepare
@@ -21,18 +21,31 @@ class SmallAlexNet(AlexNet):
     preprocessing = AlexNet.preprocessing | {"size": 99}
 
 
+class SmallCaffeNet(CaffeNet):
+    """The same of CaffeNet."""
+
+    preprocessing = SmallAlexNet.preprocessing
+
+
 class SmallVGG16(VGG16):
     """VGG16 on images for which pool5 is 2 x 2."""
 
     preprocessing = VGG16.preprocessing | {"size": 64}
+    blocks = ((2, 4), (2, 5), (3, 6), (3, 7), (3, 8))
+
+
+class SmallVGG19(SmallVGG16):
+    """The same of VGG19."""
+
+    blocks = ((2, 4), (2, 5), (4, 6), (4, 7), (4, 8))
 
 
 @pytest.fixture
 def networks(monkeypatch, quick_compiles):
-    """Makes a classifier of three classes of a small AlexNet or VGG16."""
-    monkeypatch.setitem(MODELS, "alexnet", SmallAlexNet)
-    monkeypatch.setitem(MODELS, "vgg16", SmallVGG16)
-    monkeypatch.setattr(vgg16, "BLOCKS", ((2, 4), (2, 5), (3, 6), (3, 7), (3, 8)))
+    """Makes a classifier of three classes of a small network."""
+    for kind in (SmallAlexNet, SmallCaffeNet, SmallVGG16, SmallVGG19):
+        name = kind.__name__.removeprefix("Small").lower()
+        monkeypatch.setitem(MODELS, name, kind)
 
     def make(name, **fields):
         model = MODELS[name](num_classes=3, **fields)
@@ -51,9 +64,9 @@ def open_session(network, path):
     [
         # An alpha that makes the norm matter: Caffe's changes the logits by little.
         ("alexnet", {"hidden": (), "lrn_alpha": 0.5}),
-        ("alexnet", {"hidden": (9,), "lrn_alpha": 0.5, "norm_order": "pool_norm"}),
+        ("caffenet", {"hidden": (9,), "lrn_alpha": 0.5}),
         ("vgg16", {"hidden": ()}),
-        ("vgg16", {"hidden": (9, 10)}),
+        ("vgg19", {"hidden": (9, 10)}),
     ],
 )
 def test_onnx_runtime_gives_our_logits(networks, answer, close, tmp_path, name, fields):

@@ -37,7 +37,7 @@ def test_a_npy_file_is_as_caffes_users_have_it(tiny, tmp_path):
 
 
 def test_a_run_becomes_a_file_that_says_the_same(tmp_path):
-    model, params = runs.small_alexnet(norm_order="pool_norm", lrn_alpha=5e-4)
+    model, params = runs.small_alexnet(lrn_alpha=5e-4)
     (tmp_path / "my run").mkdir()
     (tmp_path / "my run" / "config.json").write_bytes(b"{}")
     network = Classifier(model, params, CLASSES, "crop")

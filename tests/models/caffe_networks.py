@@ -1,12 +1,13 @@
-"""Both networks as Caffe has them, at full size, with random weights; and OpenCV's.
+"""The networks as Caffe has them, at full size, with random weights; and OpenCV's.
 
 The tables come from the prototxts and the paper, not from `jaxart.models`.
 
 References:
   bvlc_alexnet and bvlc_reference_caffenet: github.com/BVLC/caffe, models,
     train_val.prototxt.
-  VGG16: Simonyan and Zisserman 2014, table 1, column D; its prototxt is
-    gist.github.com/ksimonyan/211839e770f7b538e2d8.
+  VGG16 and VGG19: Simonyan and Zisserman 2014, table 1, columns D and E; their
+    prototxts are gist.github.com/ksimonyan/211839e770f7b538e2d8 and
+    gist.github.com/ksimonyan/3785162f95cd2d5fee77.
 """
 
 from pathlib import Path
@@ -70,29 +71,29 @@ def alexnet_layers(*, pool_first: bool) -> list[Layer]:
 
 
 def vgg16_layers() -> list[Layer]:
+    return vgg_layers(
+        *("1_1 64 3", "1_2 64 64", "pool1", "2_1 128 64", "2_2 128 128", "pool2"),
+        *("3_1 256 128", "3_2 256 256", "3_3 256 256", "pool3"),
+        *("4_1 512 256", "4_2 512 512", "4_3 512 512", "pool4"),
+        *("5_1 512 512", "5_2 512 512", "5_3 512 512", "pool5"),
+    )
+
+
+def vgg19_layers() -> list[Layer]:
+    return vgg_layers(
+        *("1_1 64 3", "1_2 64 64", "pool1", "2_1 128 64", "2_2 128 128", "pool2"),
+        *("3_1 256 128", "3_2 256 256", "3_3 256 256", "3_4 256 256", "pool3"),
+        *("4_1 512 256", "4_2 512 512", "4_3 512 512", "4_4 512 512", "pool4"),
+        *("5_1 512 512", "5_2 512 512", "5_3 512 512", "5_4 512 512", "pool5"),
+    )
+
+
+def vgg_layers(*rows: str) -> list[Layer]:
+    """Rows: a convolution's number, outputs and inputs; or a pool's name."""
     layers = []
-    for name, outputs, inputs in [
-        ("1_1", 64, 3),
-        ("1_2", 64, 64),
-        ("pool1", 0, 0),
-        ("2_1", 128, 64),
-        ("2_2", 128, 128),
-        ("pool2", 0, 0),
-        ("3_1", 256, 128),
-        ("3_2", 256, 256),
-        ("3_3", 256, 256),
-        ("pool3", 0, 0),
-        ("4_1", 512, 256),
-        ("4_2", 512, 512),
-        ("4_3", 512, 512),
-        ("pool4", 0, 0),
-        ("5_1", 512, 512),
-        ("5_2", 512, 512),
-        ("5_3", 512, 512),
-        ("pool5", 0, 0),
-    ]:
-        if outputs:
-            shape = (outputs, inputs, 3, 3)
+    for name, *sizes in map(str.split, rows):
+        if sizes:
+            shape = (*map(int, sizes), 3, 3)
             layers.append(conv(f"conv{name}", "kernel_size: 3 pad: 1", *shape))
             layers.append(relu(f"relu{name}"))
         else:

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from jaxart.data import images
-from jaxart.models import VGG16, AlexNet
+from jaxart.models import MODELS, AlexNet, CaffeNet
 from tests.models.caffe_networks import (
     alexnet_layers,
     assert_discriminating,
@@ -13,6 +13,7 @@ from tests.models.caffe_networks import (
     relative_error,
     run_caffe,
     vgg16_layers,
+    vgg19_layers,
     write_images,
 )
 from tests.weights.formats import to_tree
@@ -56,39 +57,37 @@ def alexnet(tmp_path_factory):
     paths = write_images(tmp_path_factory.mktemp("alexnet"), 227)
     blobs = random_blobs(alexnet_layers(pool_first=False))
     outputs = {
-        order: run_caffe(
-            alexnet_layers(pool_first=order == "pool_norm"),
-            blobs,
-            paths,
-            ALEXNET_NAMES,
+        kind: run_caffe(
+            alexnet_layers(pool_first=kind is CaffeNet), blobs, paths, ALEXNET_NAMES
         )
-        for order in ("norm_pool", "pool_norm")
+        for kind in (AlexNet, CaffeNet)
     }
     return to_tree(blobs), paths, outputs
 
 
-@pytest.mark.parametrize("norm_order", ["norm_pool", "pool_norm"])
-def test_alexnet(alexnet, norm_order):
+@pytest.mark.parametrize("kind", [AlexNet, CaffeNet])
+def test_alexnet_and_caffenet(alexnet, kind):
     params, paths, outputs = alexnet
-    model = AlexNet(norm_order=norm_order)
-    ours = run_ours(model, params, paths, ALEXNET_NAMES)
-    assert_agree(ours, outputs[norm_order])
+    ours = run_ours(kind(), params, paths, ALEXNET_NAMES)
+    assert_agree(ours, outputs[kind])
 
 
-@pytest.mark.parametrize("change", [{"norm_order": "pool_norm"}, {"lrn_alpha": 5e-4}])
+@pytest.mark.parametrize("other", [CaffeNet(), AlexNet(lrn_alpha=5e-4)])
 @pytest.mark.slow
-def test_parity_notices_another_normalisation(alexnet, change):
+def test_parity_notices_another_normalisation(alexnet, other):
     params, paths, outputs = alexnet
-    logits = run_ours(AlexNet(**change), params, paths, [])["logits"]
-    assert relative_error(logits, outputs["norm_pool"]["fc8"]) > 100 * TOLERANCE
+    logits = run_ours(other, params, paths, [])["logits"]
+    assert relative_error(logits, outputs[AlexNet]["fc8"]) > 100 * TOLERANCE
 
 
 @pytest.mark.slow
-def test_vgg16(tmp_path):
-    layers = vgg16_layers()
+@pytest.mark.parametrize(
+    ("name", "layers"), [("vgg16", vgg16_layers()), ("vgg19", vgg19_layers())]
+)
+def test_vgg(tmp_path, name, layers):
     blobs = random_blobs(layers)
     names = ["pool2", "conv4_2", "pool5", "relu6", "fc8"]
     paths = write_images(tmp_path, 224)
     theirs = run_caffe(layers, blobs, paths, names)
-    ours = run_ours(VGG16(), to_tree(blobs), paths, names)
+    ours = run_ours(MODELS[name](), to_tree(blobs), paths, names)
     assert_agree(ours, theirs)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from flax import linen as nn
 
-from jaxart.models import VGG16, AlexNet
+from jaxart.models import VGG16, AlexNet, CaffeNet
 from jaxart.models.layers import (
     Convolution,
     InnerProduct,
@@ -337,8 +337,8 @@ def test_trainable(hidden, expected):
         (AlexNet(dropout_rate=0.0), ("fc7", "fc8"), "drop6"),
         (AlexNet(hidden=(8,)), ("fc8",), "relu6"),
         (AlexNet(hidden=()), ("fc8",), "pool5"),
-        (AlexNet(norm_order="pool_norm"), ("conv3",), "norm2"),
-        (AlexNet(norm_order="norm_pool"), ("conv3",), "pool2"),
+        (CaffeNet(), ("conv3",), "norm2"),
+        (AlexNet(), ("conv3",), "pool2"),
         (VGG16(), ("fc8",), "relu6"),
         (VGG16(), ("conv5_1", "fc8"), "pool4"),
         (VGG16(), ("conv1_1",), None),

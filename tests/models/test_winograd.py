@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxart.models import VGG16, AlexNet, layers, winograd
+from jaxart.models import VGG16, VGG19, AlexNet, layers, winograd
 
 
 def draw(*shape, seed=0):
@@ -109,8 +109,9 @@ def loops(model, count, platform):
     return program.lower(lowering_platforms=(platform,)).as_text().count("while(")
 
 
-def test_vgg16_takes_it_on_cpu_where_images_come_together():
+def test_the_vggs_take_it_on_cpu_where_images_come_together():
     assert loops(VGG16(), 8, "cpu") == 5  # conv3_2, conv3_3, conv4_1 to conv4_3
+    assert loops(VGG19(), 8, "cpu") == 7  # and conv3_4, conv4_4
     assert loops(VGG16(), 1, "cpu") == 0
     assert loops(VGG16(), 8, "cuda") == 0
     assert loops(AlexNet(), 8, "cpu") == 0

@@ -21,12 +21,13 @@ from PIL import Image
 from jaxart import storage
 from jaxart.classifier import Classifier
 from jaxart.data import examples, listing, pipeline
+from jaxart.data.predictions import write_predictions
 from jaxart.devices import layout
 from jaxart.passes import driver, outputs
 from jaxart.passes.folder import OtherPassError
 from jaxart.predict import evaluation, run, tables
 from jaxart.predict.tables import Predictions
-from jaxart.storage import RemotePath, StorageError, results
+from jaxart.storage import RemotePath, StorageError
 from jaxart.training import steps
 from tests import ROOT, runs
 
@@ -266,7 +267,7 @@ def test_a_runs_own_validation_is_reproduced(folder, tmp_path):
         layout.over_all_devices(),
     )
     metrics, probabilities = steps.evaluate(eval_step, network.params, batches)
-    results.write_predictions(
+    write_predictions(
         tmp_path / "run.csv", val.names, val.labels, probabilities, val.class_names
     )
 
@@ -760,7 +761,7 @@ def test_where_the_table_is_all_is(tiny, there, monkeypatch):
             raise StorageError("no answer")
         put(path, file)
 
-    source = f"{there.url}/pictures/list.txt"
+    source = storage.path(f"{there.url}/pictures/list.txt")
     with monkeypatch.context() as patch, pytest.raises(StorageError):
         patch.setattr(RemotePath, "upload", fail)
         predict_all(tiny, source, out)
@@ -769,7 +770,7 @@ def test_where_the_table_is_all_is(tiny, there, monkeypatch):
     assert there.keys("table.csv") == ["table.csv"]
 
     # An earlier table's metrics would be taken for this one's.
-    predict_all(tiny, f"{there.url}/pictures/a/0.png", out)
+    predict_all(tiny, storage.path(f"{there.url}/pictures/a/0.png"), out)
     assert there.keys("table.") == ["table.csv", "table.skipped.csv"]
 
 
@@ -783,7 +784,7 @@ def test_what_is_read_there_is_not_overwritten(there):
 
 def test_a_stopped_run_there_goes_on(tiny, listed, there, tmp_path, batches):
     alone = predict_all(tiny, listed, tmp_path / "table.csv", features="pool5")
-    source = f"{there.url}/pictures/list.txt"
+    source = storage.path(f"{there.url}/pictures/list.txt")
     out = storage.path(f"{there.url}/table.csv")
     batches.count, batches.stop_at = 0, 3
     with pytest.raises(Stopped):

@@ -35,11 +35,11 @@ def test_names_join_their_root(root, name, joined):
 
 
 def test_a_folder_must_be_local():
-    assert storage.require_local("a", "cache_dir") == Path("a")
+    assert storage.require_local(Path("a"), "cache_dir") == Path("a")
     with pytest.raises(
         StorageError, match="cache_dir=s3://b/c: must be a local folder"
     ):
-        storage.require_local("s3://b/c", "cache_dir")
+        storage.require_local(storage.path("s3://b/c"), "cache_dir")
 
 
 @pytest.fixture(params=["here", "there"])
@@ -62,12 +62,27 @@ def test_bytes_are_written(folder):
     assert names_in(folder) == ["x"] and (folder / "x").read_bytes() == b"2"
 
 
-def test_a_local_file_is_put_when_it_is_written(folder):
+def test_a_file_is_there_when_it_is_written(folder):
     folder.mkdir(parents=True, exist_ok=True)
-    with storage.local_file(folder / "x.txt") as file:
-        assert file.name == "x.txt"
+    with storage.written(folder / "x.txt") as file:
         file.write_text("1")
-    assert (folder / "x.txt").read_bytes() == b"1"
+        assert not (folder / "x.txt").exists()
+    assert names_in(folder) == ["x.txt"] and (folder / "x.txt").read_bytes() == b"1"
+    with pytest.raises(ZeroDivisionError), storage.written(folder / "x.txt") as file:
+        file.write_text("2")
+        1 / 0  # noqa: B018
+    assert names_in(folder) == ["x.txt"] and (folder / "x.txt").read_bytes() == b"1"
+
+
+def test_a_folder_is_there_when_it_is_filled(tmp_path):
+    (tmp_path / "x.partial").mkdir()
+    (tmp_path / "x.partial" / "left").touch()  # by a killed writer
+    with storage.written_folder(tmp_path / "x") as folder:
+        (folder / "1").touch()
+        assert not (tmp_path / "x").exists()
+    with pytest.raises(ZeroDivisionError), storage.written_folder(tmp_path / "y"):
+        1 / 0  # noqa: B018
+    assert names_in(tmp_path) == ["x"] and names_in(tmp_path / "x") == ["1"]
 
 
 def test_what_is_written_together_appears_together(folder):

@@ -88,7 +88,7 @@ def test_the_fields_are_the_documented_ones():
 @pytest.mark.parametrize(
     ("field", "value", "message"),
     [
-        ("model", "resnet", "model='resnet': one of alexnet, vgg16"),
+        ("model", "resnet", "model='resnet': one of alexnet, caffenet, vgg16, vgg19"),
         ("resize", "nearest", "resize='nearest': one of tf1_bilinear, antialias, crop"),
         ("optimizer", "adam", "optimizer='adam': one of sgd, adamw"),
         ("schedule", "step", "schedule='step': one of constant, cosine"),

@@ -60,8 +60,7 @@ def test_what_a_layer_computes_is_part_of_its_name():
         for fields in (
             {},
             {"lrn_alpha": 1.0},
-            {"norm_order": "pool_norm"},
             {"relu": jax.nn.elu},
         )
     ]
-    assert len(set(names)) == 4
+    assert len(set(names)) == 3

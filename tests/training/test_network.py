@@ -7,7 +7,7 @@ import jax
 import numpy as np
 import pytest
 
-from jaxart.models import MODELS, AlexNet
+from jaxart.models import MODELS, CaffeNet
 from jaxart.training import network
 from jaxart.training.config import Config
 from jaxart.weights import WeightsError, canonical
@@ -16,12 +16,12 @@ from tests import runs
 
 @pytest.fixture(scope="module")
 def weight_file(tmp_path_factory):
-    """An AlexNet of narrow fully connected layers and 7 classes, pool_norm."""
-    model = AlexNet(num_classes=7, hidden=(12, 12), norm_order="pool_norm")
+    """A CaffeNet of narrow fully connected layers and 7 classes."""
+    model = CaffeNet(num_classes=7, hidden=(12, 12))
     params = jax.tree.map(np.asarray, runs.random_params(model))
-    path = tmp_path_factory.mktemp("weights") / "alexnet.safetensors"
+    path = tmp_path_factory.mktemp("weights") / "caffenet.safetensors"
     metadata = {
-        "model": "alexnet",
+        "model": "caffenet",
         "source": "made by a test",
         "source_sha256": "0" * 64,
         "source_channel_order": "bgr",
@@ -29,7 +29,6 @@ def weight_file(tmp_path_factory):
         "size": "227",
         "resize": "",
         "class_names": "[]",
-        "norm_order": "pool_norm",
         "lrn_alpha": "0.0005",
     }
     canonical.write(path, params, metadata)
@@ -37,17 +36,18 @@ def weight_file(tmp_path_factory):
 
 
 def build(path, **changes):
-    fields = {"num_classes": 7, "hidden": (12, 12), "weights": str(path)}
-    return network.build(Config(**fields | changes), jax.random.key(0))
+    fields = {"model": "caffenet", "num_classes": 7, "hidden": (12, 12)}
+    fields |= {"weights": str(path)} | changes
+    return network.build(Config(**fields), jax.random.key(0))
 
 
 def test_parameters_and_the_facts_of_the_file_reach_the_network(weight_file):
     path, params = weight_file
     model, built = build(path)
-    assert (model.norm_order, model.lrn_alpha) == ("pool_norm", 0.0005)
+    assert (type(model), model.lrn_alpha) == (CaffeNet, 0.0005)
     jax.tree.map(np.testing.assert_array_equal, built, params)
     described = network.describe(model)
-    assert described["norm_order"] == "pool_norm" and described["num_classes"] == 7
+    assert described["lrn_alpha"] == 0.0005 and described["num_classes"] == 7
     json.dumps(described)
 
 
@@ -117,7 +117,7 @@ def test_a_frozen_layer_of_another_width_is_an_error_that_names_it(weight_file):
 
 
 def test_weights_of_another_network_are_refused(weight_file):
-    with pytest.raises(WeightsError, match="are for alexnet, the model is vgg16"):
+    with pytest.raises(WeightsError, match="are for caffenet, the model is vgg16"):
         build(weight_file[0], model="vgg16", hidden=())
 
 

@@ -9,6 +9,7 @@ import sys
 import numpy as np
 import pytest
 
+from jaxart import storage
 from jaxart.training import summaries, writers
 from tests import events
 
@@ -97,8 +98,9 @@ def test_raw_summaries_of_other_plugins_are_refused(tmp_path):
 def test_pytorch_is_not_imported_and_can_be(tmp_path):
     (tmp_path / "torch.py").write_text("print('imported')")
     program = f"""
+from pathlib import Path
 from jaxart.training import writers
-writers.create_writer("tensorboardx", {os.fspath(tmp_path / "run")!r}).close()
+writers.create_writer("tensorboardx", Path({os.fspath(tmp_path / "run")!r})).close()
 print("written")
 import torch
 """
@@ -120,7 +122,8 @@ def test_event_files_are_put_into_an_object_store_at_each_flush(tmp_path, bucket
         (tmp_path / "events.out.tfevents.1").write_bytes(bucket.get(key))
         return events.read(tmp_path).get("loss", {})
 
-    with contextlib.closing(writers.create_writer(kind, f"{bucket.url}/run")) as writer:
+    logdir = storage.path(f"{bucket.url}/run")
+    with contextlib.closing(writers.create_writer(kind, logdir)) as writer:
         writer.write_scalars(1, {"loss": 0.5})
         for _ in range(500):  # tensorboardX's thread may lag behind
             writer.flush()

@@ -11,10 +11,6 @@ from safetensors.numpy import save_file
 
 from tests.weights import test_caffemodel, test_torchvision, torch_files
 
-# Where torchvision has VGG16's layers.
-TORCHVISION = {
-    layer: f"features.{place}" for layer, place in test_torchvision.CONVOLUTIONS.items()
-} | test_torchvision.DENSE
 KERAS = {"fc6": "fc1", "fc7": "fc2", "fc8": "predictions"}
 TORCHVISION_MEAN, TORCHVISION_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 CAFFE_MEAN = (103.939, 116.779, 123.68)
@@ -98,6 +94,18 @@ def state_dict(blobs, names=None):
     }
 
 
+def torchvision_names(blobs):
+    """Where torchvision has a VGG's layers: it counts each ReLU and each pool, too."""
+    names, place, last = {}, 0, "1"
+    for layer in blobs:
+        if layer.startswith("conv"):
+            block = layer.removeprefix("conv")[0]
+            place += block != last
+            names[layer] = f"features.{place}"
+            place, last = place + 2, block
+    return names | test_torchvision.DENSE
+
+
 def for_torchvision(blobs):
     """The same network for red first in 0..1, less a mean, over a deviation.
 
@@ -114,16 +122,16 @@ def for_torchvision(blobs):
 
 
 def write_torchvision(path, blobs):
-    save_file(state_dict(for_torchvision(blobs), TORCHVISION), path)
+    save_file(state_dict(for_torchvision(blobs), torchvision_names(blobs)), path)
 
 
 def write_torchvision_pth(path, blobs):
-    state = state_dict(for_torchvision(blobs), TORCHVISION)
+    state = state_dict(for_torchvision(blobs), torchvision_names(blobs))
     torch_files.write_zip(path, torch_files.state_dict(state))
 
 
 def write_torchvision_legacy_pth(path, blobs):
-    state = state_dict(for_torchvision(blobs), TORCHVISION)
+    state = state_dict(for_torchvision(blobs), torchvision_names(blobs))
     torch_files.write_legacy(path, torch_files.state_dict(state))
 
 
@@ -157,7 +165,7 @@ def write_onnx(path, blobs):
     path.write_bytes(model.SerializeToString())
 
 
-# Every format that has both networks, and what only VGG16 has.
+# Every format that has all networks, and what only VGGs have.
 WRITERS = {
     "npy": write_npy,
     "npy_of_dicts": write_npy_of_dicts,
@@ -169,19 +177,33 @@ WRITERS = {
     "caffe_named_safetensors": write_caffe_named_safetensors,
     "onnx": write_onnx,
 }
-VGG16_WRITERS = {
+VGG_WRITERS = {
     "keras_h5": write_keras_h5,
     "torchvision": write_torchvision,
     "torchvision_pth": write_torchvision_pth,
     "torchvision_legacy_pth": write_torchvision_legacy_pth,
 }
-ALL = WRITERS | VGG16_WRITERS
+ALL = WRITERS | VGG_WRITERS
 
 
 def narrow_vgg16():
     """VGG16 with one or two filters a layer: a file is headers for the most part."""
+    return _narrow_vgg(2, 2, 3, 3, 3)
+
+
+def narrow_vgg19():
+    """VGG19 with one or two filters a layer."""
+    return _narrow_vgg(2, 2, 4, 4, 4)
+
+
+def _narrow_vgg(*depths):
     shapes, inputs = {}, 3
-    for layer in TORCHVISION:
+    convolutions = [
+        f"conv{block}_{number}"
+        for block, depth in enumerate(depths, start=1)
+        for number in range(1, depth + 1)
+    ]
+    for layer in [*convolutions, *KERAS]:
         outputs = 1 + len(shapes) % 2
         is_convolution = layer.startswith("conv")
         width = 49 * inputs if layer == "fc6" else inputs

@@ -20,6 +20,7 @@ import atheris
 with atheris.instrument_imports(include=["jaxart.weights", "pickle", "zipfile"]):
     from jaxart.weights import WeightsError, sources
 
+from jaxart.models import VGG16
 from tests.weights import formats
 
 SCRATCH = Path("/dev/shm") / f"fuzz_{os.getpid()}"
@@ -28,7 +29,7 @@ SCRATCH = Path("/dev/shm") / f"fuzz_{os.getpid()}"
 def read_bytes(data: bytes) -> None:
     SCRATCH.write_bytes(data)
     try:
-        sources.read(SCRATCH)
+        sources.read(SCRATCH, VGG16())
     except WeightsError as error:
         assert str(error).startswith(f"{SCRATCH}: "), error
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
+from jaxart.models import MODELS, VGG19, CaffeNet
 from jaxart.weights import WeightsError, canonical
 
 METADATA = {
@@ -73,12 +74,24 @@ def test_writes_arrays_of_any_layout_as_float32(path, params, assert_params_equa
 
 
 def test_model_fields(path, params):
-    norm = {"model": "alexnet", "norm_order": "pool_norm", "lrn_alpha": repr(5e-4)}
-    canonical.write(path, params, METADATA | norm)
-    fields = canonical.model_fields(canonical.read_metadata(path))
-    assert fields == {"norm_order": "pool_norm", "lrn_alpha": 5e-4}
-    canonical.write(path, params, METADATA)
-    assert canonical.model_fields(canonical.read_metadata(path)) == {}
+    for model in (CaffeNet(lrn_alpha=5e-4), VGG19()):
+        canonical.write(path, params, METADATA | canonical.model_metadata(model))
+        metadata = canonical.read_metadata(path)
+        assert MODELS[metadata["model"]](**canonical.model_fields(metadata)) == model
+
+
+def test_a_file_of_when_caffenet_was_an_alexnet(path, params, assert_params_equal):
+    old = METADATA | {"model": "alexnet", "norm_order": "pool_norm", "lrn_alpha": "1.0"}
+    canonical.write(path, params, old)
+    found, metadata = canonical.verify(path)
+    assert_params_equal(found, params)
+    assert metadata["model"] == "caffenet" and "norm_order" not in metadata
+
+
+def test_a_network_that_is_not_known(path, params):
+    canonical.write(path, params, METADATA | {"model": "resnet"})
+    with pytest.raises(WeightsError, match="for 'resnet'; the networks are alexnet, "):
+        canonical.read(path)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
@@ -108,7 +121,7 @@ def test_write_needs_every_fact(path, params, key):
 
 
 def test_alexnet_needs_its_norm(path, params):
-    with pytest.raises(WeightsError, match="norm_order.*lrn_alpha"):
+    with pytest.raises(WeightsError, match="lrn_alpha"):
         canonical.write(path, params, METADATA | {"model": "alexnet"})
 
 

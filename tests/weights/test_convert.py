@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from jaxart import classifier
+from jaxart import classifier, storage
 from jaxart.models import MODELS
 from jaxart.weights import canonical, known_files
 from jaxart.weights.merge import load
@@ -163,7 +163,7 @@ def test_a_keras_file_is_told_by_its_content(convert, tmp_path):
             file[f"{name}/{name}_b_1:0"] = arrays["bias"]
     status, printed, error, out = convert("vgg16", src)
     assert (status, error) == (0, "")
-    assert "Keras' VGG16 is Caffe's" in printed
+    assert "Keras' VGGs are Caffe's" in printed
     jax.tree.map(np.testing.assert_array_equal, canonical.read(out)[0], params)
 
 
@@ -198,7 +198,6 @@ def test_alexnet_whole(convert, tmp_path):
         "size": "227",
         "resize": "",
         "layers": '["conv1", "conv2", "conv3", "conv4", "conv5", "fc6", "fc7", "fc8"]',
-        "norm_order": "norm_pool",
         "lrn_alpha": "0.0001",
     }
     norm = np.linalg.norm(params["fc6"]["kernel"].ravel())
@@ -208,16 +207,20 @@ def test_alexnet_whole(convert, tmp_path):
     assert "class_names: 1000, tench to toilet tissue" in printed
 
 
-def test_norm_flags_are_written(convert, tmp_path, alexnet_convolutions):
+def test_the_old_way_to_say_caffenet(convert, tmp_path, alexnet_convolutions):
     save_npy(tmp_path / "caffenet.npy", alexnet_convolutions)
     flags = ("--norm-order=pool_norm", "--lrn-alpha=5e-4")
     status, printed, _, out = convert("alexnet", tmp_path / "caffenet.npy", *flags)
     assert status == 0
     assert "(no fully connected layers)" in printed
-    metadata = canonical.read_metadata(out)
-    fields = canonical.model_fields(metadata)
-    assert fields == {"norm_order": "pool_norm", "lrn_alpha": 5e-4}
-    MODELS[metadata["model"]](**fields)
+    params, metadata = canonical.read(out)
+    assert metadata["model"] == "caffenet"
+    assert canonical.model_fields(metadata) == {"lrn_alpha": 5e-4}
+    status, _, _, out = convert("caffenet", tmp_path / "caffenet.npy", flags[1])
+    assert status == 0
+    again, metadata_again = canonical.read(out)
+    assert metadata_again == metadata
+    jax.tree.map(np.testing.assert_array_equal, again, params)
 
 
 @pytest.mark.parametrize("order", ["bgr", "rgb"])
@@ -314,10 +317,11 @@ def test_numbers_must_be_finite(convert, tmp_path, alexnet_convolutions):
     assert_refused(convert("alexnet", tmp_path / "a.npy"), "not finite: conv4/bias")
 
 
-def test_norm_flags_are_alexnets(convert, tmp_path):
+def test_lrn_alpha_is_of_networks_with_a_norm(convert, tmp_path):
     save_npz(tmp_path / "a.npz", random_params("vgg16", with_fc=False))
     flags = ("--channel-order=rgb", "--lrn-alpha=1e-4")
-    assert_refused(convert("vgg16", tmp_path / "a.npz", *flags), "AlexNet")
+    message = "--lrn-alpha: vgg16 has no response norm"
+    assert_refused(convert("vgg16", tmp_path / "a.npz", *flags), message)
 
 
 class Call:
@@ -383,7 +387,8 @@ def test_out_is_what_the_configs_expect(
     monkeypatch.chdir(tmp_path)
     save_npy("a.npy", alexnet_convolutions)
     assert main("--model=alexnet", "--src=a.npy")[0] == 0
-    assert canonical.read_metadata("bvlc_alexnet.safetensors")["source"] == "a.npy"
+    metadata = canonical.read_metadata(Path("bvlc_alexnet.safetensors"))
+    assert metadata["source"] == "a.npy"
     config = (REPOSITORY / "configs/fc8.py").read_text()
     assert 'config.weights = "bvlc_alexnet.safetensors"' in config
     config = (REPOSITORY / "configs/vgg16_fc8.py").read_text()
@@ -405,7 +410,8 @@ def test_a_converted_file_is_not_converted_again(
         (["--src=a.npy"], "--model is missing"),
         (["--model=alexnet"], "one of the arguments --src --download --check"),
         (["--model=vgg16", "--src=a", "--check=b"], "not allowed with argument"),
-        (["--model=vgg19", "--src=a"], "alexnet.*vgg16"),
+        (["--model=vgg11", "--src=a"], "alexnet.*caffenet.*vgg16.*vgg19"),
+        (["--model=vgg16", "--src=a", "--norm-order=pool_norm"], "--model=caffenet"),
     ],
 )
 def test_flags_that_make_no_sense(main, flags, message):
@@ -530,7 +536,7 @@ def test_download_convert_and_use(
     assert not Path("bvlc_alexnet.safetensors").exists()
 
     assert main(*command, f"--mirror={address}")[0] == 0
-    params, metadata = canonical.read("bvlc_alexnet.safetensors")
+    params, metadata = canonical.read(Path("bvlc_alexnet.safetensors"))
     assert metadata["source"] == "known.npz"
     assert metadata["source_sha256"] == digest
     assert metadata["source_channel_order"] == "rgb"
@@ -549,7 +555,8 @@ def test_files_of_an_object_store(main, tmp_path, alexnet_convolutions, bucket):
         arguments = (f"--src={root}/bvlc_alexnet.npy", f"--out={root}/out.safetensors")
         status, _, error = main("--model=alexnet", *arguments)
         assert status == 0, error
-    files = (tmp_path / "out.safetensors", f"{bucket.url}/weights/out.safetensors")
+    there = storage.path(f"{bucket.url}/weights/out.safetensors")
+    files = (tmp_path / "out.safetensors", there)
     (wanted, metadata), (found, metadata_there) = map(canonical.verify, files)
     assert metadata_there == metadata
     jax.tree.map(np.testing.assert_array_equal, found, wanted)

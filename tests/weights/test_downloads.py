@@ -11,11 +11,13 @@ import subprocess
 import sys
 import threading
 import types
+from pathlib import Path
 
 import pytest
 import requests
 import tqdm
 
+from jaxart.models import MODELS
 from jaxart.weights import WeightsError, downloads, known_files
 from jaxart.weights.downloads import download
 from jaxart.weights.known_files import KnownFile, command_for, find
@@ -167,7 +169,7 @@ def test_a_download_lands_whole_and_is_not_repeated(publish, tmp_path, capfd):
     assert path == tmp_path / "cache" / NAME
     assert path.read_bytes() == CONTENT
     assert left_in(path.parent) == {NAME}
-    assert download(file, str(tmp_path / "cache")) == path
+    assert download(file, tmp_path / "cache") == path
     assert resource.ranges() == [None]
     assert resource.requests[0]["Accept-Encoding"] == "identity"
     assert capfd.readouterr() == ("", "")  # pooch's hints; a bar without a terminal
@@ -416,13 +418,6 @@ def test_two_at_once_download_once(publish, tmp_path):
     assert resource.ranges() == [None]
 
 
-def test_a_home_folder_may_be_named(publish, tmp_path, monkeypatch):
-    monkeypatch.setenv("HOME", str(tmp_path))
-    path = download(known(publish(Resource())), "~/weights")
-    assert path == tmp_path / "weights" / NAME
-    assert path.read_bytes() == CONTENT
-
-
 @pytest.mark.skipif(sys.platform != "linux", reason="XDG is of Unix")
 def test_the_default_cache_is_the_users(publish, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
@@ -461,6 +456,8 @@ def test_find():
     assert find("alexnet").name == "bvlc_alexnet.npy"
     assert find("vgg16").name == "VGG_ILSVRC_16_layers.caffemodel"
     assert find("vgg16", "vgg16_weights.npz").channel_order == "rgb"
+    assert find("caffenet").name == "bvlc_reference_caffenet.caffemodel"
+    assert find("vgg19").name == "VGG_ILSVRC_19_layers.caffemodel"
     with pytest.raises(WeightsError, match="bvlc_alexnet.npy, bvlc_alexnet.caffemodel"):
         find("alexnet", "vgg16_weights.npz")
     with pytest.raises(WeightsError, match="resnet; known: none"):
@@ -494,24 +491,36 @@ def test_find():
             "vgg16.tv_in1k.safetensors",
             "vgg16 --download=vgg16.tv_in1k.safetensors --out=vgg16.tv_in1k.S",
         ),
+        ("vgg19.safetensors", "vgg19 --download --out=vgg19.S"),
+        (
+            "bvlc_reference_caffenet.safetensors",
+            "caffenet --download --out=bvlc_reference_caffenet.S",
+        ),
         ("my files/vgg16.pth", "vgg16 --download --out='my files/vgg16.S'"),
     ],
 )
 def test_command_for(path, flags):
     flags = re.sub(r"\.S\b", ".safetensors", flags)
     command = f"jaxart convert --model={flags}"
-    assert command_for(path) == command
+    assert command_for(Path(path)) == command
 
 
-@pytest.mark.parametrize("path", ["", "..", "mine.npz", "vgg19.npz", "vgg16/a.npz"])
+@pytest.mark.parametrize("model", ["alexnet", "caffenet", "vgg16", "vgg19"])
+def test_the_name_that_configs_have_for_a_file_says_its_network(model):
+    path = MODELS[model].weight_file
+    assert f"--model={model} --download --out={path}" in command_for(Path(path))
+
+
+@pytest.mark.parametrize("path", ["", "..", "mine.npz", "vgg11.npz", "vgg16/a.npz"])
 def test_no_command_for_other_names(path):
-    assert command_for(path) is None
+    assert command_for(Path(path)) is None
 
 
 def test_naming_a_file_imports_nothing_slow():
     code = (
-        "import sys; from jaxart.weights.known_files import command_for; "
-        "assert command_for('vgg16.npz'); "
+        "import sys; from pathlib import Path; "
+        "from jaxart.weights.known_files import command_for; "
+        "assert command_for(Path('vgg16.npz')); "
         "assert not {'pooch', 'requests', 'jax'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -17,7 +17,7 @@ import pytest
 from jaxart.classifier import Classifier
 from jaxart.data import images
 from jaxart.export import onnx_model
-from jaxart.models import VGG16, AlexNet
+from jaxart.models import MODELS, VGG16
 from jaxart.weights import sources
 from jaxart.weights.channel_order import for_caffe_input
 from tests.models import caffe_networks
@@ -28,9 +28,9 @@ MEAN = VGG16.preprocessing["mean"]
 FOLDED = ("torchvision", "torchvision_pth", "torchvision_legacy_pth")
 
 
-def read(path, first):
+def read(path, first, network):
     """A file's parameters for BGR input; `first` names the first layer."""
-    source = sources.read(path)
+    source = sources.read(path, network)
     order = source.channel_order or "bgr"  # as one has to state it
     kernel, bias = for_caffe_input(*source.params[first].values(), order, MEAN)
     return source, source.params | {first: {"kernel": kernel, "bias": bias}}
@@ -56,19 +56,28 @@ def assert_one_network(params, wanted, name):
                 np.testing.assert_array_equal(found, array, err_msg=where)
 
 
+NARROW = {
+    "alexnet": formats.narrow_alexnet,
+    "caffenet": formats.narrow_alexnet,  # the same layers, in another order
+    "vgg16": formats.narrow_vgg16,
+    "vgg19": formats.narrow_vgg19,
+}
+
+
 @pytest.mark.parametrize(
     ("name", "network"),
-    [(name, "vgg16") for name in formats.ALL]
-    + [(name, "alexnet") for name in formats.WRITERS],
+    [
+        (name, network)
+        for network in NARROW
+        for name in (formats.ALL if network.startswith("vgg") else formats.WRITERS)
+    ],
 )
 def test_a_narrow_network(tmp_path, name, network):
     path = tmp_path / "weights"  # told by content alone
-    blobs = {"vgg16": formats.narrow_vgg16, "alexnet": formats.narrow_alexnet}[
-        network
-    ]()
+    blobs = NARROW[network]()
     formats.ALL[name](path, blobs)
     path = path if path.exists() else next(tmp_path.iterdir())  # np.save adds .npy
-    source, params = read(path, next(iter(blobs)))
+    source, params = read(path, next(iter(blobs)), MODELS[network]())
     assert source.channel_order == ORDERS[name]
     assert not source.is_recognised
     assert_one_network(params, formats.to_tree(blobs), name)
@@ -77,18 +86,20 @@ def test_a_narrow_network(tmp_path, name, network):
 # --- At full size -------------------------------------------------------------------
 
 NETWORKS = {
-    "alexnet": (AlexNet, caffe_networks.alexnet_layers(pool_first=False)),
-    "vgg16": (VGG16, caffe_networks.vgg16_layers()),
+    "alexnet": caffe_networks.alexnet_layers(pool_first=False),
+    "vgg16": caffe_networks.vgg16_layers(),
+    "vgg19": caffe_networks.vgg19_layers(),
 }
 
 
 # Each kind of file at the size of one network: a quarter or half a gigabyte.
 FORMATS_OF = {
-    AlexNet: (
+    "alexnet": (
         *("npy npz caffemodel caffe_h5".split()),
         *("caffe_named_pth caffe_named_safetensors".split()),
     ),
-    VGG16: ("v1_caffemodel", "onnx", "keras_h5", "torchvision", "torchvision_pth"),
+    "vgg16": ("v1_caffemodel", "onnx", "keras_h5", "torchvision", "torchvision_pth"),
+    "vgg19": ("caffemodel", "keras_h5", "torchvision_pth"),
 }
 
 
@@ -96,7 +107,7 @@ class Whole:
     """A network with random weights, and two images' logits."""
 
     def __init__(self, name, folder):
-        self.model, self.layers = NETWORKS[name][0](), NETWORKS[name][1]
+        self.name, self.model, self.layers = name, MODELS[name](), NETWORKS[name]
         self.first = next(layer.name for layer in self.layers if layer.shape)
         self.blobs = caffe_networks.random_blobs(self.layers)
         self.params = formats.to_tree(self.blobs)
@@ -124,10 +135,10 @@ def whole(request, tmp_path_factory):
 @pytest.mark.xdist_group("every_format_whole")
 def test_a_whole_network(whole, tmp_path):
     """Formats follow one another in one test, to have one file at a time."""
-    for name in FORMATS_OF[type(whole.model)]:
+    for name in FORMATS_OF[whole.name]:
         formats.ALL[name](tmp_path / "weights", whole.blobs)
         (path,) = tmp_path.iterdir()
-        _, params = read(path, whole.first)
+        _, params = read(path, whole.first, whole.model)
         path.unlink()
         assert_one_network(params, whole.params, name)
 
@@ -147,7 +158,7 @@ def test_onnxruntime_runs_a_whole_network(whole, tmp_path):
     assert relative_error(found, whole.logits) < 1e-4
 
     # What was exported is read again.
-    source, again = read(path, whole.first)
+    source, again = read(path, whole.first, whole.model)
     path.unlink()
     assert source.channel_order == "bgr"
     assert_one_network(again, whole.params, "what was exported")

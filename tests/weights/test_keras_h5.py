@@ -7,7 +7,8 @@ import h5py
 import numpy as np
 import pytest
 
-from jaxart.weights import WeightsError
+from jaxart.models import VGG16, AlexNet
+from jaxart.weights import WeightsError, sources
 from jaxart.weights.readers import hdf5, keras_h5
 
 LAYERS = (
@@ -99,7 +100,7 @@ def assert_refused(file, message):
     path = file.filename
     file.close()
     with pytest.raises(WeightsError, match=rf"a\.h5: .*{message}"):
-        keras_h5.read(path)
+        keras_h5.read(path, VGG16())
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
@@ -110,7 +111,7 @@ def test_reads_the_layouts(tmp_path, assert_params_equal, layout, layers):
     params = vgg16(layers)
     path = write(tmp_path / "a.h5", params, layout)
     assert hdf5.is_hdf5(path)
-    assert_params_equal(keras_h5.read(path), params)
+    assert_params_equal(keras_h5.read(path, VGG16()), params)
 
 
 @pytest.mark.parametrize(
@@ -125,13 +126,22 @@ def test_reads_the_layouts(tmp_path, assert_params_equal, layout, layers):
 def test_reads_what_hdf5_can_do_to_an_array(tmp_path, assert_params_equal, options):
     params = vgg16()
     path = write(tmp_path / "a.h5", params, **options)
-    assert_params_equal(keras_h5.read(path), params)
+    assert_params_equal(keras_h5.read(path, VGG16()), params)
 
 
 def test_layers_by_name_need_not_be_all(tmp_path, assert_params_equal):
     params = vgg16(LAYERS[:15])
     path = write(tmp_path / "a.h5", params)
-    assert_params_equal(keras_h5.read(path), params)
+    assert_params_equal(keras_h5.read(path, VGG16()), params)
+
+
+def test_only_keras_own_networks_are_known_to_be_bgr(tmp_path):
+    vggs = write(tmp_path / "a.h5", vgg16())
+    others = write(tmp_path / "b.h5", vgg16("conv1 conv2 conv3 conv4 conv5".split()))
+    assert sources.read(vggs, VGG16()).channel_order == "bgr"
+    source = sources.read(others, AlexNet())
+    assert list(source.params) == "conv1 conv2 conv3 conv4 conv5".split()
+    assert source.channel_order is None
 
 
 def test_order_is_that_of_the_numbers(tmp_path, assert_params_equal):
@@ -142,30 +152,26 @@ def test_order_is_that_of_the_numbers(tmp_path, assert_params_equal):
             kind = "conv2d" if arrays["kernel"].ndim == 4 else "dense"
             for index, array in enumerate(arrays.values()):
                 file[f"layers/{kind}_{number}/vars/{index}"] = array
-    assert_params_equal(keras_h5.read(tmp_path / "a.h5"), params)
+    assert_params_equal(keras_h5.read(tmp_path / "a.h5", VGG16()), params)
 
 
 @pytest.mark.parametrize(
     ("layers", "message"),
     [
-        (LAYERS[:12], "12 convolutions and 0 fully"),
-        (LAYERS[:15], "13 convolutions and 2 fully"),
+        (LAYERS[:12], "12 convolutions and 0 fully.* VGG16 has 13, and up to 3"),
         ([*LAYERS[:13], "conv5_4"], "14 convolutions"),
     ],
 )
 def test_other_counts_are_other_networks(tmp_path, layers, message):
     path = write(tmp_path / "a.h5", vgg16(layers), "keras 3")
     with pytest.raises(WeightsError, match=message):
-        keras_h5.read(path)
+        keras_h5.read(path, VGG16())
 
 
 def test_refuses_other_networks_by_name(tmp_path):
     path = write(tmp_path / "a.h5", vgg16([*LAYERS[:13], "conv5_4"]))
     with pytest.raises(WeightsError, match="'block5_conv4', which Keras' VGG16"):
-        keras_h5.read(path)
-    path = write(tmp_path / "b.h5", vgg16(LAYERS[:9]))
-    with pytest.raises(WeightsError, match="lacks VGG16's conv4_3, conv5_1"):
-        keras_h5.read(path)
+        keras_h5.read(path, VGG16())
 
 
 def test_refuses_kernels_of_another_order(tmp_path):
@@ -173,8 +179,8 @@ def test_refuses_kernels_of_another_order(tmp_path):
     for arrays in params.values():
         arrays["kernel"] = arrays["kernel"].T.copy()
     path = write(tmp_path / "a.h5", params)
-    with pytest.raises(WeightsError, match=r"conv1_1 has a kernel.*\(3, 3, 3, outp"):
-        keras_h5.read(path)
+    with pytest.raises(WeightsError, match=r"conv1_1 has a kernel .* bias of \(2,\)"):
+        keras_h5.read(path, VGG16())
 
 
 def test_refuses_names_without_an_order(tmp_path):
@@ -182,8 +188,8 @@ def test_refuses_names_without_an_order(tmp_path):
         for number, arrays in enumerate(vgg16().values()):
             for index, array in enumerate(arrays.values()):
                 file[f"layers/{'ab'[number % 2]}_{number}/vars/{index}"] = array
-    with pytest.raises(WeightsError, match="neither Keras' for VGG16 nor numbered"):
-        keras_h5.read(tmp_path / "a.h5")
+    with pytest.raises(WeightsError, match="neither Keras' for .* nor numbered"):
+        keras_h5.read(tmp_path / "a.h5", VGG16())
 
 
 @pytest.mark.parametrize(
@@ -315,4 +321,4 @@ def test_says_that_h5py_is_missing(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "h5py", None)
     (tmp_path / "a.h5").write_bytes(b"\x89HDF\r\n\x1a\n")
     with pytest.raises(WeightsError, match=r"a\.h5: .*pip install .jaxart.hdf5"):
-        keras_h5.read(tmp_path / "a.h5")
+        keras_h5.read(tmp_path / "a.h5", VGG16())

@@ -1,7 +1,10 @@
 """What every reader owes: its own format and no other, and one class of error."""
 
+import functools
+
 import pytest
 
+from jaxart.models import VGG16
 from jaxart.weights import WeightsError
 from jaxart.weights.readers import (
     caffe_h5,
@@ -27,9 +30,9 @@ READERS = {
     restricted_pickle.read_pickled_npy: NPY,
     npz.read: ("npz",),
     caffemodel.read: CAFFEMODEL,
-    caffe_h5.read: ("caffe_h5",),
-    keras_h5.read: ("keras_h5",),
-    onnx_initializers.read: ("onnx",),
+    functools.partial(caffe_h5.read, network=VGG16()): ("caffe_h5",),
+    functools.partial(keras_h5.read, network=VGG16()): ("keras_h5",),
+    functools.partial(onnx_initializers.read, network=VGG16()): ("onnx",),
     state_dict.read: STATE_DICT,
 }
 TELLERS = {
@@ -55,6 +58,7 @@ STUBS = {
 
 
 def name_of(function):
+    function = getattr(function, "func", function)
     return f"{function.__module__.split('.')[-1]}.{function.__name__}"
 
 

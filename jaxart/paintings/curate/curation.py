@@ -1,10 +1,8 @@
 """From pictures with labels to a data set: each painting once, and a clean split."""
 
-import contextlib
 import dataclasses
 import os
-import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +10,16 @@ import numpy as np
 from jaxtyping import Bool, Int
 
 import jaxart
+from jaxart import storage
 from jaxart.data import fingerprints, images
-from jaxart.data.examples import DataError
 from jaxart.data.files import File
+from jaxart.data.lists import DataError
 from jaxart.paintings.curate import cleaning, looking, paintings, splits, writing
 from jaxart.paintings.curate.options import Options
 from jaxart.paintings.curate.paintings import Painting, Picture, Skipped, sieve
 from jaxart.passes import driver, running
 from jaxart.passes.folder import Folder, cut, part_size
-from jaxart.storage import results
+from jaxart.storage import AnyPath, results
 
 # Of a part, which is what a kill costs: some seconds' work.
 _BATCH_SIZE, _NUM_BATCHES = 16, 4
@@ -28,12 +27,12 @@ _TOLERANCE = 0.05  # of a class's share of validation, beyond which a warning is
 
 
 def curate(
-    source: str | os.PathLike,
-    out: str | os.PathLike,
+    source: AnyPath,
+    out: Path,
     options: Options,
     *,
-    image_root: str | os.PathLike = "",
-    metadata: str | os.PathLike = "",
+    image_root: AnyPath | None = None,
+    metadata: AnyPath | None = None,
     ray: running.Cluster | None = None,
 ) -> dict[str, Any]:
     """Makes a data set of what `paintings.read` finds.
@@ -56,7 +55,6 @@ def curate(
       BusyError: another process makes this data set.
       OtherPassError: the parts beside `out` are of another source or size.
     """
-    out = Path(out)
     path = out.with_name(f"{out.name}.parts").absolute()
     if out.exists() and not path.exists():
         raise DataError(f"{out}: exists; choose another folder or remove it")
@@ -66,14 +64,14 @@ def curate(
             raise DataError(f"{out}: exists; choose another folder or remove it")
         root, found = paintings.read(source, image_root, metadata)
         found = sorted(_of_classes(found, options.classes))  # whatever their order was
-        folder, names = _look(path, root.resolve(), found, options.resize, ray)
+        folder, names = _look(path, storage.resolve(root), found, options.resize, ray)
         files = (File(**record) for record in folder.records(names))
         about = {
             "jaxart": jaxart.__version__,
             "source": os.fspath(source),
             "options": dataclasses.asdict(options),
         }
-        with _beside(out) as partial:
+        with storage.written_folder(out) as partial:
             report = _fill(partial, root, found, files, options, path)
             results.write_json(partial / "report.json", about | report)
         folder.remove()
@@ -82,7 +80,7 @@ def curate(
 
 def _look(
     path: Path,
-    root: Path,
+    root: AnyPath,
     found: Sequence[Painting],
     resize: int | None,
     ray: running.Cluster | None,
@@ -96,24 +94,11 @@ def _look(
     }
     folder = Folder(path, settings)
     folder.begin()
-    look = looking.Look(os.fspath(root), os.fspath(path), resize, _BATCH_SIZE)
+    look = looking.Look(root, path, resize, _BATCH_SIZE)
     size = part_size(len(found), _BATCH_SIZE, _NUM_BATCHES)
     parts = cut([painting.name for painting in found], size)
     outcome = running.run(look, parts, folder, title="decoding", ray=ray)
     return folder, outcome.names
-
-
-@contextlib.contextmanager
-def _beside(out: Path) -> Iterator[Path]:
-    """Yields a new folder that becomes `out`; where anything fails, it goes away."""
-    partial = out.with_name(f"{out.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    (partial / "images").mkdir(parents=True)
-    try:
-        yield partial
-        os.replace(partial, out)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
 
 
 def _of_classes(found: list[Painting], classes: Sequence[str]) -> list[Painting]:
@@ -126,7 +111,7 @@ def _of_classes(found: list[Painting], classes: Sequence[str]) -> list[Painting]
 
 def _fill(
     folder: Path,
-    root: Path,
+    root: AnyPath,
     found: Sequence[Painting],
     files: Iterable[File],
     options: Options,
@@ -164,6 +149,25 @@ def _fill(
 
     class_names = sorted({p.painting.label for p in pictures})
     labels = np.array([class_names.index(p.painting.label) for p in pictures])
+    is_val = _split(pictures, labels, options)
+    is_resized = options.resize is not None
+    names = [writing.image_name(picture, is_resized) for picture in pictures]
+    if is_resized:
+        sources = [looking.resized_path(parts, picture.file) for picture in pictures]
+    else:
+        sources = [storage.join(root, p.painting.name) for p in pictures]
+    writing.copy_images(sources, folder, names)
+    writing.write_lists(folder, names, pictures, class_names, labels, is_val)
+    skipped = sorted([*unreadable, *no_artist, *over_cap])
+    results.write_csv(folder / "skipped.csv", ("path", "label", "reason"), skipped)
+    results.write_csv(folder / "duplicates.csv", cleaning.DUPLICATES_HEADER, once.rows)
+    return counts | _describe(pictures, class_names, labels, is_val, options)
+
+
+def _split(
+    pictures: Sequence[Picture], labels: Int[np.ndarray, " n"], options: Options
+) -> Bool[np.ndarray, " n"]:
+    """Which pictures are for validation: some, but not all."""
     is_val = splits.split(
         options.split,
         labels,
@@ -177,18 +181,7 @@ def _fill(
             f"val_fraction={options.val_fraction} of {len(pictures)} pictures by "
             f"split={options.split} leaves one side empty"
         )
-    is_resized = options.resize is not None
-    names = [writing.image_name(picture, is_resized) for picture in pictures]
-    if is_resized:
-        sources = [looking.resized_path(parts, picture.file) for picture in pictures]
-    else:
-        sources = [root / picture.painting.name for picture in pictures]
-    writing.copy_images(sources, folder, names)
-    writing.write_lists(folder, names, pictures, class_names, labels, is_val)
-    skipped = sorted([*unreadable, *no_artist, *over_cap])
-    results.write_csv(folder / "skipped.csv", ("path", "label", "reason"), skipped)
-    results.write_csv(folder / "duplicates.csv", cleaning.DUPLICATES_HEADER, once.rows)
-    return counts | _describe(pictures, class_names, labels, is_val, options)
+    return is_val
 
 
 def _describe(

@@ -12,11 +12,11 @@ from PIL import Image, ImageOps
 
 from jaxart import storage
 from jaxart.data import duplicates, files, images
-from jaxart.data.examples import DataError
+from jaxart.data.lists import DataError
 from jaxart.paintings.curate import paintings, writing
 from jaxart.paintings.curate.paintings import Picture, Skipped
 from jaxart.passes.local import map_ahead
-from jaxart.storage import results
+from jaxart.storage import AnyPath, results
 
 COLUMNS, ROWS = 8, 6  # of a contact sheet
 CELL = 160  # pixels
@@ -33,17 +33,17 @@ class Side(NamedTuple):
     """One list, as the report calls it, and the folder that its names start from."""
 
     name: str
-    root: Path
+    root: AnyPath
     pictures: list[Picture]
     unreadable: list[Skipped]
 
 
 def inspect(
-    sources: Sequence[Path],
+    sources: Sequence[AnyPath],
     out: Path,
     *,
-    image_root: str | os.PathLike = "",
-    metadata: str | os.PathLike = "",
+    image_root: AnyPath | None = None,
+    metadata: AnyPath | None = None,
     max_distance: int = duplicates.MAX_DISTANCE,
 ) -> dict[str, Any]:
     """Reads lists, each as `paintings.read` takes it, and looks for what they share.
@@ -62,7 +62,7 @@ def inspect(
     for source in sources:
         root, found = paintings.read(source, image_root, metadata)
         name = source.stem if stems.count(source.stem) == 1 else os.fspath(source)
-        paths = [root / painting.name for painting in found]
+        paths = [storage.join(root, painting.name) for painting in found]
         looked = files.look(paths, files.default_cache_dir(), title="decoding")
         sides.append(Side(name, root, *paintings.sort_out(found, looked)))
     if not any(side.pictures for side in sides):
@@ -143,7 +143,7 @@ def _describe_classes(sides: Sequence[Side]) -> dict[str, dict[str, Any]]:
     return classes
 
 
-def _by_class(sides: Sequence[Side]) -> dict[str, list[tuple[Path, Picture]]]:
+def _by_class(sides: Sequence[Side]) -> dict[str, list[tuple[AnyPath, Picture]]]:
     """The pictures of each class, and where each one's name starts from."""
     classes = collections.defaultdict(list)
     for side in sides:
@@ -154,17 +154,17 @@ def _by_class(sides: Sequence[Side]) -> dict[str, list[tuple[Path, Picture]]]:
 
 def _draw_sheets(sides: Sequence[Side], out: Path) -> None:
     for label, members in _by_class(sides).items():
-        paths = [root / picture.painting.name for root, picture in members]
+        paths = [storage.join(root, p.painting.name) for root, p in members]
         with storage.written(out / f"{writing.slug(label)}.png") as beside:
             draw_sheet(paths).save(beside, format="png")
 
 
-def draw_sheet(paths: Sequence[Path]) -> Image.Image:
+def draw_sheet(paths: Sequence[AnyPath]) -> Image.Image:
     """Draws sound images from all over a list, as many as a sheet holds: RGB."""
     count = min(len(paths), COLUMNS * ROWS)
     chosen = [paths[i * len(paths) // count] for i in range(count)]
 
-    def load(path: Path) -> Image.Image:
+    def load(path: AnyPath) -> Image.Image:
         return ImageOps.contain(images.decode(path, 2 * CELL), (CELL, CELL))
 
     num_rows = -(-count // COLUMNS)

@@ -10,16 +10,18 @@ from jaxart.data.files import File
 from jaxart.paintings.curate import writing
 from jaxart.passes.local import map_ahead
 from jaxart.passes.work import Record, Results
+from jaxart.storage import AnyPath, StorageError
 
 _NUM_THREADS = 4  # that tell whether files are what they were
+_NUM_REQUESTS = 32  # that tell it of objects
 
 
 @dataclasses.dataclass(frozen=True)
 class Look:
     """Says of each painting's file what it is, by its name."""
 
-    root: str  # where names start; absolute, as the following
-    folder: str  # the pass's; resized pictures are put there, before they are spoken of
+    root: AnyPath  # where names start; absolute, as the following
+    folder: Path  # the pass's; resized pictures are there before they are spoken of
     resize: int | None  # the shorter side that larger pictures get; None makes none
     batch_size: int  # files that a thread looks at
 
@@ -34,29 +36,35 @@ class Look:
 
 class _Looking:
     def __init__(self, work: Look):
-        self._root = Path(work.root)
-        self._folder = Path(work.folder)
-        self._resize = work.resize
+        self._work = work
         self._known = files.Known(files.default_cache_dir())
 
     def identify(self, items: Sequence[str]) -> list[str]:
-        digests = map_ahead(self._digest, items, _NUM_THREADS, 2 * _NUM_THREADS)
-        return list(digests)
+        is_remote = storage.is_remote(self._work.root)
+        num_threads = _NUM_REQUESTS if is_remote else _NUM_THREADS
+        return list(map_ahead(self._version, items, num_threads, 2 * num_threads))
 
-    def _digest(self, name: str) -> str:
+    def _version(self, name: str) -> str:
         try:
-            return storage.version(self._root / name)
+            return storage.version(self._path(name))
+        except StorageError:  # says nothing of the file
+            raise
         except OSError as error:
             return error.strerror or str(error)
 
     def load(self, items: Sequence[str | None]) -> list[File]:
-        paths = [self._root / name for name in items if name is not None]
-        if self._resize is None:
+        paths = [self._path(name) for name in items if name is not None]
+        if self._work.resize is None:
             return self._known.look(paths)
-        return [self._look_and_resize(path, self._resize) for path in paths]
+        return [
+            self._resize(content, file, self._work.resize)
+            for content, file in files.read_all(paths)
+        ]
 
-    def _look_and_resize(self, path: Path, short_side: int) -> File:
-        content, file = files.read(path)
+    def _path(self, name: str) -> AnyPath:
+        return storage.join(self._work.root, name)
+
+    def _resize(self, content: bytes, file: File, short_side: int) -> File:
         if file.reason:
             return file
         # Larger than for a look alone, which may change a few bits of the hash: so
@@ -64,7 +72,7 @@ class _Looking:
         side_enough = max(fingerprints.SIDE_ENOUGH, 2 * short_side)
         file, picture = files.decode(content, file, side_enough)
         if picture is not None:
-            place = resized_path(self._folder, file)
+            place = resized_path(self._work.folder, file)
             writing.save_resized(picture, short_side, place)
         return file
 

@@ -1,24 +1,22 @@
 """What there is to curate: pictures with their class, artist, title and year."""
 
-import csv
-import io
 import os
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
-from pathlib import Path
+from pathlib import PurePath
 from typing import NamedTuple
 
-from jaxart.data import examples
-from jaxart.data.examples import DataError
+from jaxart.data import examples, lists
 from jaxart.data.files import File
+from jaxart.data.lists import DataError
 from jaxart.paintings.curate.options import METADATA
+from jaxart.storage import AnyPath
 
 _UNKNOWN = {"", "anonymous", "artist unknown", "unknown"}
 _FILE_NAME = re.compile(r"(?P<artist>[^\W\d_]['.\w -]*?)_(?P<title>.*[^\W\d_].*)")
 _YEAR = re.compile(r"(?<!\d)1[0-9]{3}(?!\d)|(?<!\d)20[0-9]{2}(?!\d)")
 
-_PATH_COLUMNS = ("path", "file")
 _COLUMNS = ("artist", "title", "year", "source")
 
 
@@ -70,19 +68,18 @@ def sieve(
 
 
 def read(
-    source: str | os.PathLike,
-    image_root: str | os.PathLike = "",
-    metadata: str | os.PathLike = "",
-) -> tuple[Path, list[Painting]]:
-    """Reads a folder of class folders, a CSV file or a list file.
+    source: AnyPath,
+    image_root: AnyPath | None = None,
+    metadata: AnyPath | None = None,
+) -> tuple[AnyPath, list[Painting]]:
+    """Reads class folders, a table or a list, as `lists.read_labelled` does.
 
     What is known of a picture stands in the metadata, or else in its file's name
     (`artist_title.jpg`).
 
-    Indices get their names from classes.txt. `metadata` is a CSV or .tsv file with a
-    column `path` (or `file`) and any of artist, title, year and source; by default
-    metadata.csv in the folder where relative paths start, if there is one, or else the
-    source itself, if it is a CSV file.
+    Indices get their names from classes.txt. `metadata` is a table with any of the
+    columns artist, title, year and source; by default metadata.csv in the folder where
+    relative paths start, if there is one, or else the source itself, if it is a table.
 
     Returns:
       The folder that names start from, and the paintings.
@@ -90,28 +87,26 @@ def read(
     Raises:
       DataError: a source is missing or malformed.
     """
-    source = Path(source)
-    root, rows = examples.read_rows(source, image_root)
-    if metadata:
-        said = _read_metadata(Path(metadata))
-    elif (root / METADATA).is_file():
-        said = _read_metadata(root / METADATA)
-    elif source.is_file() and source.suffix.lower() == ".csv":
-        said = _read_metadata(source, is_list=True)
-    else:
-        said = {}
-    is_indexed = not source.is_dir() and examples.are_indices(rows)
+    root, rows = lists.read_labelled(source, image_root)
+    is_folder = source.is_dir()
+    if metadata is None and (root / METADATA).is_file():
+        metadata = root / METADATA
+    elif metadata is None and lists.is_table(source) and not is_folder:
+        metadata = source
+    said = _read_metadata(metadata) if metadata else {}
+    is_indexed = not is_folder and examples.are_indices(rows)
     class_names = examples.names_beside(source) if is_indexed else ()
     paintings = []
     for row in rows:
-        label = " ".join(row.label.split())  # one line, whatever a CSV file quotes
+        label = " ".join(row.label.split())  # classes.txt has a line for each
         if class_names:
             if not 0 <= int(label) < len(class_names):
                 raise DataError(
-                    f"{row.where}: label {label} is none of 0 to {len(class_names) - 1}"
+                    f"{row.where}: label {label!r} is none of the indices 0 to "
+                    f"{len(class_names) - 1}"
                 )
             label = class_names[int(label)]
-        from_name = from_file_name(Path(row.name).stem)
+        from_name = from_file_name(PurePath(row.name).stem)
         defaults = zip(_COLUMNS, (*from_name, row.name), strict=True)
         known = said.get(os.path.normpath(row.name), {})
         known = {column: known.get(column) or text for column, text in defaults}
@@ -119,26 +114,13 @@ def read(
     return root, paintings
 
 
-def _read_metadata(path: Path, is_list: bool = False) -> dict[str, dict[str, str]]:
-    """What a table says of each picture, by its path; a list may have no header."""
-    text = io.StringIO(examples.read_text(path))
-    delimiter = "\t" if path.suffix.lower() == ".tsv" else ","
-    reader = csv.DictReader(text, delimiter=delimiter)
-    columns = reader.fieldnames or ()
-    key = next((name for name in _PATH_COLUMNS if name in columns), None)
-    if key is None and is_list:
-        return {}
-    if key is None:
-        raise DataError(
-            f"{path}: needs a column {' or '.join(_PATH_COLUMNS)}; it has "
-            f"{', '.join(columns)}"
-        )
-    kept = [name for name in _COLUMNS if name in columns]
+def _read_metadata(table: AnyPath) -> dict[str, dict[str, str]]:
+    """What a table says of each picture, by its path."""
     return {
-        os.path.normpath(row[key] or ""): {
-            name: (row[name] or "").strip() for name in kept
+        os.path.normpath(cells["path"]): {
+            name: cells[name] for name in _COLUMNS if name in cells
         }
-        for row in reader
+        for cells, _ in lists.read_table(table)
     }
 
 

@@ -1,9 +1,8 @@
 """The data set as files: pictures under names that say what they are, and lists."""
 
 import re
-import shutil
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import numpy as np
 from jaxtyping import Bool, Int
@@ -11,12 +10,14 @@ from PIL import Image
 from tqdm import tqdm
 
 from jaxart import storage
-from jaxart.data.examples import is_image_name
+from jaxart.data.lists import is_image_name
 from jaxart.paintings.curate import paintings
 from jaxart.paintings.curate.paintings import Picture
-from jaxart.storage import results
+from jaxart.passes.local import map_ahead
+from jaxart.storage import AnyPath, results
 
 _JPEG_QUALITY = 95
+_NUM_REQUESTS = 32  # to an object store at once
 _MAX_STEM_BYTES = 120
 
 
@@ -32,7 +33,7 @@ def save_resized(image: Image.Image, short_side: int, path: Path) -> None:
 
 def image_name(picture: Picture, is_resized: bool) -> str:
     """Where a picture lies in the data set: a name that says who, what and which."""
-    name, label = Path(picture.painting.name), picture.painting.label
+    name, label = PurePath(picture.painting.name), picture.painting.label
     suffix = name.suffix.lower() if is_image_name(name.name) else ""
     stem = f"{slug(name.stem)}_{picture.file.sha256[:12]}"
     return f"images/{slug(label)}/{stem}{'.jpg' if is_resized else suffix}"
@@ -44,12 +45,18 @@ def slug(text: str) -> str:
     return slug.decode(errors="ignore").strip(".-") or "-"
 
 
-def copy_images(sources: Sequence[Path], folder: Path, names: Sequence[str]) -> None:
+def copy_images(sources: Sequence[AnyPath], folder: Path, names: Sequence[str]) -> None:
     """Copies files into the data set, bit by bit, under these names."""
-    names = tqdm(names, desc="copying", unit="img")
-    for source, name in zip(sources, names, strict=True):
+
+    def copy(source: AnyPath, name: str) -> None:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source, folder / name)
+        storage.copy(source, folder / name)
+
+    num_threads = _NUM_REQUESTS if any(map(storage.is_remote, sources)) else 1
+    pairs = list(zip(sources, names, strict=True))
+    copies = map_ahead(lambda pair: copy(*pair), pairs, num_threads, 2 * num_threads)
+    for _ in tqdm(copies, total=len(pairs), desc="copying", unit="img"):
+        pass
 
 
 def write_lists(

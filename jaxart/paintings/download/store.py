@@ -8,7 +8,6 @@ run is killed at, the next one finds what is whole.
 
 import collections
 import contextlib
-import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import TypeVar
 
 from filelock import FileLock, Timeout
 
+from jaxart import storage
 from jaxart.data import images
 from jaxart.paintings.download.errors import Missing, Refused, Unavailable, WikiartError
 from jaxart.paintings.download.painting import PAGES, Painting
@@ -134,7 +134,7 @@ class Store:
                     return missing
                 raise WikiartError(f"{url}: {error}") from error
             self._num_bytes += self._part.stat().st_size
-            os.replace(self._part, path)
+            storage.move(self._part, path)
         try:
             return parse(path)
         except TryAgain as error:
@@ -212,7 +212,7 @@ class Store:
         self.require_room(num_bytes)
         path = self._out / painting.style / f"{painting.stem}{suffix}"
         path.parent.mkdir(exist_ok=True)
-        os.replace(self._part, path)
+        storage.move(self._part, path)
         self._num_bytes += num_bytes
         return path
 

@@ -72,7 +72,7 @@ def guided_grad_cam(
     return guided_backprop(logits_fn, images, targets) * maps[..., None]
 
 
-def enlarge(maps: Maps, size: tuple[int, int]) -> Float[Array, "b H W"]:
+def enlarge(maps: Maps, size: tuple[int, ...]) -> Float[Array, "b H W"]:
     """Maps at an image's size [H, W], bilinear."""
     return jax.image.resize(maps, (len(maps), *size), "bilinear")
 

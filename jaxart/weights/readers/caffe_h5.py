@@ -13,14 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
+from jaxart.models import Network
+from jaxart.models.layers import trainable
 from jaxart.weights.errors import WeightsError
-from jaxart.weights.layout import (
-    ALEXNET_CONVOLUTIONS,
-    FULLY_CONNECTED,
-    VGG16_CONVOLUTIONS,
-    Params,
-    from_caffe,
-)
+from jaxart.weights.layout import Params, from_caffe
 from jaxart.weights.readers import hdf5
 
 _NUMBERS = ("0", "1")  # the kernel, the bias
@@ -42,14 +38,15 @@ def is_caffe_h5(path: str | Path) -> bool:
         return False
 
 
-def read(path: str | Path) -> Params:
-    """Reads AlexNet or VGG16 from a `.caffemodel.h5`.
+def read(path: str | Path, network: Network) -> Params:
+    """Reads a network's layers, as many as there are, from a `.caffemodel.h5`.
 
     Returns:
       `{'conv1': {'kernel', 'bias'}, ...}` in network order, float32, for BGR input.
 
     Raises:
-      WeightsError: another network, a damaged file, or h5py is not installed.
+      WeightsError: layers that the network does not have, a damaged file, or h5py is
+        not installed.
       OSError: the file cannot be opened.
     """
     with hdf5.open_file(path) as file:
@@ -58,7 +55,8 @@ def read(path: str | Path) -> Params:
                 "no .caffemodel.h5, which has a group 'data', and 'diff' at the most "
                 "beside it"
             )
-        return from_caffe(_read_layers(hdf5.find_datasets(file["data"])))
+        blobs = hdf5.find_datasets(file["data"])
+        return from_caffe(_read_layers(blobs, trainable(network.layers())))
 
 
 def _has_caffes_groups(file) -> bool:
@@ -66,10 +64,12 @@ def _has_caffes_groups(file) -> bool:
     return "data" in names and names <= {"data", "diff"}
 
 
-def _read_layers(blobs: dict) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
-    for layer in _layers_in_order(blobs):
+def _read_layers(
+    blobs: dict, names: tuple[str, ...]
+) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+    for layer in _layers_in_order(blobs, names):
         kernel, bias = (blobs[layer, number][()] for number in _NUMBERS)
-        if kernel.ndim != (2 if layer in FULLY_CONNECTED else 4):
+        if kernel.ndim != (2 if layer.startswith("fc") else 4):
             raise WeightsError(
                 f"layer {layer!r} has a kernel of shape {kernel.shape} and a bias of "
                 f"{bias.shape}"
@@ -77,18 +77,9 @@ def _read_layers(blobs: dict) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
         yield layer, kernel, bias
 
 
-def _layers_in_order(blobs: dict) -> list[str]:
-    """Returns the layers with blobs in network order; all convolutions are there."""
-    found = {parts[0] for parts in blobs}
-    for convolutions in (ALEXNET_CONVOLUTIONS, VGG16_CONVOLUTIONS):
-        if found.issuperset(convolutions):
-            break
-    else:
-        raise WeightsError(
-            f"holds the layers {', '.join(sorted(found)):.200}; AlexNet's would be "
-            "conv1 to conv5, VGG16's conv1_1 to conv5_3"
-        )
-    layers = [name for name in convolutions + FULLY_CONNECTED if name in found]
+def _layers_in_order(blobs: dict, names: tuple[str, ...]) -> list[str]:
+    """Returns those of the named layers that have blobs; no others may have any."""
+    layers = [name for name in names if any(name == parts[0] for parts in blobs)]
     odd = blobs.keys() ^ {(layer, number) for layer in layers for number in _NUMBERS}
     if odd:
         raise WeightsError(

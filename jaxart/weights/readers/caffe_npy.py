@@ -16,7 +16,7 @@ from jaxart.weights.layout import Params
 from jaxart.weights.readers.restricted_pickle import StoredArray, read_pickled_npy
 
 
-def read(path: str | Path) -> Params:
+def read(path: Path) -> Params:
     """Reads a Caffe `.npy` file.
 
     Returns:
@@ -38,7 +38,7 @@ def read(path: str | Path) -> Params:
             pairs[layer] = _kernel_and_bias(layer, value)
         # One array under many names would grow beyond the file when it is converted.
         num_bytes = sum(array.nbytes for pair in pairs.values() for array in pair)
-        if num_bytes > Path(path).stat().st_size:
+        if num_bytes > path.stat().st_size:
             raise WeightsError("layers share arrays, which no network here does")
         return {
             layer: {
@@ -56,8 +56,11 @@ def _kernel_and_bias(layer: str, value) -> tuple[np.ndarray, np.ndarray]:
         value = [named.pop("weights", None), named.pop("biases", None), *named.values()]
     if isinstance(value, list | tuple) and len(value) == 2:
         kernel, bias = map(_unboxed, value)
-        are_arrays = isinstance(kernel, np.ndarray) and isinstance(bias, np.ndarray)
-        if are_arrays and bias.ndim == 1:
+        if (
+            isinstance(kernel, np.ndarray)
+            and isinstance(bias, np.ndarray)
+            and bias.ndim == 1
+        ):
             return kernel, bias
     raise WeightsError(
         f"layer {layer} is neither [kernel, bias] nor {{'weights': kernel, 'biases': "

@@ -24,8 +24,8 @@ from jaxart.weights.readers.protobuf import (
     TAGGED_FLOAT,
     VARINT,
     Walker,
+    integer,
     map_file,
-    signed,
     text,
     varints,
 )
@@ -147,7 +147,8 @@ def _read_layer(
         elif field != type_field:
             blobs.append(value)
         elif is_v1:
-            kind = _V1_TYPES.get(value, f"{value} of V1LayerParameter")
+            number = integer(value)
+            kind = _V1_TYPES.get(number, f"{number} of V1LayerParameter")
         else:
             kind = text(value)
     return name, kind, blobs
@@ -179,14 +180,14 @@ def _read_blob(walker: Walker, message: memoryview) -> np.ndarray:
     v1_shape, shape, chunks = {}, [], []
     for number, wire, value in walker.fields(message, _BLOB):
         if number <= 4:
-            v1_shape[number] = signed(value)
+            v1_shape[number] = integer(value)
         elif number == 5 and wire == BYTES:
             chunks.append(np.frombuffer(value, "<f4"))
         elif number == 5:
             chunks.append(np.frombuffer(value, TAGGED_FLOAT)["value"])
         elif number == 7:
             for _, wire, dim in walker.fields(value, _BLOB_SHAPE):
-                shape += [signed(dim)] if wire == VARINT else varints(dim)
+                shape += [integer(dim)] if wire == VARINT else varints(dim)
         else:
             raise WeightsError("weights in double precision, which are not read")
     if v1_shape:  # goes before shape in Caffe too, see Blob::FromProto

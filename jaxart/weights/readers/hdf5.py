@@ -8,6 +8,7 @@ import contextlib
 import math
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from jaxart.weights.errors import WeightsError, refuse_bad_file
 
@@ -80,7 +81,7 @@ def find_datasets(top) -> dict:
     """
     datasets = {}
     num_objects = 0
-    pending = [((), top)]
+    pending: list[tuple[tuple[str, ...], Any]] = [((), top)]
     while pending:
         parts, group = pending.pop()
         for name in hard_links(group):

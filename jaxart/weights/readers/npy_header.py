@@ -1,12 +1,15 @@
 """The header of a `.npy` stream: what it says follows, before anything is allocated."""
 
 import io
+from typing import IO
 
 import numpy as np
 from numpy.lib import format as npy_format
 
 
-def read_npy_header(stream: io.BufferedIOBase) -> tuple[tuple, bool, np.dtype]:
+def read_npy_header(
+    stream: io.BufferedIOBase | IO[bytes],
+) -> tuple[tuple, bool, np.dtype]:
     """Returns shape, whether in Fortran's order, and dtype; the data come next.
 
     Source: https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html

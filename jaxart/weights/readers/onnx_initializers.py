@@ -17,27 +17,25 @@ import math
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
+from jaxart.models import Network
+from jaxart.models.layers import trainable
 from jaxart.weights.errors import WeightsError, refuse_bad_file
 from jaxart.weights.layout import (
-    ALEXNET_CONVOLUTIONS,
-    FULLY_CONNECTED,
     TORCHVISION_ALEXNET,
-    VGG16_CONVOLUTIONS,
     Params,
     from_caffe,
+    names_by_order,
 )
-from jaxart.weights.readers.protobuf import BYTES, FIXED32, Walker, map_file
+from jaxart.weights.readers.protobuf import BYTES, FIXED32, Schema, Walker, map_file
 
 # Messages of the package `onnx`, which is an optional dependency.
-ModelProto = NodeProto = TensorProto = Any
-
-# What the fully connected layers are where there are so many.
-_HEADS = ((), ("fc8",), ("fc6", "fc8"), FULLY_CONNECTED)
-_OTHER_VGGS = {8: "vgg11", 10: "vgg13", 16: "vgg19"}
+ModelProto: TypeAlias = Any
+NodeProto: TypeAlias = Any
+TensorProto: TypeAlias = Any
 
 # Of Gemm: alpha * a @ b + beta * c, a and b transposed or not.
 _GEMM = {"alpha": 1.0, "beta": 1.0, "transA": 0, "transB": 0}
@@ -80,8 +78,8 @@ def is_onnx(path: str | Path) -> bool:
             return False
 
 
-def read(path: str | Path) -> tuple[Params, str | None]:
-    """Reads AlexNet or VGG16 from an ONNX file, and what it says of its input.
+def read(path: str | Path, network: Network) -> tuple[Params, str | None]:
+    """Reads a network's layers from an ONNX file, and what it says of its input.
 
     Returns:
       The parameters in network order, float32, in the file's channel order. Layers
@@ -97,7 +95,7 @@ def read(path: str | Path) -> tuple[Params, str | None]:
     """
     with _open_model(path) as model:
         layers = _Chain(model).layers
-        named = zip(_names(layers), layers, strict=True)
+        named = zip(_names(layers, network), layers, strict=True)
         params = from_caffe(layer._replace(name=name) for name, layer in named)
         metadata = {entry.key: entry.value for entry in model.metadata_props}
         if metadata.get("channel_order") == "bgr":
@@ -150,7 +148,7 @@ def _walk(
 ) -> Iterator[tuple[str, int]]:
     """Yields the name and the size of every part of a message that is looked at."""
     walker = walker or Walker(unpacked_floats=4)
-    schema = dict.fromkeys(fields, (BYTES, FIXED32))
+    schema: Schema = dict.fromkeys(fields, (BYTES, FIXED32))
     for number, _, value in walker.fields(message, schema):
         name, inner = fields[number]
         yield name, len(value)
@@ -162,7 +160,7 @@ class _Chain:
     """The layers with weights, found node by node in the order ONNX has sorted them in.
 
     Raises:
-      WeightsError: a node is none of these networks', or lacks its weights.
+      WeightsError: a node is none of such a network's, or lacks its weights.
     """
 
     def __init__(self, model: ModelProto):
@@ -288,13 +286,14 @@ class _Chain:
         """Refuses nodes with weights, but for lone numbers, of which many have some."""
         if node.op_type == "BatchNormalization":
             raise WeightsError(
-                f"a network with batch norm (vgg16_bn?), {node.name!r}, which AlexNet "
-                "and VGG16 do not have"
+                f"a network with batch norm (vgg16_bn?), {node.name!r}, which those "
+                "here do not have"
             )
         for name in node.input:
             tensor = self._stored.get(name)
-            is_float = tensor is not None and tensor.data_type in _ITEM_BYTES
-            if is_float and max(tensor.dims, default=1) > 1:
+            if tensor is None or tensor.data_type not in _ITEM_BYTES:
+                continue
+            if max(tensor.dims, default=1) > 1:
                 raise WeightsError(
                     f"{node.op_type} {node.name!r} has weights, {name!r}; those of "
                     "Conv, Gemm, and MatMul with Add are read"
@@ -312,26 +311,17 @@ def _is_out_in(node: NodeProto) -> bool:
     return bool(found["transB"])
 
 
-def _names(layers: list[_Layer]) -> tuple[str, ...]:
+def _names(layers: list[_Layer], network: Network) -> tuple[str, ...]:
     """Names the layers as Caffe does, and refuses other networks."""
     kernels = [layer.kernel for layer in layers]
     count = sum(kernel.ndim == 4 for kernel in kernels)
-    num_heads = len(layers) - count
     if any(kernel.ndim == 2 for kernel in kernels[:count]):
         raise WeightsError("a convolution comes after a fully connected layer")
     if count and kernels[0].shape == (64, 3, 11, 11):
         raise WeightsError(TORCHVISION_ALEXNET)
-    if count in _OTHER_VGGS and all(k.shape[2:] == (3, 3) for k in kernels[:count]):
-        raise WeightsError(f"{_OTHER_VGGS[count]}; the VGG read is vgg16")
     given = tuple(layer.name for layer in layers)
-    for convolutions in (ALEXNET_CONVOLUTIONS, VGG16_CONVOLUTIONS):
-        if count != len(convolutions):
-            continue
-        if given == convolutions + tuple(n for n in FULLY_CONNECTED if n in given):
-            return given
-        if num_heads < len(_HEADS):
-            return convolutions + _HEADS[num_heads]
-    raise WeightsError(
-        f"{count} convolutions and {num_heads} fully connected layers; AlexNet has 5, "
-        "VGG16 has 13, and either has up to 3"
-    )
+    names = trainable(network.layers())
+    has_convolutions = given[:count] == trainable(network.convolutions())
+    if has_convolutions and given == tuple(name for name in names if name in given):
+        return given
+    return names_by_order(network, count, len(layers) - count)

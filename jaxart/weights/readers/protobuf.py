@@ -10,7 +10,7 @@ Reference: https://protobuf.dev/programming-guides/encoding
 import io
 import mmap
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
@@ -25,6 +25,8 @@ TAGGED_FLOAT = np.dtype([("tag", "u1"), ("value", "<f4")])
 # Networks here have hundreds; a large file of tiny ones would be walked for minutes.
 _MAX_FIELDS = 20_000
 _MAX_NAME_BYTES = 1000
+
+Schema = Mapping[int, tuple[int, ...]]  # numbers of fields, each with its wire types
 
 
 def map_file(stream: io.BufferedIOBase) -> memoryview:
@@ -49,11 +51,10 @@ class Walker:
         self._float_run = re.compile(rb"(?:%b.{4})++" % tag, re.DOTALL)
 
     def fields(
-        self, message: memoryview, schema: dict[int, tuple[int, ...]]
-    ) -> Iterator[tuple[int, int, int | memoryview]]:
-        """Yields the fields of a schema, each as number, wire type and value.
+        self, message: memoryview, schema: Schema
+    ) -> Iterator[tuple[int, int, memoryview]]:
+        """Yields the fields of a schema, each as number, wire type and bytes.
 
-        The schema has the numbers of the fields to yield, each with its wire types.
         Floats that are not packed come as one field, as bytes of `TAGGED_FLOAT`:
         taken one by one, VGG16's would take minutes.
 
@@ -80,8 +81,7 @@ class Walker:
                     f"{len(message) - start:,} are left"
                 )
             if number in schema:
-                value = message[start:end]
-                yield number, wire, varint(value, 0)[0] if wire == VARINT else value
+                yield number, wire, message[start:end]
             position = end
 
 
@@ -102,11 +102,16 @@ def varints(message: memoryview) -> list[int]:
     numbers, position = [], 0
     while position < len(message):
         number, position = varint(message, position)
-        numbers.append(signed(number))
+        numbers.append(_signed(number))
     return numbers
 
 
-def signed(value: int) -> int:
+def integer(value: memoryview) -> int:
+    """The number of a varint field, signed."""
+    return _signed(varint(value, 0)[0])
+
+
+def _signed(value: int) -> int:
     """Reads a varint's value as the 64-bit integer that it encodes."""
     return value - (1 << 64) if value >> 63 else value
 

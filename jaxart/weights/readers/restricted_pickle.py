@@ -17,7 +17,9 @@ in numpy/_core/src/multiarray/methods.c (array_setstate) and descriptor.c
 import math
 import pickle
 import re
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 
@@ -157,7 +159,7 @@ def checked_size(shape) -> int:
     return math.prod(shape)
 
 
-def _number_array(data, dtype: _Dtype, shape, order: str) -> np.ndarray:
+def _number_array(data, dtype: _Dtype, shape, order: Literal["C", "F"]) -> np.ndarray:
     if type(data) is str:  # Python 2's bytes, as latin1 text
         data = data.encode("latin1")
     num_bytes = checked_size(shape) * dtype.numpy_dtype.itemsize
@@ -217,8 +219,9 @@ def _load_dict(unpickler):
     unpickler.append(TextKeyDict())
 
 
-def _dispatch_table() -> dict:
+def _dispatch_table() -> dict[int, Callable[[Any], None]]:
     """Returns what each of the 256 opcodes does: mostly, be refused."""
+    table: dict[int, Callable[[Any], None]]
     table = dict.fromkeys(range(256), _refuse_opcode)
     for name in _ALLOWED_OPCODES.split():
         (code,) = getattr(pickle, name)
@@ -226,7 +229,7 @@ def _dispatch_table() -> dict:
     table[pickle.EMPTY_DICT[0]] = _load_empty_dict
     table[pickle.DICT[0]] = _load_dict
     # As plain bytes: a bytearray is allocated and zeroed before its data is there.
-    table[pickle.BYTEARRAY8[0]] = pickle._Unpickler.load_binbytes8
+    table[pickle.BYTEARRAY8[0]] = pickle._Unpickler.dispatch[pickle.BINBYTES8[0]]
     return table
 
 

@@ -129,9 +129,9 @@ class TensorUnpickler(Unpickler):
     allowed_names = _ALLOWED_NAMES
     purpose = "dict of float tensors"
     dispatch = Unpickler.dispatch | {
-        pickle.BINPERSID[0]: pickle._Unpickler.load_binpersid,
+        pickle.BINPERSID[0]: pickle._Unpickler.dispatch[pickle.BINPERSID[0]],
         # An object without its `__init__`; a stand-in is only made with it.
-        pickle.NEWOBJ[0]: pickle._Unpickler.load_reduce,
+        pickle.NEWOBJ[0]: pickle._Unpickler.dispatch[pickle.REDUCE[0]],
     }
 
     def __init__(self, stream: io.BytesIO):

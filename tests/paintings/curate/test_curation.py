@@ -433,7 +433,7 @@ def finish_or_die(self, *arguments):
 files.default_cache_dir = lambda: Path(sys.argv[3])
 looking._Looking.finish = finish_or_die
 curation._BATCH_SIZE = curation._NUM_BATCHES = 2
-curation.curate(sys.argv[1], sys.argv[2], curation.Options(resize=50))
+curation.curate(Path(sys.argv[1]), Path(sys.argv[2]), curation.Options(resize=50))
 """
 
 

@@ -24,7 +24,7 @@ def test_records_say_what_files_are(paint, tmp_path):
     paint("b.png", 1)
     (tmp_path / "src/c.png").write_text("text")
     names = ["c.png", "b.png", "d.png", "a.png"]
-    work = Look(str(tmp_path / "src"), str(tmp_path / "parts"), None, 4)
+    work = Look(tmp_path / "src", tmp_path / "parts", None, 4)
     contents, records = look(work, names)
     assert len(set(contents)) == 4
     assert ["reason" in record for record in records] == [True, False, True, False]
@@ -43,7 +43,7 @@ def test_records_say_what_files_are(paint, tmp_path):
 
 def test_resized_pictures_are_written_before_they_are_spoken_of(paint, tmp_path):
     paint("a.png", 0)
-    work = Look(str(tmp_path / "src"), str(tmp_path / "parts"), 48, 4)
+    work = Look(tmp_path / "src", tmp_path / "parts", 48, 4)
     _, (record,) = look(work, ["a.png"])
     file = files.File(**record)
     assert (file.width, file.height) == (96, 96)

@@ -1,8 +1,10 @@
 """What is known of each picture, from lists, tables and file names."""
 
+from pathlib import Path
+
 import pytest
 
-from jaxart.data.examples import DataError
+from jaxart.data.lists import DataError
 from jaxart.paintings.curate.paintings import Painting, read
 
 
@@ -64,7 +66,7 @@ def test_another_table_by_tabs_with_a_column_file(write, tmp_path):
 def test_artgan_list_with_its_images_elsewhere(write, tmp_path):
     write("style_class.txt", "0 Baroque\n1 Art_Nouveau\n")
     name = "Art_Nouveau_Modern/gustav-klimt_judith(1).jpg"
-    root, found = read(write("style_train.csv", f"{name},1\n"), "/images")
+    root, found = read(write("style_train.csv", f"{name},1\n"), Path("/images"))
     assert str(root) == "/images"
     assert found[0][:4] == (name, "Art_Nouveau", "gustav-klimt", "judith(1)")
 
@@ -91,11 +93,11 @@ def test_what_a_curated_folder_says_can_be_read_again(write, tmp_path):
     [
         (
             {"list.txt": "a.jpg 2\n", "classes.txt": "0 x\n"},
-            "list.txt:1: label 2 is no",
+            "list.txt:1: label '2' is none of the indices 0 to 0",
         ),
         (
             {"list.txt": "a.jpg -1\n", "classes.txt": "0 x\n"},
-            "label -1 is none of 0 to",
+            "label '-1' is none of the ind",
         ),
         (
             {"list.txt": "a.jpg x\n", "metadata.csv": "name,artist\na.jpg,b\n"},
@@ -112,7 +114,7 @@ def test_bad_tables_say_where(write, tmp_path, files, message):
 
 
 def test_missing_source_and_table_are_named(write, tmp_path):
-    with pytest.raises(DataError, match="nowhere: no such list file"):
+    with pytest.raises(DataError, match="nowhere: no such folder, image or list file"):
         read(tmp_path / "nowhere")
     with pytest.raises(FileNotFoundError, match="nowhere.csv"):
         read(write("list.txt", "a.jpg x\n"), metadata=tmp_path / "nowhere.csv")

@@ -174,11 +174,11 @@ def test_from_a_hub(site, tmp_path):
     content = (tmp_path / "parquet").read_bytes()
     api = "/api/datasets/huggan/wikiart"
     listing = [{"type": "file", "path": name, "size": len(content), "oid": "0" * 40}]
-    site.answers[f"{api}/tree/main?recursive=true&expand=false"] = [
-        Answer(
-            json.dumps(listing).encode(), headers={"Content-Type": "application/json"}
-        )
-    ]
+    as_json = {"Content-Type": "application/json"}
+    listed = Answer(json.dumps(listing).encode(), headers=as_json)
+    # Before 1.0 the client wrote Python's words.
+    for flags in ("recursive=true&expand=false", "recursive=True&expand=False"):
+        site.answers[f"{api}/tree/main?{flags}"] = [listed]
     headers = {"ETag": '"e"', "X-Repo-Commit": "0" * 40}
     path = f"/datasets/huggan/wikiart/resolve/main/{name}"
     site.answers[path] = [Answer(content, headers=headers)]

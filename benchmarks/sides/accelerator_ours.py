@@ -1,0 +1,143 @@
+"""Pieces of work on whatever device JAX finds: jaxart."""
+
+import functools
+from collections.abc import Iterator
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from benchmarks.material import random_images
+from benchmarks.sides.accelerator import Piece, Ready, answers
+from jaxart.classifier import from_weights
+from jaxart.devices import compiling, layout
+from jaxart.models.layers import trainable
+from jaxart.saliency import catalogue, work
+from jaxart.training import optim, steps
+
+_PRECISIONS = {"float32": "highest", "tf32": "tensorfloat32", "bfloat16": "default"}
+_SETTINGS = {
+    "smoothgrad": "num_samples",
+    "integrated_gradients": "num_steps",
+}
+
+
+def run(
+    pieces: list[dict[str, Any]], rounds: int, weights: dict[str, str]
+) -> Iterator[dict[str, Any]]:
+    """Times the pieces; see `accelerator.answers`."""
+    read = functools.cache(lambda name: from_weights(weights[name]))
+
+    def make(piece: Piece) -> Ready:
+        with jax.default_matmul_precision(_PRECISIONS[piece.precision]):
+            return _MAKERS[piece.kind](piece, read)
+
+    return answers(pieces, rounds, make)
+
+
+def _network(piece, read):
+    network = read(piece.network)
+    model = network.model
+    if piece.precision == "bfloat16":
+        model = model.clone(compute_dtype="bfloat16")
+    size = model.preprocessing["size"]
+    return model, network.params, jax.device_put(random_images(piece.count, size))
+
+
+def _product(piece, read):
+    dtype = jnp.bfloat16 if piece.precision == "bfloat16" else jnp.float32
+    keys = jax.random.split(jax.random.key(0))
+    a, b = (jax.random.normal(k, (piece.count, piece.count), dtype) for k in keys)
+    return _compiled(jax.jit(jnp.matmul), a, b)
+
+
+def _forward(piece, read):
+    model, params, images = _network(piece, read)
+    (upto,) = piece.layers
+    forward = compiling.jit(lambda p, x: model.apply({"params": p}, x, upto=upto))
+    return _compiled(
+        forward, params, images, check=lambda y: np.ravel(y[:, :8]).tolist()
+    )
+
+
+def _maps(piece, read):
+    model, params, images = _network(piece, read)
+    given = {}
+    if piece.method in _SETTINGS:
+        given[_SETTINGS[piece.method]] = piece.samples
+    attribute = catalogue.bind(
+        piece.method,
+        model,
+        catalogue.complete_settings(piece.method, model, given),
+        channel_rule=catalogue.find(piece.method).channel_rule,
+        batch_size=piece.at_once or piece.count,
+        key=jax.random.key(0),
+    )
+    targets = jnp.full(piece.count, work.PREDICTED, jnp.int32)
+    return _compiled(
+        work.make_step(model, attribute),
+        *(params, images, targets),
+        check=lambda explained: np.abs(explained.maps).mean((1, 2)).tolist(),
+    )
+
+
+def _train(piece, read):
+    model, params, images = _network(piece, read)
+    labels = optim.label_layers(params, piece.layers or trainable(model.layers()))
+    tx = optim.make_optimizer(
+        *("sgd", optax.constant_schedule(1e-6)),
+        momentum=0.0,
+        weight_decay=0.0,
+        labels=labels,
+    )
+    where = layout.over_all_devices()
+    batch = where.put_batch(
+        {
+            "image": np.asarray(images),
+            "label": np.arange(piece.count, dtype=np.int32) % 10,
+            "mask": np.ones(piece.count, bool),
+        }
+    )
+    params = jax.tree.map(jnp.copy, params)  # the step uses up what it is given
+    state = where.put(steps.TrainState(jnp.int32(0), params, tx.init(params)))
+    step = steps.make_train_step(
+        *(model, tx, labels, None, jax.random.key(2)), layout=where
+    )
+    program = step.lower(state, batch, False).compile()
+
+    def run_step():
+        nonlocal state
+        state, logs = program(state, batch, False)
+        return logs["loss"]
+
+    def wait(loss):
+        jax.block_until_ready(loss)
+        return []
+
+    return Ready(run_step, wait, _program_bytes(program))
+
+
+def _compiled(function, *arrays, check=lambda result: []) -> Ready:
+    program = function.lower(*arrays).compile()
+    return Ready(
+        lambda: program(*arrays),
+        lambda result: check(jax.block_until_ready(result)),
+        _program_bytes(program),
+    )
+
+
+def _program_bytes(program) -> int | None:
+    memory = program.memory_analysis()
+    if memory is None:
+        return None
+    return (
+        memory.temp_size_in_bytes
+        + memory.argument_size_in_bytes
+        + memory.output_size_in_bytes
+        - memory.alias_size_in_bytes
+    )
+
+
+_MAKERS = {"product": _product, "forward": _forward, "maps": _maps, "train": _train}
