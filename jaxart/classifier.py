@@ -77,12 +77,18 @@ def load(
       WeightsError: not a usable weight file.
       ClassifierError: no classifier can be made; or not exactly one is given.
     """
-    if bool(weights) == bool(workdir):
-        raise ClassifierError("one of --weights and --workdir says which network")
-    paths = storage.path_or_none(weights), storage.path_or_none(workdir)
-    loaded = from_run(paths[1]) if paths[1] else from_weights(paths[0])
-    source = tuple(path and os.fspath(storage.resolve(path)) for path in paths)
-    return loaded._replace(source=source)
+    if weights and not workdir:
+        path = storage.path(weights)
+        return from_weights(path)._replace(source=(_resolved(path), None))
+    if workdir and not weights:
+        path = storage.path(workdir)
+        return from_run(path)._replace(source=(None, _resolved(path)))
+    raise ClassifierError("one of --weights and --workdir says which network")
+
+
+def _resolved(path: AnyPath) -> str:
+    """A path as a text that means the same in another process, elsewhere."""
+    return os.fspath(storage.resolve(path))
 
 
 def from_weights(path: AnyPath) -> Classifier:
@@ -141,7 +147,8 @@ def from_run(workdir: AnyPath) -> Classifier:
     name, facts = with_todays_name(config["model"], config["network"])
     class_names = tuple(facts.pop("classes"))
     facts.pop("preprocessing")
-    model = MODELS[name](**facts | {"hidden": tuple(facts["hidden"])})
+    facts["hidden"] = tuple(facts["hidden"])  # JSON has lists
+    model = MODELS[name](**facts)
     checkpoints = runs.Checkpoints(workdir)
     if checkpoints.latest_step is None:
         raise ClassifierError(

@@ -9,6 +9,7 @@ Source: https://huggingface.co/docs/safetensors.
 
 import hashlib
 import json
+from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
@@ -185,7 +186,7 @@ def model_metadata(model: Network) -> dict[str, str]:
     }
 
 
-def model_fields(metadata: dict[str, str]) -> dict[str, float]:
+def model_fields(metadata: dict[str, str]) -> dict[str, Any]:
     """Returns the fields of the model class that a file's metadata fix, by name."""
     names = MODELS[metadata["model"]].trained_with
     return {name: float(metadata[name]) for name in names}

@@ -42,7 +42,7 @@ class Source(NamedTuple):
     is_recognised: bool
 
 
-def read(path: str | Path, network: Network) -> Source:
+def read(path: Path, network: Network) -> Source:
     """Reads a weight file of any format that jaxart knows.
 
     Args:
@@ -63,7 +63,7 @@ def read(path: str | Path, network: Network) -> Source:
     return Source(params, channel_order, reason, is_recognised=False)
 
 
-def _read(path: str | Path, network: Network) -> tuple[Params, str | None, str]:
+def _read(path: Path, network: Network) -> tuple[Params, str | None, str]:
     """Returns the parameters, their channel order, and what in the file says it."""
     with open(path, "rb") as stream:
         magic = stream.read(6)
