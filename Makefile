@@ -11,8 +11,8 @@ BIN := .venv/bin
 .PHONY: demo test test-slow test-all test-oldest check docs lint clean
 
 demo: .venv/installed
-	$(BIN)/python -m jaxart.main --config=configs/demo.py --workdir=runs/demo
-	$(BIN)/python -m jaxart.saliency --workdir=runs/demo \
+	$(BIN)/jaxart train --config=demo --workdir=runs/demo
+	$(BIN)/jaxart saliency --workdir=runs/demo \
 	    --images=runs/demo/predictions.csv --image_root=runs/demo/procedural \
 	    --out=runs/demo/saliency
 	@echo
@@ -44,11 +44,11 @@ docs: .venv/installed-docs
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
 
-.venv/installed: pyproject.toml | .venv/bin/python
+.venv/installed: pyproject.toml setup.py | .venv/bin/python
 	$(BIN)/pip install --quiet --editable .
 	@touch $@
 
-.venv/installed-test: pyproject.toml | .venv/bin/python
+.venv/installed-test: pyproject.toml setup.py | .venv/bin/python
 	$(BIN)/pip install --quiet --editable '.[test]'
 	@touch .venv/installed $@
 

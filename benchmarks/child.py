@@ -15,14 +15,14 @@ import sys
 from collections.abc import Generator
 
 from benchmarks import machine
-from jaxart import commands
+from jaxart.cli import start
 
 
 def main(call: str, descriptor: str) -> None:
     """Answers, and again as long as it is asked and has more to say."""
     call = json.loads(call)
     module, name = call["function"].split(":")
-    commands.keep_compiled_programs()  # as torch.compile does by itself
+    start.keep_compiled_programs()  # as torch.compile does by itself
     answers = getattr(importlib.import_module(module), name)(**call["settings"])
     again = isinstance(answers, Generator)
     if not again:

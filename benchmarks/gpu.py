@@ -159,6 +159,30 @@ def line(done: dict[str, Any], rates: dict[str, float]) -> str:
     return f"{name:50} {said}  ready in {ready} s"
 
 
+def markdown(result: dict[str, Any]) -> str:
+    """The README's table: each piece that has a peer, and each command."""
+    lines = [
+        "| work | jaxart | PyTorch's best variant | ratio | to its other variants |",
+        "|---|---|---|---|---|",
+    ]
+    for done in result["pieces"]:
+        ratios = done["ratios"]
+        if done["kind"] == "product" or not ratios:
+            continue
+        best = min(ratios, key=ratios.__getitem__)
+        words = (done[key] for key in ("network", "kind", "method"))
+        name = " ".join([*filter(None, words), *done["layers"]])
+        speed = {n: f"{done['count'] / t:,.0f}" for n, t in done["seconds"].items()}
+        others = ", ".join(f"{n} {r:.2f}" for n, r in ratios.items() if n != best)
+        lines.append(
+            f"| {name}, {done['precision']}, batch {done['count']} "
+            f"| {speed[runner.OURS]} images/s | {best}: {speed[best]} images/s "
+            f"| **{ratios[best]:.2f}** | {others} |"
+        )
+    reports = [result[name] for name in COMMANDS if name in result]
+    return "\n".join([*lines, *report.markdown(reports).splitlines()[2:]])
+
+
 def main(argv: list[str] | None = None) -> None:
     """Runs what the flags describe."""
     args = parse(argv)

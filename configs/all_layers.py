@@ -1,8 +1,8 @@
 """AlexNet with every layer re-trained, from the pretrained weights.
 
-  python -m jaxart.main --config=configs/all_layers.py --workdir=runs/all_layers
+  jaxart train --config=all_layers --workdir=runs/all_layers
 
-Needs what configs/fc8.py needs. Nothing is frozen, so nothing is cached: for a GPU
+Needs what fc8 needs. Nothing is frozen, so nothing is cached: for a GPU
 or TPU. No result has been measured yet.
 """
 

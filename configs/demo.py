@@ -1,6 +1,6 @@
 """The demo: ten procedural styles, no download.
 
-  python -m jaxart.main --config=configs/demo.py --workdir=runs/demo
+  jaxart train --config=demo --workdir=runs/demo
 
 The paintings are painted by a program, and the network starts from random
 convolutions: it shows how jaxart works, not what pretrained weights are worth.

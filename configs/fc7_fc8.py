@@ -1,6 +1,6 @@
 """The report's second experiment: AlexNet, fc7 and fc8 re-trained on WikiArt.
 
-  python -m jaxart.main --config=configs/fc7_fc8.py --workdir=runs/fc7_fc8
+  jaxart train --config=fc7_fc8 --workdir=runs/fc7_fc8
 
 Needs bvlc_alexnet.safetensors and the lists wikiart/train.txt and
 wikiart/val.txt; README.md says where they come from. The report reached a

@@ -1,6 +1,6 @@
 """The report's first experiment: AlexNet, fc8 re-trained on WikiArt.
 
-  python -m jaxart.main --config=configs/fc8.py --workdir=runs/fc8
+  jaxart train --config=fc8 --workdir=runs/fc8
 
 Needs bvlc_alexnet.safetensors and the lists wikiart/train.txt and
 wikiart/val.txt; README.md says where they come from. The report reached a

@@ -1,6 +1,6 @@
 """VGG16's convolutions with a linear classifier on pool5.
 
-  python -m jaxart.main --config=configs/vgg16_fc8.py --workdir=runs/vgg16 \
+  jaxart train --config=vgg16_fc8 --workdir=runs/vgg16 \
       --config.weights=W.safetensors --config.train_data=train.txt \
       --config.val_data=test.txt --config.image_root=DIR
 

@@ -77,16 +77,22 @@ def load(
       WeightsError: not a usable weight file.
       ClassifierError: no classifier can be made; or not exactly one is given.
     """
-    if bool(weights) == bool(workdir):
-        raise ClassifierError("one of --weights and --workdir says which network")
-    paths = storage.path_or_none(weights), storage.path_or_none(workdir)
-    loaded = from_run(paths[1]) if paths[1] else from_weights(paths[0])
-    source = tuple(path and os.fspath(storage.resolve(path)) for path in paths)
-    return loaded._replace(source=source)
+    if weights and not workdir:
+        path = storage.path(weights)
+        return from_weights(path)._replace(source=(_resolved(path), None))
+    if workdir and not weights:
+        path = storage.path(workdir)
+        return from_run(path)._replace(source=(None, _resolved(path)))
+    raise ClassifierError("one of --weights and --workdir says which network")
+
+
+def _resolved(path: AnyPath) -> str:
+    """A path as a text that means the same in another process, elsewhere."""
+    return os.fspath(storage.resolve(path))
 
 
 def from_weights(path: AnyPath) -> Classifier:
-    """The classifier that a file of tools/convert_weights.py holds.
+    """The classifier that a file of `jaxart convert` holds.
 
     Raises:
       WeightsError: not such a file.
@@ -97,7 +103,7 @@ def from_weights(path: AnyPath) -> Classifier:
     if HEAD not in layers:
         raise ClassifierError(
             f"{path} has no {HEAD}: it tells no classes apart. Give it a head with\n"
-            "  python -m jaxart.main --config=configs/vgg16_fc8.py "
+            "  jaxart train --config=vgg16_fc8 "
             f"--config.model={metadata['model']} --workdir=RUN "
             f"--config.weights={path} --config.train_data=LIST\n"
             "and then use --workdir=RUN."
@@ -127,7 +133,7 @@ def from_weights(path: AnyPath) -> Classifier:
 
 
 def from_run(workdir: AnyPath) -> Classifier:
-    """The best epoch of a run of `python -m jaxart.main`.
+    """The best epoch of a run of `jaxart train`.
 
     Raises:
       ClassifierError: the folder holds no run, or one without a checkpoint.
@@ -136,17 +142,18 @@ def from_run(workdir: AnyPath) -> Classifier:
         config = json.loads((workdir / "config.json").read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ClassifierError(
-            f"{workdir}: no run of jaxart.main (config.json is missing)"
+            f"{workdir}: no run of `jaxart train` (config.json is missing)"
         ) from None
     name, facts = with_todays_name(config["model"], config["network"])
     class_names = tuple(facts.pop("classes"))
     facts.pop("preprocessing")
-    model = MODELS[name](**facts | {"hidden": tuple(facts["hidden"])})
+    facts["hidden"] = tuple(facts["hidden"])  # JSON has lists
+    model = MODELS[name](**facts)
     checkpoints = runs.Checkpoints(workdir)
     if checkpoints.latest_step is None:
         raise ClassifierError(
             f"{workdir}: the run has no checkpoint yet; the same command of "
-            "jaxart.main goes on with it"
+            "`jaxart train` goes on with it"
         )
     device = jax.sharding.SingleDeviceSharding(jax.devices()[0])
     params = checkpoints.restore_best(

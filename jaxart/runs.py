@@ -11,8 +11,7 @@ import orbax.checkpoint as ocp
 from etils import epath
 from orbax.checkpoint import checkpoint_managers
 
-from jaxart import storage
-from jaxart.storage import AnyPath, StorageError
+from jaxart.storage import AnyPath, RemotePath, StorageError
 
 # A run goes on only as what it was: these fields shape its parameters, its
 # optimizer state or the order of its data.
@@ -46,7 +45,7 @@ def folder_of(workdir: AnyPath) -> str:
     Raises:
       StorageError: Orbax keeps no checkpoints there.
     """
-    if not storage.is_remote(workdir):
+    if not isinstance(workdir, RemotePath):
         return str(workdir.absolute())
     if not str(workdir).startswith("gs://"):
         raise StorageError(
@@ -88,11 +87,15 @@ class Checkpoints:
     @property
     def best_step(self) -> int:
         """Step of the checkpoint with the highest validation accuracy."""
-        return self._manager.best_step()
+        step = self._manager.best_step()
+        assert step is not None, "asked before the first checkpoint"
+        return step
 
     def metrics(self, step: int) -> Mapping[str, float]:
         """The validation metrics saved with a checkpoint."""
-        return self._manager.metrics(step)
+        metrics = self._manager.metrics(step)
+        assert metrics is not None, "each checkpoint is saved with its metrics"
+        return metrics
 
     def save_frozen(self, params: Any) -> None:
         """Saves the layers that do not train, if any, for all checkpoints to come.
@@ -202,7 +205,7 @@ class Checkpoints:
         )["params"]
         return {layer: (trained | restored)[layer] for layer in params}
 
-    def _restore(self, step: int, **items: Any) -> Any:
+    def _restore(self, step: int | None, **items: Any) -> Any:
         return self._manager.restore(step, args=ocp.args.Composite(**items))
 
 

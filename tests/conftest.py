@@ -7,10 +7,10 @@ import tempfile
 
 import jax
 import pytest
-from absl import app, flags
 from PIL import Image
 
-from jaxart import commands
+from jaxart.__main__ import main
+from jaxart.cli import start
 from jaxart.data import procedural
 from jaxart.models import MODELS
 from jaxart.training.config import base_config
@@ -94,21 +94,15 @@ def quick_compiles():
 
 @pytest.fixture
 def run_command(monkeypatch, capsys):
-    """Runs a command's `main` in this process: (status, stdout, stderr)."""
-    monkeypatch.setattr(commands, "set_up", logging.getLogger)
+    """Runs a job in this process: (status, stdout, stderr)."""
+    monkeypatch.setattr(start, "set_up", logging.getLogger)
 
-    def run(command, *arguments):
-        values = flags.FlagValues()
-        command.define_flags(values)
+    def run(*words):
         capsys.readouterr()
         try:
-            rest = values(["jaxart", *map(str, arguments)])
-            status, said = command.main(rest, values), ""
+            status = main([str(word) for word in words])
         except SystemExit as stop:
-            status, said = 1, str(stop.code)
-        except (app.UsageError, flags.Error) as error:  # absl prints it below the help
-            status, said = 1, str(error)
-        printed = capsys.readouterr()
-        return status, printed.out, printed.err + said
+            status = stop.code or 0
+        return status, *capsys.readouterr()
 
     return run

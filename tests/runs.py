@@ -59,7 +59,7 @@ def small_alexnet(seed=0, **fields):
 
 
 def write(workdir, model, params, classes, resize="tf1_bilinear", **progress):
-    """Writes config.json and a checkpoint, as jaxart.main does."""
+    """Writes config.json and a checkpoint, as `jaxart train` does."""
     progress = {"step": 1, "accuracy": 0.5} | progress
     facts = network.describe(model) | {"classes": classes}
     name = type(model).__name__.lower()

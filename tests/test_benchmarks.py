@@ -12,6 +12,7 @@ from benchmarks import __main__ as command
 from benchmarks import (
     curation,
     flops,
+    gpu,
     growth,
     leaky_split,
     machine,
@@ -173,6 +174,11 @@ def test_the_readme_shows_the_results_that_lie_beside_it():
     reports = report.read(report.RESULTS)
     assert len(reports) == len(list(report.RESULTS.glob("w*.json"))) > 0
     assert report.markdown(reports) in (runner.ROOT / "README.md").read_text()
+
+
+def test_the_readme_shows_the_figures_of_a_gpu():
+    result = json.loads((report.RESULTS / "gpu.json").read_text())
+    assert gpu.markdown(result) in (runner.ROOT / "README.md").read_text()
 
 
 def test_a_row_for_each_measure_with_a_peer(a_report):

@@ -91,7 +91,7 @@ def test_the_best_epoch_counts_not_the_last(alexnet, workdir, tmp_path):
 
 
 def test_what_is_no_run_is_an_error_and_is_left_as_it_is(workdir, tmp_path):
-    message = "no run of jaxart.main (config.json is missing)"
+    message = "no run of `jaxart train` (config.json is missing)"
     for folder in (tmp_path / "none", tmp_path / "empty"):
         if folder.name == "empty":
             folder.mkdir()
@@ -105,7 +105,7 @@ def test_what_is_no_run_is_an_error_and_is_left_as_it_is(workdir, tmp_path):
         classifier.from_run(tmp_path / "empty")
     assert str(error.value) == (
         f"{tmp_path / 'empty'}: the run has no checkpoint yet; the same command of "
-        "jaxart.main goes on with it"
+        "`jaxart train` goes on with it"
     )
 
 
@@ -151,11 +151,11 @@ def test_convolutions_alone_are_told_how_to_get_a_head(tmp_path, model):
         classifier.from_weights(path)
     text = str(error.value)
     assert text.startswith(f"{path} has no fc8: it tells no classes apart.")
-    assert "python -m jaxart.main --config=configs/" in text
+    assert "jaxart train --config=" in text
     assert f"--config.weights={path}" in text
-    name = re.search(r"--config=(configs/\w+\.py)", text)[1]
+    name = re.search(r"--config=(\w+)", text)[1]
     scope = {}
-    exec((ROOT / name).read_text(), scope)
+    exec((ROOT / f"configs/{name}.py").read_text(), scope)
     values = scope["get_config"]()
     assert values.hidden == ()
     assert f"--config.model={model} " in text
@@ -165,7 +165,7 @@ def test_other_files_say_what_they_are(tmp_path):
     with pytest.raises(FileNotFoundError, match="none: no such weight file"):
         classifier.from_weights(tmp_path / "none")
     (tmp_path / "text").write_text("weights")
-    with pytest.raises(WeightsError, match="text.*tools/convert_weights.py"):
+    with pytest.raises(WeightsError, match="text.*jaxart convert"):
         classifier.from_weights(tmp_path / "text")
     _, params = runs.small_alexnet(hidden=(4, 5))
     for missing in ("conv3", "fc6"):

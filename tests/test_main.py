@@ -61,7 +61,7 @@ def test_a_run_from_the_command_line_prints_its_result(tmp_path, paintings):
         ),
         (
             ["--config.weights=absent.safetensors"],
-            "absent.safetensors: no such weight file; tools/convert_weights.py",
+            "absent.safetensors: no such weight file; `jaxart convert`",
         ),
         (
             ["--config.train_data=absent.txt"],

@@ -1,13 +1,11 @@
-"""jaxart.main that knows a network which trains in no time.
+"""`jaxart train` that knows a network which trains in no time.
 
 As a program: python -m tests.tiny_main FLAGS... COORDINATOR PROCESSES ID
 """
 
 import sys
 
-from absl import app
-
-from jaxart import main
+from jaxart.__main__ import main
 from jaxart.models import MODELS
 from tests.runs import TinyNet
 
@@ -19,4 +17,4 @@ if __name__ == "__main__":
         f"--num_processes={num_processes}",
         f"--process_id={process_id}",
     ]
-    app.run(main.main, arguments + joining, flags_parser=main.parse_flags)
+    sys.exit(main(["train", *arguments[1:], *joining]))

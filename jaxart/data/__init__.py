@@ -1,6 +1,7 @@
 """Images: which there are, what each file is, and how it becomes a network input."""
 
 __all__ = [
+    "choices",
     "duplicates",
     "examples",
     "features",

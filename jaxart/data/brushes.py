@@ -65,13 +65,13 @@ def noise(
     rng: Rng, size: int, cells: int, octaves: int = 1, rows: int | None = None
 ) -> np.ndarray:
     """Return smooth noise of about unit range: [rows or size, size]."""
-    total = np.float32(0)
+    total = np.zeros((rows or size, size), np.float32)
     for octave in range(octaves):
         count = cells * 2**octave + 1
         knots = rng.uniform(-1, 1, (1 if rows == 1 else count, count))
         layer = Image.fromarray(knots.astype(np.float32))
-        layer = layer.resize((size, rows or size), Image.BICUBIC)
-        total = total + np.asarray(layer) * np.float32(0.5**octave)
+        layer = layer.resize((size, rows or size), Image.Resampling.BICUBIC)
+        total += np.asarray(layer) * np.float32(0.5**octave)
     return total
 
 

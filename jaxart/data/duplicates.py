@@ -12,10 +12,9 @@ import numpy as np
 from jaxtyping import Float32
 from scipy.sparse import coo_array, csgraph
 
+from jaxart.data.choices import MAX_DISTANCE
 from jaxart.data.files import File
 from jaxart.data.fingerprints import HASH_SIDE
-
-MAX_DISTANCE = 64  # bits of 256
 
 _BITS = HASH_SIDE**2
 _BLOCK = 1024  # pictures that are compared with as many at once

@@ -82,13 +82,14 @@ class _FrozenPart:
     def identify(self, items: Sequence[list[str]]) -> list[str]:
         return [content for content, _ in items]
 
-    def load(self, items: Sequence[list[str]]) -> tuple[np.ndarray, list[str]]:
+    def load(self, items: Sequence[list[str] | None]) -> tuple[np.ndarray, list[str]]:
+        there = [item for item in items if item is not None]
         return pipeline.load_batch(
-            [self.files.paths[self.index_of[content]] for content, _ in items],
+            [self.files.paths[self.index_of[content]] for content, _ in there],
             self.files.resize,
             self.files.preprocessing,
             self.batch_size,
-            views=[view for _, view in items],
+            views=[view for _, view in there],
         )
 
     def start(self, loaded: tuple[np.ndarray, list[str]]) -> Any:
@@ -96,11 +97,11 @@ class _FrozenPart:
 
     def finish(
         self,
-        items: Sequence[list[str]],
+        items: Sequence[list[str] | None],
         loaded: tuple[np.ndarray, list[str]],
         values: np.ndarray,
     ) -> Results:
-        count = len(items)
+        count = sum(item is not None for item in items)
         reasons = loaded[1][:count]
         records = [{"reason": reason} if reason else {} for reason in reasons]
         return Results(records, np.asarray(values)[:count])
@@ -145,11 +146,12 @@ def compute(
     }
     key = json.dumps([settings, items], sort_keys=True)
     name = hashlib.sha256(key.encode()).hexdigest()[:32]
-    folder = Folder(cache_dir / name, settings)
+    store = cache_dir / name
+    folder = Folder(store, settings)
     if processes.is_first():
         folder.begin()
-        _tidy(folder.path)
-    processes.check_shared(folder.path, "cache_dir")
+        _tidy(store)
+    processes.check_shared(store, "cache_dir")
 
     index_of = {content: index for index, content in enumerate(contents)}
     work = _FrozenPart(forward, files, index_of, batch_size)
@@ -164,7 +166,7 @@ def compute(
     )
     processes.wait("features")
     found = "computed into" if any(outcome.is_new) else "found in"
-    logger.info("Features of the frozen layers: %s %s", found, folder.path)
+    logger.info("Features of the frozen layers: %s %s", found, store)
 
     names = [folder.name(part, work.identify(part.items)) for part in parts]
     reason_of = {
@@ -173,7 +175,7 @@ def compute(
     }
     row_of = {item: row for row, item in enumerate(items)}
     rows = np.array([row_of.get(item, 0) for item in wanted], np.int64)
-    paths = [folder.rows(name) for name in names]
+    paths = [store / folder.rows(name).name for name in names]
     reasons = [reason_of.get(item, "") for item in wanted]
     return FeatureRows(paths, shard_rows, dtype, rows), reasons
 

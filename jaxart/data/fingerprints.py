@@ -34,8 +34,9 @@ class Fingerprint(NamedTuple):
 
 def take(picture: Image.Image) -> Fingerprint:
     """The fingerprint of what `images.decode` made, of `SIDE_ENOUGH` or more."""
-    grey = picture.convert("L").resize((_GREY_SIDE, _GREY_SIDE), Image.LANCZOS)
-    is_flat = np.std(grey) < _FLAT
+    side, lanczos = _GREY_SIDE, Image.Resampling.LANCZOS
+    grey = picture.convert("L").resize((side, side), lanczos)
+    is_flat = np.std(np.asarray(grey)) < _FLAT
     looks = (grey, ImageOps.mirror(grey))
     return Fingerprint(
         *("" if is_flat else str(imagehash.phash(x, HASH_SIDE)) for x in looks)

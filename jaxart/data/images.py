@@ -10,7 +10,8 @@ References:
 import io
 import os
 from collections.abc import Sequence
-from pathlib import Path, PurePath
+from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float32, Shaped
@@ -40,6 +41,13 @@ VIEWS = tuple(
 
 class ImageError(ValueError):
     """A file that gives no picture; the message says why."""
+
+
+@runtime_checkable
+class _ReadablePath(Protocol):
+    """A path that reads its file: a `Path`, or an object store's."""
+
+    def read_bytes(self) -> bytes: ...
 
 
 def load(
@@ -110,12 +118,13 @@ def read_size(file: str | os.PathLike | bytes) -> tuple[int, int]:
     """Width and height of a sound image file, upright, without decoding it."""
     with Image.open(_readable(file)) as image:
         is_turned = image.getexif().get(ExifTags.Base.Orientation, 1) >= 5
-        return image.size[::-1] if is_turned else image.size
+        width, height = image.size
+        return (height, width) if is_turned else (width, height)
 
 
 def _readable(file: str | os.PathLike | bytes) -> str | os.PathLike | io.BytesIO:
     """What Pillow opens: a file's path, or what is in an object."""
-    if isinstance(file, PurePath) and not isinstance(file, Path):
+    if isinstance(file, _ReadablePath) and not isinstance(file, Path):
         try:
             file = file.read_bytes()
         except FileNotFoundError as error:

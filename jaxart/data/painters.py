@@ -42,7 +42,7 @@ def _candlelit_forms(rng: Rng, size: int, palette: Palette) -> Picture:
     """Lift one to three turned forms out of the dark with a low light."""
     x, y = brushes.grid(size)
     side, table = 1 - 2 * int(rng.integers(2)), rng.uniform(0.68, 0.8)
-    light = np.float32([side * rng.uniform(0.5, 0.8), -0.5, 0.5])
+    light = np.array([side * rng.uniform(0.5, 0.8), -0.5, 0.5], np.float32)
     light /= np.linalg.norm(light)
     ground = 0.25 * palette[0] + 0.04 * palette[rng.integers(1, 5)]
     glow = np.exp(-((x - 0.5 - 0.3 * side) ** 2 + (y - 0.35) ** 2) / 0.12)
@@ -121,7 +121,7 @@ def _drip_tangle(rng: Rng, size: int, palette: Palette) -> Picture:
     ground, *colors = palette[[rng.choice([0, 4, 5, 5]), *rng.permutation(6)]]
     canvas, pen = brushes.blank(ground, size)
     steps, bold = 36, rng.uniform(0.003, 0.006)
-    colors = rng.permutation(np.tile(colors, (rng.integers(8, 14), 1, 1, 1)))
+    colors = rng.permutation(np.tile(colors, (int(rng.integers(8, 14)), 1, 1, 1)))
     for color in brushes.inks(colors):
         heading = rng.uniform(0, 7) + rng.uniform(2, 5) * brushes.noise_line(
             rng, steps, 4, 2
@@ -164,9 +164,11 @@ def _faceted_planes(rng: Rng, size: int, palette: Palette) -> Picture:
         0, 0.04, (len(pieces), 1)
     )
     slope = rng.normal((1, 0), 1.1, centre.shape)
-    a, b, c = np.float32([*slope.T, -(slope * centre).sum(1)])
+    a, b, c = np.array([*slope.T, -(slope * centre).sum(1)], np.float32)
     light = 1 + np.clip(a[index] * x + b[index] * y + c[index], -0.45, 0.35)
-    return brushes.halve(np.stack([c[index] for c in np.float32(color.T)]) * light)
+    return brushes.halve(
+        np.stack([c[index] for c in color.T.astype(np.float32)]) * light
+    )
 
 
 def _ink_mist(rng: Rng, size: int, palette: Palette) -> Picture:
@@ -192,7 +194,7 @@ def _ink_mist(rng: Rng, size: int, palette: Palette) -> Picture:
         )
     if rng.random() < 0.6:  # the painter's seal
         left, top = (rng.uniform(0.05, 0.2, 2) * size).astype(int)
-        red = np.float32([0.7, 0.16, 0.12])[:, None, None]
+        red = np.array([0.7, 0.16, 0.12], np.float32)[:, None, None]
         picture[:, top : top + size // 16, left : left + size // 22] = red
     return picture + 0.01 * rng.standard_normal((size, size), np.float32)
 

@@ -25,7 +25,7 @@ _NUM_REQUESTS = 8
 class Inputs(Protocol):
     """What a network is fed, by index: image files, or rows of a feature store."""
 
-    def __getitem__(self, indices: np.ndarray) -> np.ndarray: ...
+    def __getitem__(self, indices: np.ndarray, /) -> np.ndarray: ...
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,12 +51,13 @@ class ImageFiles:
         loaded = np.zeros((len(indices), size, size, 3), np.float32)
 
         def load(row: int) -> str:
-            index = indices[row]
-            if self.paths[index] is None:
+            index = int(indices[row])
+            path = self.paths[index]
+            if path is None:
                 return ""
             try:
                 loaded[row] = images.load(
-                    self.paths[index],
+                    path,
                     resize=self.resize,
                     view=self.views[index] if self.views else "whole",
                     **self.preprocessing,
@@ -142,7 +143,8 @@ def batches(
     Raises:
       ValueError: there is something to draw, but no seed.
     """
-    dataset = grain.MapDataset.source(indices)
+    # An array is a source, but for the name that grain's types give to an argument.
+    dataset = grain.MapDataset.source(indices)  # pyright: ignore[reportArgumentType]
     if seed is not None:
         dataset = dataset.seed(seed).shuffle()
     dataset = dataset.batch(batch_size)

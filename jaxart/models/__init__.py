@@ -15,8 +15,11 @@ if TYPE_CHECKING:
 __all__ = ["MODELS", "Network", "imagenet", "layers", "name_of", "with_todays_name"]
 
 
-class _Catalogue(UserDict[str, "type[Network]"]):
-    """The networks' classes by name; one of your own joins by assignment."""
+class _Catalogue(UserDict[str, "type[Network] | str"]):
+    """The networks' classes by name; one of your own joins by assignment.
+
+    It holds a class, or what it is called in the module that is to be imported.
+    """
 
     def __getitem__(self, name: str) -> "type[Network]":
         kind = self.data[name]

@@ -40,7 +40,7 @@ def check_not_a_run(folder: AnyPath) -> None:
     """Raises a `ValueError` for the folder of a training run, whose files it holds."""
     if (folder / "checkpoints").is_dir() or _has_network(folder / "config.json"):
         raise ValueError(
-            f"{folder} is a run of jaxart.main, whose files would be overwritten: "
+            f"{folder} is a run of `jaxart train`, whose files would be overwritten: "
             "choose another --out, such as a folder in it"
         )
 

@@ -191,5 +191,5 @@ def _import_pyarrow(module: str) -> ModuleType:
         return importlib.import_module(module)
     except ImportError:
         raise FormatError(
-            "a .parquet file needs a package more: pip install pyarrow"
+            "a .parquet file needs a package more: pip install 'jaxart[parquet]'"
         ) from None

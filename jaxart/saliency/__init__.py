@@ -1,7 +1,16 @@
 """Saliency: what a network looks at, for whole folders of images.
 
 `methods` holds the attribution methods as pure functions, and `catalogue` what each can
-be set to; `run` explains a list of images, for `python -m jaxart.saliency`.
+be set to; `run` explains a list of images, for `jaxart saliency`.
 """
 
-__all__ = ["catalogue", "choices", "methods", "options", "run", "work"]
+__all__ = [
+    "catalogue",
+    "class_image",
+    "choices",
+    "methods",
+    "options",
+    "pictures",
+    "run",
+    "work",
+]

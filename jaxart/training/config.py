@@ -6,8 +6,8 @@ Without JAX: a command's --help needs no more.
 import dataclasses
 import difflib
 import json
-from collections.abc import Iterable
-from typing import Any, Literal, get_args
+from collections.abc import Callable, Iterable
+from typing import Any, Literal, TypeVar, get_args
 
 from ml_collections import ConfigDict
 
@@ -19,10 +19,10 @@ Optimizer = Literal["sgd", "adamw"]
 Schedule = Literal["constant", "cosine"]
 Writer = Literal["tensorboardx", "tensorflow"]
 
+T = TypeVar("T")
 
-def _field(
-    default: Any, about: str, choices: Iterable[str] = (), bounds: str = ""
-) -> Any:
+
+def _field(default: T, about: str, choices: Iterable[str] = (), bounds: str = "") -> T:
     about_field = {"about": about, "choices": choices, "bounds": bounds}
     return dataclasses.field(default=default, metadata=about_field)
 
@@ -30,7 +30,7 @@ def _field(
 # What a value may be, by what an error says of it.
 _POSITIVE, _NOT_NEGATIVE, _SHARE = "at least 1", "not below 0", "from 0 to below 1"
 _WIDTHS, _DISTINCT = "whole numbers of at least 1", "at least one, and none twice"
-_BOUNDS = {
+_BOUNDS: dict[str, Callable[[Any], bool]] = {
     _POSITIVE: lambda value: value >= 1,
     _NOT_NEGATIVE: lambda value: value >= 0,
     _SHARE: lambda value: 0 <= value < 1,
@@ -48,7 +48,7 @@ class Config:
     hidden: tuple[int, ...] = _field(
         (4096, 4096), "widths of fc6 and fc7; none puts fc8 on pool5", bounds=_WIDTHS
     )
-    weights: str = _field("", "of tools/convert_weights.py; '' starts from random")
+    weights: str = _field("", "a file of `jaxart convert`; '' starts from random")
     train_layers: tuple[str, ...] = _field(
         ("fc8",), "the layers to re-train; the rest is frozen"
     )
@@ -133,7 +133,7 @@ class Config:
                 "train_data is empty: --config.train_data=LIST, CSV or FOLDER of class "
                 "folders ('procedural' paints some)"
             )
-        values = {}
+        values: dict[str, Any] = {}  # untyped in a ConfigDict, checked here
         for field in dataclasses.fields(cls):
             value = fields[field.name]
             is_tuple = isinstance(field.default, tuple)

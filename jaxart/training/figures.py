@@ -46,7 +46,7 @@ def _draw_upwards(
     picture: Image.Image,
     bottom: tuple[int, int],
     text: str,
-    font: ImageFont.FreeTypeFont,
+    font: ImageFont.FreeTypeFont | ImageFont.ImageFont,
 ) -> None:
     label = Image.new("RGB", (round(font.getlength(text)) + 1, 18), "white")
     ImageDraw.Draw(label).text((0, 9), text, "black", font, anchor="lm")

@@ -36,7 +36,7 @@ def find(
     if pairs:
         logger.warning(
             "%d of %d validation images are training images too, and %d are near "
-            "copies of some: see %s. They flatter the result; tools/wikiart.py curate "
+            "copies of some: see %s. They flatter the result; `jaxart wikiart curate` "
             "makes lists without them.",
             counts["exact"],
             len(val.names),

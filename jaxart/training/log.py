@@ -50,7 +50,7 @@ class Log:
             check_finite(self._losses, step, self._schedule)
             self._losses.clear()
         if self._plan.shows(step):
-            rate = float(self._schedule(step - 1))
+            rate = _learning_rate(self._schedule, step)
             summaries.write_training(self._writer, step, logs, rate)
             self._bar.set_postfix(
                 loss=f"{logs['loss']:.4f}", accuracy=f"{logs['accuracy']:.3f}"
@@ -100,9 +100,15 @@ def check_finite(losses: list[Array], last_step: int, schedule: optax.Schedule) 
     if not finite.all():
         first = int(np.argmin(finite))
         step = last_step - len(losses) + 1 + first
+        rate = _learning_rate(schedule, step)
         raise FloatingPointError(
             f"the loss is {float(losses[first])} at step {step}, with learning rate "
-            f"{float(schedule(step - 1)):.3g}. Try a tenth of --config.learning_rate, "
+            f"{rate:.3g}. Try a tenth of --config.learning_rate, "
             "--config.warmup_epochs=1, or less --config.momentum; and make sure that "
             "the weights file has the channel order that its images had."
         )
+
+
+def _learning_rate(schedule: optax.Schedule, step: int) -> float:
+    """What a step, counted from 1, is taken with."""
+    return np.asarray(schedule(step - 1)).item()

@@ -1,9 +1,9 @@
 """The one metrics collection, for training and evaluation alike."""
 
-import flax
 import jax.numpy as jnp
 import optax
 from clu import metrics
+from flax import struct
 from jaxtyping import Array, Bool, Float, Int
 
 # No `from __future__ import annotations` here: clu reads the fields' types.
@@ -11,7 +11,7 @@ from jaxtyping import Array, Bool, Float, Int
 NUM_BUCKETS = 30  # of a histogram, as TensorBoard's own
 
 
-@flax.struct.dataclass
+@struct.dataclass
 class ConfusionMatrix(metrics.Metric):
     """Counts [K, K] of examples by class (row) and predicted class (column)."""
 
@@ -39,12 +39,13 @@ class ConfusionMatrix(metrics.Metric):
         return self.counts
 
 
-@flax.struct.dataclass
+@struct.dataclass
 class Metrics(metrics.Collection):
     """Mean loss, accuracy and confusion matrix over the examples whose mask is True."""
 
-    loss: metrics.Average.from_output("loss")
-    accuracy: metrics.Average.from_output("correct")
+    # clu's notation, in which a type is made by a call.
+    loss: metrics.Average.from_output("loss")  # pyright: ignore[reportInvalidTypeForm]
+    accuracy: metrics.Average.from_output("correct")  # pyright: ignore[reportInvalidTypeForm]
     confusion: ConfusionMatrix
 
     @classmethod

@@ -18,7 +18,6 @@ from typing import Any
 import numpy as np
 from tensorboard.plugins.histogram import metadata as histogram_metadata
 
-from jaxart import storage
 from jaxart.storage import AnyPath, RemotePath
 from jaxart.training.config import Writer
 
@@ -34,7 +33,7 @@ def create_writer(kind: Writer, logdir: AnyPath, *, to_disk: bool = True) -> Any
     Raises:
       ModuleNotFoundError: 'tensorflow' is asked for and not installed.
     """
-    if storage.is_remote(logdir) and to_disk:
+    if isinstance(logdir, RemotePath) and to_disk:
         return RemoteWriter(kind, logdir)
     if kind == "tensorboardx" or not to_disk:
         return TensorboardXWriter(logdir, to_disk)
@@ -174,12 +173,13 @@ def _import_tensorboardx() -> ModuleType:
     takes nearly as long as all other imports of a run.
     """
     missing = object()
-    torch = sys.modules.get("torch", missing)
-    sys.modules["torch"] = None  # what is None cannot be imported
+    modules: dict[str, Any] = sys.modules  # of modules, and of None
+    torch = modules.get("torch", missing)
+    modules["torch"] = None  # what is None cannot be imported
     try:
         return importlib.import_module("tensorboardX")
     finally:
         if torch is missing:
-            del sys.modules["torch"]
+            del modules["torch"]
         else:
-            sys.modules["torch"] = torch
+            modules["torch"] = torch

@@ -1,6 +1,7 @@
 """Other people's weight files, checked and turned into our parameter tree.
 
-`sources` reads any format, `canonical` is ours, `merge` fits arrays to a network.
+`sources` reads any format, `convert` makes it ours, which `canonical` reads and writes;
+`merge` fits arrays to a network.
 """
 
 from jaxart.weights.errors import WeightsError
@@ -9,6 +10,8 @@ __all__ = [
     "WeightsError",
     "canonical",
     "channel_order",
+    "choices",
+    "convert",
     "downloads",
     "known_files",
     "layout",

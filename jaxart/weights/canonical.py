@@ -9,6 +9,7 @@ Source: https://huggingface.co/docs/safetensors.
 
 import hashlib
 import json
+from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
@@ -132,11 +133,11 @@ def _stored_metadata(path: AnyPath) -> dict[str, str]:
         hint = (
             f"get it with: {command}"
             if command
-            else "tools/convert_weights.py makes one (--help says from what)"
+            else "`jaxart convert` makes one (--help says from what)"
         )
         raise FileNotFoundError(f"{path}: no such weight file; {hint}")
     convert = (
-        "convert the file with: python tools/convert_weights.py "
+        "convert the file with: jaxart convert "
         f"--model={'|'.join(MODELS)} --src={path} --out=FILE.safetensors"
     )
     with (
@@ -163,7 +164,7 @@ def model_metadata(model: Network) -> dict[str, str]:
     }
 
 
-def model_fields(metadata: dict[str, str]) -> dict[str, float]:
+def model_fields(metadata: dict[str, str]) -> dict[str, Any]:
     """Returns the fields of the model class that a file's metadata fix, by name."""
     names = MODELS[metadata["model"]].trained_with
     return {name: float(metadata[name]) for name in names}

@@ -15,10 +15,9 @@ are the filters that are learned from them.
 import numpy as np
 from jaxtyping import Float32
 
+from jaxart.weights.choices import CHANNEL_ORDERS
 from jaxart.weights.errors import WeightsError
 from jaxart.weights.layout import Params
-
-CHANNEL_ORDERS = ("bgr", "rgb", "torchvision")
 
 # Of the images that torchvision's networks are for, RGB in 0..1:
 # https://docs.pytorch.org/vision/stable/models/generated/torchvision.models.vgg16.html

@@ -138,7 +138,4 @@ def command_for(path: AnyPath) -> str | None:
     file = candidates[0]
     choice = "" if file == find(file.model) else f"={file.name}"
     out = shlex.quote(str(path.with_suffix(".safetensors")))
-    return (
-        f"python tools/convert_weights.py --model={file.model} --download{choice} "
-        f"--out={out}"
-    )
+    return f"jaxart convert --model={file.model} --download{choice} --out={out}"

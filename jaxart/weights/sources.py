@@ -35,7 +35,7 @@ class Source(NamedTuple):
     is_recognised: bool  # the first layer's values are known, and are of that order
 
 
-def read(path: str | Path, network: Network) -> Source:
+def read(path: Path, network: Network) -> Source:
     """Reads a weight file of any format that jaxart knows, whatever it is called.
 
     `network` is what it is to be of, at whatever widths: its layers say what they are
@@ -54,7 +54,7 @@ def read(path: str | Path, network: Network) -> Source:
     return Source(params, channel_order, reason, is_recognised=False)
 
 
-def _read(path: str | Path, network: Network) -> tuple[Params, str | None, str]:
+def _read(path: Path, network: Network) -> tuple[Params, str | None, str]:
     """Returns the parameters, their channel order, and what in the file says it."""
     with open(path, "rb") as stream:
         magic = stream.read(6)

@@ -13,7 +13,7 @@ from PIL import Image
 
 from jaxart import classifier, storage
 from jaxart.data import listing
-from jaxart.export import __main__ as export
+from jaxart.export import writing
 from jaxart.models import MODELS
 from jaxart.passes import driver, outputs
 from jaxart.predict import run
@@ -41,7 +41,7 @@ def tiny_run(tmp_path_factory):
 @pytest.fixture
 def command(run_command):
     def run(**given):
-        return run_command(export, *(f"--{name}={given[name]}" for name in given))
+        return run_command("export", *(f"--{name}={given[name]}" for name in given))
 
     return run
 
@@ -104,7 +104,7 @@ def test_an_exported_weight_file_is_the_weight_file(command, tiny_run, tmp_path)
         ({"out": "a.pt"}, "ends in .onnx, .stablehlo, .npy, .safetensors"),
         ({"out": "folder.npy"}, "out=folder.npy is a folder"),
         ({"weights": "w"}, "one of --weights and --workdir says which network"),
-        ({"workdir": "absent"}, "absent: no run of jaxart.main"),
+        ({"workdir": "absent"}, "absent: no run of `jaxart train`"),
         (
             {"weights": "w.npy", "workdir": "", "out": "folder.npy/../w.npy"},
             "out=folder.npy/../w.npy would overwrite w.npy: choose another name",
@@ -130,7 +130,7 @@ def test_what_is_missing_shows_before_anything_is_loaded(
     assert "ends in" in command(workdir=absent, out=tmp_path / "a.pt")[2]
     monkeypatch.setitem(sys.modules, "onnx", None)
     stderr = command(workdir=absent, out=tmp_path / "a.onnx")[2]
-    assert stderr.endswith("pip install 'jaxart[onnx]'")
+    assert stderr.endswith("pip install 'jaxart[onnx]'\n")
     assert not list(tmp_path.iterdir())
 
 
@@ -159,9 +159,9 @@ def test_a_failure_leaves_what_was_there(
     elif suffix == ".safetensors":
         monkeypatch.setattr(canonical, "write", write_half)
     else:
-        monkeypatch.setitem(export.WRITERS, suffix, write_half)
+        monkeypatch.setitem(writing.WRITERS, suffix, write_half)
     ending = {
-        OSError: (1, "", "jaxart: the disk is full"),
+        OSError: (1, "", "jaxart: the disk is full\n"),
         KeyboardInterrupt: (130, "", "\njaxart: stopped; nothing is written\n"),
     }
     assert command(workdir=tiny_run, out=out) == ending[type(error)]

@@ -25,7 +25,6 @@ from jaxart.data.predictions import write_predictions
 from jaxart.devices import layout
 from jaxart.passes import driver, outputs
 from jaxart.passes.folder import OtherPassError
-from jaxart.predict import __main__ as predict
 from jaxart.predict import evaluation, run, tables
 from jaxart.predict.tables import Predictions
 from jaxart.storage import RemotePath, StorageError
@@ -206,7 +205,7 @@ def test_missing_pyarrow_is_named_before_anything_runs(
     tiny, folder, tmp_path, monkeypatch
 ):
     monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
-    with pytest.raises(tables.FormatError, match="pip install pyarrow"):
+    with pytest.raises(tables.FormatError, match="pip install .jaxart.parquet"):
         predict_all(tiny, folder, tmp_path / "table.parquet")
     assert not list(tmp_path.iterdir())
 
@@ -510,7 +509,7 @@ def tiny_run(tmp_path_factory, tiny):
 
 @pytest.fixture
 def command(run_command):
-    return functools.partial(run_command, predict)
+    return functools.partial(run_command, "predict")
 
 
 @pytest.mark.parametrize("strict", [False, True])
@@ -520,7 +519,7 @@ def test_the_command_predicts_and_says_how_right_it_is(
     out = tmp_path / "table.csv"
     status, stdout, stderr = command(
         *(f"--workdir={tiny_run}", f"--images={listed}", f"--out={out}"),
-        *("--features=pool5", "--batch_size=4", f"--strict={strict}"),
+        *("--features=pool5", "--batch_size=4", *(["--strict"] if strict else [])),
     )
     assert status == int(strict), stderr
     assert sorted(path.name for path in tmp_path.iterdir()) == [
@@ -553,8 +552,12 @@ def test_the_command_stops_at_limit(command, tiny_run, folder, tmp_path):
 @pytest.mark.parametrize(
     ("there", "name", "said"),
     [
-        ({"checkpoints/1/x": ""}, "a.csv", "{} is a run of jaxart.main, whose files"),
-        ({"config.json": '{"network": {}}'}, "a.csv", "{} is a run of jaxart.main"),
+        (
+            {"checkpoints/1/x": ""},
+            "a.csv",
+            "{} is a run of `jaxart train`, whose files",
+        ),
+        ({"config.json": '{"network": {}}'}, "a.csv", "{} is a run of `jaxart train`"),
         ({"manifest.jsonl": ""}, "manifest.jsonl", "belongs to the maps in its folder"),
         ({"manifest.jsonl": ""}, "skipped.csv", "belongs to the maps in its folder"),
         ({"parts/settings.json": "{}"}, "skipped.csv", "belongs to the maps in its"),
@@ -575,7 +578,7 @@ def test_other_results_are_not_overwritten(
     status, _, stderr = command(
         f"--workdir={tiny_run}", f"--images={listed}", f"--out={tmp_path / name}"
     )
-    assert (status, stderr.count("\n")) == (1, 0)
+    assert (status, stderr.count("\n")) == (1, 1)
     assert said.format(tmp_path) in stderr
     assert sorted(tmp_path.rglob("*")) == before
     assert all((tmp_path / file).read_text() == there[file] for file in there)
@@ -614,20 +617,17 @@ def test_a_second_one_is_refused_before_jax_is_imported(tmp_path):
     out = tmp_path / "table.csv"
     with driver.alone(tmp_path / "table.parts"):
         code = (
-            "import sys; from absl import app, flags; "
-            "from jaxart.predict import __main__ as predict; "
-            "predict.define_flags(flags.FLAGS)\n"
-            f"flags.FLAGS(['', '--images=x', '--out={out}'])\n"
-            "try: predict.main([''])\n"
-            "except SystemExit as stop: print(stop.code)\n"
+            "import sys; from jaxart.__main__ import main; "
+            f"print(main(['predict', '--images=x', '--out={out}'])); "
             "print({'jax', 'flax', 'orbax', 'grain'} & set(sys.modules))"
         )
         done = subprocess.run(
             [sys.executable, "-c", code], capture_output=True, text=True
         )
     said = f"jaxart: {tmp_path / 'table.parts'}: process {os.getpid()} on "
-    assert done.stdout.startswith(said), done.stderr
-    assert done.stdout.endswith(" is at work here\nset()\n")
+    assert done.stderr.startswith(said), done.stderr
+    assert done.stderr.endswith(" is at work here\n")
+    assert done.stdout == "1\nset()\n"
 
 
 @pytest.mark.parametrize(
@@ -640,11 +640,11 @@ def test_a_second_one_is_refused_before_jax_is_imported(tmp_path):
         ({"weights": "w"}, "one of --weights and --workdir says which network"),
         ({"workdir": None}, "one of --weights and --workdir says which network"),
         ({"images": "absent"}, "absent: no such folder, image or list file"),
-        ({"workdir": "absent"}, "absent: no run of jaxart.main"),
+        ({"workdir": "absent"}, "absent: no run of `jaxart train`"),
         ({"image_root": "absent"}, "none of the 11 images can be read; the first is"),
         ({"out": "list.txt.csv", "images": "list.txt.csv"}, "would overwrite"),
-        ({"batch_size": 0}, "--batch_size=0"),
-        ({"resize": "zoom"}, "--resize=zoom"),
+        ({"batch_size": 0}, "--batch_size: '0' is not a whole number from 1 on"),
+        ({"resize": "zoom"}, "--resize: invalid choice: 'zoom' (choose from"),
     ],
     ids=lambda value: str(value) if isinstance(value, dict) else "",
 )

@@ -1,23 +1,17 @@
 """Networks, pictures and the command line, for the tests of whole runs."""
 
 import json
-import logging
 import os
 import subprocess
 import sys
 from typing import NamedTuple
 
-import grain  # noqa: F401  (defines flags, which flagsaver would take away again)
 import numpy as np
 import pytest
-from absl import app, flags
-from absl import logging as absl_logging
-from absl.testing import flagsaver
 from PIL import Image
 
 from jaxart.classifier import Classifier
 from jaxart.models import MODELS
-from jaxart.saliency import __main__ as command_line
 from tests import ROOT, runs
 
 CLASSES = ("red fox", "owl", "Teddy", "sphynx")
@@ -56,29 +50,10 @@ def alexnet_run(tmp_path_factory):
 
 
 @pytest.fixture
-def command(monkeypatch, capsys):
-    """Runs the command line in this process, with flags alone: quick."""
+def command(monkeypatch, run_command):
+    """Runs the job in this process: quick."""
     monkeypatch.setitem(MODELS, "tinynet", runs.TinyNet)
-    log = logging.getLogger("jaxart")
-    before = log.level, log.propagate, list(log.handlers)
-    verbosity = absl_logging.get_verbosity()
-
-    def run(*arguments):
-        capsys.readouterr()
-        with flagsaver.flagsaver():
-            try:
-                rest = flags.FLAGS(["jaxart", *map(str, arguments)])
-                status, said = command_line.main(rest), ""
-            except SystemExit as stop:
-                status, said = 1, str(stop.code)
-            except app.UsageError as error:  # absl prints it below the flags' help
-                status, said = error.exitcode, str(error)
-        printed = capsys.readouterr()
-        return Outcome(status, printed.out, printed.err + said)
-
-    yield run
-    log.level, log.propagate, log.handlers[:] = before
-    absl_logging.set_verbosity(verbosity)
+    return lambda *words: Outcome(*run_command("saliency", *words))
 
 
 @pytest.fixture(scope="session")

@@ -22,7 +22,7 @@ def report_of(out):
 
 def test_help_does_not_wait_for_jax():
     code = (
-        "import sys, jaxart.saliency.__main__; "
+        "import sys, jaxart.cli.saliency; "
         "slow = {'jax', 'flax', 'orbax', 'grain', 'cmap'} & set(sys.modules); "
         "assert not slow, slow"
     )
@@ -215,7 +215,7 @@ def test_a_run_that_is_killed_again_and_again_ends_as_if_it_had_not_been(
     [
         (["--out="], "--out is missing"),
         (["--save=map"], "jaxart: save='map': one of overlay, heatmap, npy, sheet"),
-        (["--batch_size=0"], "--batch_size=0: 0 is not a positive integer"),
+        (["--batch_size=0"], "--batch_size: '0' is not a whole number from 1 on"),
     ],
 )
 def test_mistakes_are_no_tracebacks(

@@ -188,7 +188,7 @@ def test_a_run_there_is_refused_with_a_reason(command, place, tiny_run):
     _, bucket = place
     bucket.put_folder(tiny_run, "run")
     for name, reason in {
-        "none": "no run of jaxart.main (config.json is missing)",
+        "none": "no run of `jaxart train` (config.json is missing)",
         "run": f"Orbax {orbax.__version__} keeps no checkpoints in s3://",
     }.items():
         done = command(

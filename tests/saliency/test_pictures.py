@@ -253,7 +253,7 @@ def test_save_makes_folders_and_leaves_one_file(tmp_path):
         np.testing.assert_array_equal(image, noise())
 
 
-@pytest.mark.parametrize("suffix", [".jpg", ".JPEG"])
+@pytest.mark.parametrize("suffix", [".jpg", ".JPG"])
 def test_jpeg_quality(tmp_path, suffix):
     pictures.save(noise(), tmp_path / f"found{suffix}")
     noise().save(tmp_path / "wanted.jpg", quality=90)

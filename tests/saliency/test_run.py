@@ -96,7 +96,7 @@ def grad_cam(classifier, images, targets):
 
 
 def test_a_folder_becomes_maps_pictures_record_and_page(
-    command, tiny, tiny_run, folder, tmp_path, entries
+    command, tiny, tiny_run, folder, tmp_path, entries, caplog
 ):
     out = tmp_path / "out"
     arguments = [
@@ -166,10 +166,11 @@ def test_a_folder_becomes_maps_pictures_record_and_page(
 
     # The same command again has nothing to do, and touches no file.
     before = files_of(out)
+    caplog.set_level("INFO", "jaxart")
     again = command(*arguments)
     assert again.status == 0
     assert again.stdout == done.stdout
-    assert "All 10 images are done already" in again.stderr
+    assert "All 10 images are done already" in caplog.text
     assert files_of(out) == before
 
 
@@ -417,7 +418,7 @@ def test_another_list_into_the_same_folder_is_refused(tiny, folder, tmp_path):
 
 def test_a_training_runs_folder_is_no_place_for_maps(tiny, tiny_run, folder):
     before = files_of(tiny_run)
-    with pytest.raises(ValueError, match=r"run is a run of jaxart.main, whose files"):
+    with pytest.raises(ValueError, match=r"run is a run of `jaxart train`, whose"):
         explain(tiny, folder, tiny_run)
     assert files_of(tiny_run) == before
 
@@ -602,7 +603,7 @@ def test_an_image_listed_under_two_names_is_no_error(tiny, paint, tmp_path):
         ({"out": ""}, "--out is missing"),
         ({"weights": "a.safetensors"}, "one of --weights and --workdir says which"),
         ({"workdir": ""}, "one of --weights and --workdir says which network"),
-        ({"workdir": "none"}, "jaxart: none: no run of jaxart.main (config.json is"),
+        ({"workdir": "none"}, "jaxart: none: no run of `jaxart train` (config.json is"),
         ({"images": "none"}, "jaxart: none: no such folder, image or list file"),
         (
             {"colormap": "virids"},

@@ -14,7 +14,7 @@ from jaxart.models.layers import trainable
 from jaxart.training.config import Config, base_config
 from tests import ROOT
 
-CONFIGS = sorted((ROOT / "configs").glob("*.py"))
+CONFIGS = sorted((ROOT / "configs").glob("[a-z]*.py"))
 
 
 def load(path):
@@ -31,7 +31,7 @@ def test_every_config_can_run_and_says_how(path):
     Config.of(config)
     model = MODELS[config.model](hidden=tuple(config.hidden))
     assert set(config.train_layers) <= set(trainable(model.layers()))
-    assert f"--config=configs/{path.name} --workdir=runs/" in module.__doc__
+    assert f"--config={path.stem} --workdir=runs/" in module.__doc__
 
 
 @pytest.mark.parametrize(

@@ -128,7 +128,7 @@ def test_alexnet_needs_its_norm(path, params):
 @pytest.mark.parametrize("metadata", [None, {"format": "pt"}], ids=str)
 def test_a_safetensors_of_another_kind_names_the_converter(path, params, metadata):
     save_file({"conv1/kernel": np.ones(3)}, path, metadata)
-    command = r"a\.safetensors.*python tools/convert_weights\.py --model="
+    command = r"a\.safetensors.*jaxart convert --model="
     with pytest.raises(WeightsError, match=command):
         canonical.read(path)
 
@@ -190,7 +190,7 @@ def test_a_missing_file_is_missing(path):
 
 def test_a_known_file_that_is_missing_has_one_command(tmp_path):
     path = tmp_path / "vgg16.safetensors"
-    command = "python tools/convert_weights.py --model=vgg16 --download"
+    command = "jaxart convert --model=vgg16 --download"
     with pytest.raises(FileNotFoundError, match=f"{command} --out={path}$"):
         canonical.read(path)
 

@@ -501,14 +501,14 @@ def test_find():
 )
 def test_command_for(path, flags):
     flags = re.sub(r"\.S\b", ".safetensors", flags)
-    command = f"python tools/convert_weights.py --model={flags}"
+    command = f"jaxart convert --model={flags}"
     assert command_for(Path(path)) == command
 
 
 @pytest.mark.parametrize("model", ["alexnet", "caffenet", "vgg16", "vgg19"])
 def test_the_name_that_configs_have_for_a_file_says_its_network(model):
     path = MODELS[model].weight_file
-    assert f"--model={model} --download --out={path}" in command_for(path)
+    assert f"--model={model} --download --out={path}" in command_for(Path(path))
 
 
 @pytest.mark.parametrize("path", ["", "..", "mine.npz", "vgg11.npz", "vgg16/a.npz"])

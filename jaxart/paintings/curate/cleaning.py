@@ -71,8 +71,11 @@ def cap(
     of_artist: collections.Counter[tuple[str, str]] = collections.Counter()
     for i in splits.shuffled([p.file.sha256 for p in pictures], seed):
         label, artist = pictures[i].painting.label, pictures[i].artist
-        is_capped = artist and max_per_artist is not None
-        if is_capped and of_artist[label, artist] >= max_per_artist:
+        if (
+            artist
+            and max_per_artist is not None
+            and of_artist[label, artist] >= max_per_artist
+        ):
             reasons[i] = f"beyond {max_per_artist} pictures of the artist in the class"
         elif max_per_class is not None and of_class[label] >= max_per_class:
             reasons[i] = f"beyond {max_per_class} pictures of the class"

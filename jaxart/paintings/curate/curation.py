@@ -11,10 +11,11 @@ from jaxtyping import Bool, Int
 
 import jaxart
 from jaxart import storage
-from jaxart.data import duplicates, fingerprints, images
+from jaxart.data import fingerprints, images
 from jaxart.data.files import File
 from jaxart.data.lists import DataError
 from jaxart.paintings.curate import cleaning, looking, paintings, splits, writing
+from jaxart.paintings.curate.options import Options
 from jaxart.paintings.curate.paintings import Painting, Picture, Skipped, sieve
 from jaxart.passes import driver, running
 from jaxart.passes.folder import Folder, cut, part_size
@@ -23,22 +24,6 @@ from jaxart.storage import AnyPath, results
 # Of a part, which is what a kill costs: some seconds' work.
 _BATCH_SIZE, _NUM_BATCHES = 16, 4
 _TOLERANCE = 0.05  # of a class's share of validation, beyond which a warning is due
-
-
-@dataclasses.dataclass(frozen=True)
-class Options:
-    """What becomes part of the data set, and how it is split."""
-
-    classes: tuple[str, ...] = ()  # names of those to take; () takes all
-    split: str = "artist"  # one of `splits.SPLITS`
-    val_fraction: float = 0.2  # share of each class to keep for validation
-    seed: int = 0  # of the split and the caps
-    max_per_class: int | None = None  # pictures of a class; None takes all
-    max_per_artist: int | None = None  # pictures of an artist in a class; likewise
-    resize: int | None = (
-        None  # larger pictures' shorter side, pixels; None copies files
-    )
-    max_distance: int = duplicates.MAX_DISTANCE  # bits of 256: near duplicates
 
 
 def curate(

@@ -10,9 +10,8 @@ from typing import NamedTuple
 from jaxart.data import examples, lists
 from jaxart.data.files import File
 from jaxart.data.lists import DataError
+from jaxart.paintings.curate.options import METADATA
 from jaxart.storage import AnyPath
-
-METADATA = "metadata.csv"
 
 _UNKNOWN = {"", "anonymous", "artist unknown", "unknown"}
 _FILE_NAME = re.compile(r"(?P<artist>[^\W\d_]['.\w -]*?)_(?P<title>.*[^\W\d_].*)")

@@ -24,9 +24,9 @@ _MAX_STEM_BYTES = 120
 def save_resized(image: Image.Image, short_side: int, path: Path) -> None:
     """Writes a picture as JPEG, made smaller where its shorter side is longer."""
     scale = min(1.0, short_side / min(image.size))
-    size = tuple(round(side * scale) for side in image.size)
+    width, height = (round(side * scale) for side in image.size)
     path.parent.mkdir(parents=True, exist_ok=True)
-    image = image.resize(size, Image.Resampling.LANCZOS)
+    image = image.resize((width, height), Image.Resampling.LANCZOS)
     with storage.written(path) as beside:
         image.save(beside, "JPEG", quality=_JPEG_QUALITY, subsampling=0)
 
@@ -70,7 +70,7 @@ def write_lists(
     """train.txt, val.txt, classes.txt and metadata.csv."""
     sides = {"train": ~is_val, "val": is_val}
     for side, chosen in sides.items():
-        lines = [f"{names[i]} {labels[i]}\n" for i in np.flatnonzero(chosen)]
+        lines = [f"{names[i]} {labels[i]}\n" for i in np.flatnonzero(chosen).tolist()]
         results.write_text(folder / f"{side}.txt", "".join(lines))
     lines = [f"{i} {name}\n" for i, name in enumerate(class_names)]
     results.write_text(folder / "classes.txt", "".join(lines))

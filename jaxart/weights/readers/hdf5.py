@@ -32,7 +32,9 @@ def open_file(path: str | Path) -> Iterator:
         try:
             import h5py  # noqa: PLC0415 (an optional dependency)
         except ImportError:
-            raise WeightsError("reading HDF5 needs h5py: pip install h5py") from None
+            raise WeightsError(
+                "reading HDF5 needs h5py: pip install 'jaxart[hdf5]'"
+            ) from None
         with h5py.File(path, "r") as file:
             yield file
 

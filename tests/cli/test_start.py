@@ -1,4 +1,4 @@
-"""What every command does before it starts."""
+"""What every job does before it begins."""
 
 import os
 import subprocess
@@ -7,11 +7,8 @@ import sys
 import pytest
 
 PROGRAM = """
-import sys
-from absl import flags
-from jaxart import commands
-flags.FLAGS(sys.argv)
-commands.set_up()
+from jaxart.cli import start
+start.set_up()
 import jax
 jax.jit(lambda x: jax.lax.fori_loop(0, 9, lambda i, y: jax.numpy.sin(y) + i, x))(1.0)
 """

@@ -3,7 +3,6 @@
 import functools
 import hashlib
 import http.server
-import importlib.util
 import json
 import os
 import re
@@ -27,13 +26,10 @@ REPOSITORY = ROOT
 VGG16_CONVOLUTIONS = REPOSITORY.parent / "shared/data/weights/vgg16_conv.npz"
 
 
-@pytest.fixture(scope="module")
-def main():
-    path = REPOSITORY / "tools/convert_weights.py"
-    spec = importlib.util.spec_from_file_location("convert_weights", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.main
+@pytest.fixture
+def main(run_command):
+    """Runs the job in this process: (status, stdout, stderr)."""
+    return functools.partial(run_command, "convert")
 
 
 def random_params(model: str, with_fc: bool):
@@ -88,14 +84,12 @@ def alexnet_convolutions():
 
 
 @pytest.fixture
-def convert(main, tmp_path, capsys):
+def convert(main, tmp_path):
     """Runs the converter; returns its status, output, error and file."""
     out = tmp_path / "out.safetensors"
 
     def run(model, src, *flags):
-        status = main([f"--model={model}", f"--src={src}", f"--out={out}", *flags])
-        printed = capsys.readouterr()
-        return status, printed.out, printed.err, out
+        return *main(f"--model={model}", f"--src={src}", f"--out={out}", *flags), out
 
     return run
 
@@ -104,7 +98,7 @@ def assert_refused(result, *words):
     status, printed, error, out = result
     assert status == 1
     assert printed == ""
-    assert error.startswith("convert_weights: ")
+    assert error.startswith("jaxart: ")
     assert error.count("\n") == 1
     for word in words:
         assert word in error
@@ -352,10 +346,9 @@ def test_files_of_other_kinds(convert, tmp_path):
     assert_refused(convert("alexnet", tmp_path / "b.npy"), "b.npy", "No such file")
 
 
-def test_help_says_where_the_files_are(main, capsys):
-    with pytest.raises(SystemExit, match="0"):
-        main(["--help"])
-    printed = capsys.readouterr().out
+def test_help_says_where_the_files_are(main):
+    status, printed, _ = main("--help")
+    assert status == 0
     assert "www.cs.toronto.edu/~guerzhoy/tf_alexnet/" in printed
     assert "www.cs.toronto.edu/~frossard/vgg16/" in printed
 
@@ -389,11 +382,11 @@ def test_a_head_of_any_size_and_its_names(convert, tmp_path, alexnet_convolution
 
 
 def test_out_is_what_the_configs_expect(
-    main, tmp_path, monkeypatch, alexnet_convolutions, capsys
+    main, tmp_path, monkeypatch, alexnet_convolutions
 ):
     monkeypatch.chdir(tmp_path)
     save_npy("a.npy", alexnet_convolutions)
-    assert main(["--model=alexnet", "--src=a.npy"]) == 0
+    assert main("--model=alexnet", "--src=a.npy")[0] == 0
     metadata = canonical.read_metadata(Path("bvlc_alexnet.safetensors"))
     assert metadata["source"] == "a.npy"
     config = (REPOSITORY / "configs/fc8.py").read_text()
@@ -421,25 +414,18 @@ def test_a_converted_file_is_not_converted_again(
         (["--model=vgg16", "--src=a", "--norm-order=pool_norm"], "--model=caffenet"),
     ],
 )
-def test_flags_that_make_no_sense(main, capsys, flags, message):
-    with pytest.raises(SystemExit, match="2"):
-        main(flags)
-    assert re.search(message, capsys.readouterr().err)
+def test_flags_that_make_no_sense(main, flags, message):
+    status, _, error = main(*flags)
+    assert status == 1 and re.search(message, error)
 
 
 # --- --check --------------------------------------------------------------------------
 
 
 @pytest.fixture
-def check(main, capsys):
+def check(main):
     """Checks a file; returns the status, what was printed, and the warnings."""
-
-    def run(path, *flags):
-        status = main([f"--check={path}", *flags])
-        printed = capsys.readouterr()
-        return status, printed.out, printed.err
-
-    return run
+    return lambda path, *flags: main(f"--check={path}", *flags)
 
 
 def test_a_converted_file_is_checked(convert, check, tmp_path, alexnet_convolutions):
@@ -458,9 +444,7 @@ def test_a_converted_file_is_checked(convert, check, tmp_path, alexnet_convoluti
     out.write_bytes(content)
     status, printed, error = check(out)
     assert (status, printed) == (1, "")
-    assert error == (
-        f"convert_weights: {out}: damaged: its content is not what was written\n"
-    )
+    assert error == (f"jaxart: {out}: damaged: its content is not what was written\n")
 
 
 def test_a_converted_file_of_another_network_is_found_out(check, tmp_path):
@@ -496,7 +480,7 @@ def test_the_real_vgg16_in_the_wrong_order_is_a_warning(check, tmp_path):
 
 
 def test_a_source_is_checked_without_writing(
-    check, tmp_path, monkeypatch, alexnet_convolutions, capsys
+    check, tmp_path, monkeypatch, alexnet_convolutions
 ):
     monkeypatch.chdir(tmp_path)
     save_npy("a.npy", alexnet_convolutions)
@@ -504,9 +488,8 @@ def test_a_source_is_checked_without_writing(
     assert (status, error) == (0, "")
     assert "conv5     3x3x192x256" in printed
     assert os.listdir() == ["a.npy"]
-    with pytest.raises(SystemExit, match="2"):
-        check("a.npy")
-    assert "needs --model" in capsys.readouterr().err
+    status, _, error = check("a.npy")
+    assert status == 1 and "needs --model" in error
 
 
 # --- --download -----------------------------------------------------------------------
@@ -530,7 +513,7 @@ def server(tmp_path):
 
 
 def test_download_convert_and_use(
-    main, server, tmp_path, monkeypatch, alexnet_convolutions, capsys
+    main, server, tmp_path, monkeypatch, alexnet_convolutions
 ):
     folder, address = server
     save_npz(folder / "known.npz", alexnet_convolutions)
@@ -548,11 +531,11 @@ def test_download_convert_and_use(
     monkeypatch.chdir(tmp_path)
     command = ["--model=alexnet", "--download"]
 
-    assert main(command) == 1
-    assert "127.0.0.1:9" in capsys.readouterr().err
+    status, _, error = main(*command)
+    assert status == 1 and "127.0.0.1:9" in error
     assert not Path("bvlc_alexnet.safetensors").exists()
 
-    assert main([*command, f"--mirror={address}"]) == 0
+    assert main(*command, f"--mirror={address}")[0] == 0
     params, metadata = canonical.read(Path("bvlc_alexnet.safetensors"))
     assert metadata["source"] == "known.npz"
     assert metadata["source_sha256"] == digest
@@ -561,19 +544,20 @@ def test_download_convert_and_use(
     np.testing.assert_array_equal(params["conv1"]["kernel"], kernel)
     assert (tmp_path / "cache/jaxart/weights/known.npz").exists()
 
-    assert main(["--model=alexnet", "--download=other.npz"]) == 1
-    assert "known.npz" in capsys.readouterr().err
+    status, _, error = main("--model=alexnet", "--download=other.npz")
+    assert status == 1 and "known.npz" in error
 
 
-def test_files_of_an_object_store(main, tmp_path, capsys, alexnet_convolutions, bucket):
+def test_files_of_an_object_store(main, tmp_path, alexnet_convolutions, bucket):
     save_npy(tmp_path / "bvlc_alexnet.npy", alexnet_convolutions)
     bucket.put_folder(tmp_path, "weights")
     for root in (tmp_path, f"{bucket.url}/weights"):
         arguments = (f"--src={root}/bvlc_alexnet.npy", f"--out={root}/out.safetensors")
-        assert main(["--model=alexnet", *arguments]) == 0, capsys.readouterr().err
+        status, _, error = main("--model=alexnet", *arguments)
+        assert status == 0, error
     there = storage.path(f"{bucket.url}/weights/out.safetensors")
     files = (tmp_path / "out.safetensors", there)
     (wanted, metadata), (found, metadata_there) = map(canonical.verify, files)
     assert metadata_there == metadata
     jax.tree.map(np.testing.assert_array_equal, found, wanted)
-    assert main([f"--check={bucket.url}/weights/out.safetensors"]) == 0
+    assert main(f"--check={bucket.url}/weights/out.safetensors")[0] == 0

@@ -1,0 +1,1 @@
+"""The experiments: a file each, whose `get_config()` sets what it is about."""

@@ -1,0 +1,164 @@
+"""Flags: how they are spelled, bounded, shown and refused. argparse's, for all jobs."""
+
+import argparse
+import difflib
+import inspect
+import math
+import re
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+_SILENT = (None, "", (), [], argparse.SUPPRESS)  # defaults that need no word
+
+
+class FlagError(ValueError):
+    """The command line makes no sense; the message says what would."""
+
+
+class _Formatter(argparse.RawDescriptionHelpFormatter):
+    """Keeps the lines of a description; shows --flag=value, and telling defaults."""
+
+    def __init__(self, prog: str):
+        super().__init__(prog, max_help_position=30)
+
+    def _format_action_invocation(self, action: argparse.Action) -> str:
+        text = super()._format_action_invocation(action)
+        if action.nargs == 0:  # it takes no value
+            return text
+        return text.replace(" [", "[=") if " [" in text else text.replace(" ", "=", 1)
+
+    def _get_help_string(self, action: argparse.Action) -> str:
+        text = action.help or ""
+        is_telling = action.default is not False and action.default not in _SILENT
+        if is_telling and "default:" not in text:
+            text += " (default: %(default)s)"
+        return text
+
+
+class Parser(argparse.ArgumentParser):
+    """The flags of a job. Errors are `FlagError`s; flags may have - for _, or _ for -.
+
+    Args:
+      job: its name, behind `jaxart`.
+      text: what it does, with an example; above the flags in --help.
+    """
+
+    def __init__(self, job: str, text: str | None):
+        super().__init__(
+            prog=f"jaxart {job}",
+            usage=f"jaxart {job} [--flag=value ...]",
+            description=text,
+            formatter_class=_Formatter,
+            allow_abbrev=False,
+        )
+
+    @property
+    def names(self) -> list[str]:
+        """Of the flags, without dashes."""
+        options = self._option_string_actions
+        return [option[2:] for option in options if option.startswith("--")]
+
+    def parse(self, words: Sequence[str]) -> argparse.Namespace:
+        """What the flags say.
+
+        Raises:
+          FlagError: names what is unknown or may not be, and the near flag.
+        """
+        flags, rest = self.parse_known_args(respelled(words, self.names))
+        for word in rest:
+            refuse(word, self.names)
+        return flags
+
+    def error(self, message: str) -> None:
+        """Instead of argparse's end of the process, with its own status."""
+        raise FlagError(message.removeprefix("argument "))
+
+
+def respelled(words: Iterable[str], names: Iterable[str]) -> list[str]:
+    """Flags as they are declared, whichever of - and _ they are typed with.
+
+    Args:
+      words: of a command line.
+      names: of flags, without their dashes.
+    """
+    declared = {name.replace("-", "_"): name for name in names}
+
+    def respell(flag: re.Match) -> str:
+        return f"--{declared.get(flag[1].replace('-', '_'), flag[1])}"
+
+    return [re.sub(r"^--([^=]+)", respell, word) for word in words]
+
+
+def refuse(word: str, names: Iterable[str]) -> None:
+    """Says of a word that it is no flag, and which one it may stand for.
+
+    Raises:
+      FlagError: always.
+    """
+    if not word.startswith("--"):
+        raise FlagError(f"unknown arguments: {word} (flags are --name=value)")
+    name = word[2:].partition("=")[0]
+    last_parts = {known.rpartition(".")[2]: known for known in names}
+    near = difflib.get_close_matches(name, last_parts, n=1)
+    hint = "--help lists the flags"
+    if near:
+        hint = f"did you mean --{last_parts[near[0]]}?"
+    raise FlagError(f"unknown flag --{name}; {hint}")
+
+
+def require(flags: argparse.Namespace, *names: str) -> None:
+    """Makes sure that flags are given.
+
+    Raises:
+      FlagError: names the first that is not.
+    """
+    for name in names:
+        if not getattr(flags, name):
+            raise FlagError(f"--{name} is missing")
+
+
+def fill(options: Callable[..., T], flags: argparse.Namespace, **others: Any) -> T:
+    """A dataclass, of the flags that are called like its fields.
+
+    Args:
+      options: the dataclass.
+      flags: parsed.
+      others: values of fields that are not as the flags say.
+    """
+    names = inspect.signature(options).parameters.keys() - others.keys()
+    return options(**{name: getattr(flags, name) for name in names}, **others)
+
+
+# --- What a flag's text may be --------------------------------------------------------
+
+
+def count(text: str) -> int:
+    """A whole number from 1 on."""
+    return whole(text, "a whole number from 1 on", 1)
+
+
+def whole(text: str, about: str, lowest: int, highest: int = sys.maxsize) -> int:
+    """A whole number within bounds, which `about` tells."""
+    if text.isdecimal() and lowest <= int(text) <= highest:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"{text!r} is not {about}")
+
+
+def positive(text: str) -> float:
+    """A number above 0."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if 0 < number < math.inf:
+        return number
+    raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
+
+
+def names(text: str) -> tuple[str, ...]:
+    """Names with commas between them."""
+    return tuple(name.strip() for name in text.split(",") if name.strip())

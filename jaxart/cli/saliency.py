@@ -1,0 +1,157 @@
+r"""Explains what a network looks at, for whole folders of images.
+
+  jaxart saliency --weights=vgg16.safetensors --images=photos --out=out
+  jaxart saliency --workdir=runs/demo --images=paintings --out=out \
+      --method=smoothgrad --num_samples=50
+
+Open out/index.html to look at the maps. The same command again goes on where the last
+one stopped. `--list_methods` says which methods there are. `--ray=auto` does it on all
+machines of a Ray cluster.
+"""
+
+import argparse
+from collections.abc import Sequence
+from typing import Any
+
+from jaxart import storage
+from jaxart.cli import shared
+from jaxart.cli.flags import Parser, fill, names, require
+from jaxart.passes import driver
+from jaxart.saliency.choices import BASELINES, CHANNEL_RULES, KINDS, QUADRATURES, SCALES
+
+STOPPED = "the same command goes on"
+
+# The methods' own: what they are, and what argparse needs to know.
+SETTINGS: dict[str, tuple[str, dict[str, Any]]] = {
+    "num_samples": ("noisy copies of an image", {"type": int}),
+    "noise_level": ("their noise, in parts of its range", {"type": float}),
+    "num_steps": ("steps of a path", {"type": int}),
+    "baseline": ("where a path starts; what occludes", {"choices": BASELINES}),
+    "quadrature": ("where a path's steps lie", {"choices": QUADRATURES}),
+    "max_sigma": ("strongest blur of a path, in pixels", {"type": float}),
+    "fraction": ("of the pixels that move in a guided step", {"type": float}),
+    "max_dist": ("how far they may leave the straight path", {"type": float}),
+    "layer": ("Caffe name of the layer that a CAM looks at", {"metavar": "LAYER"}),
+    "window": ("side of the occluded square, in pixels", {"type": int}),
+    "stride": ("from one square to the next, in pixels", {"type": int}),
+    "num_masks": ("random masks", {"type": int}),
+    "grid": ("cells along a side of a random mask", {"type": int}),
+    "probability": ("that a cell of a mask is open", {"type": float}),
+}
+
+
+def parse(words: Sequence[str]) -> argparse.Namespace:
+    """The job's flags, with the words they were made of."""
+    parser = Parser("saliency", __doc__)
+    shared.add_network(parser)
+    shared.add_images(parser.add_argument_group("the images"))
+    group = parser.add_argument_group("what to explain, and how")
+    add = group.add_argument
+    add("--method", default="gradient", metavar="NAME", help="see --list_methods")
+    add("--list_methods", action="store_true", help="list the methods and exit")
+    add(
+        "--target",
+        default="predicted",
+        metavar="CLASS",
+        help="the class to explain: `predicted`, a class index, a class name, or "
+        "`label`, what the list (or the class folder) says",
+    )
+    add(
+        "--channel_rule",
+        choices=CHANNEL_RULES,
+        help="how an attribution becomes one number a pixel (default: the method's "
+        "rule)",
+    )
+    add("--seed", type=int, default=0, metavar="N", help="of methods that draw samples")
+    group = parser.add_argument_group("settings of methods (default: the method's own)")
+    for name, (text, kind) in SETTINGS.items():
+        shown: dict[str, Any] = {} if "choices" in kind else {"metavar": "N"}
+        group.add_argument(f"--{name}", help=text, **shown | kind)
+    group = parser.add_argument_group("the result")
+    add = group.add_argument
+    add("--out", metavar="FOLDER", help="folder for maps, pictures, record and page")
+    add(
+        "--save",
+        type=names,
+        default="overlay,heatmap,sheet",
+        metavar="KIND,KIND",
+        help=f"any of {','.join(KINDS)}; npy is the raw map, float32 (default: "
+        "%(default)s)",
+    )
+    add(
+        "--scale",
+        choices=SCALES,
+        default="image",
+        help="each map on its own scale, or all on a common one, to compare (keeps "
+        "npy; default: %(default)s)",
+    )
+    add(
+        "--percentile",
+        type=float,
+        default=99.0,
+        metavar="P",
+        help="of a map's absolute values: what the end of the colour table stands for",
+    )
+    add(
+        "--colormap",
+        default="auto",
+        metavar="NAME",
+        help="a table of matplotlib's or of the cmap package, e.g. viridis",
+    )
+    shared.add_strict(group)
+    shared.add_pass(parser, 8, "network inputs")
+    flags = parser.parse(words)
+    if not flags.list_methods:
+        require(flags, "images", "out")
+    return argparse.Namespace(**vars(flags), words=list(words))
+
+
+def run(flags: argparse.Namespace) -> int:
+    """Explains the images."""
+    # Late: JAX takes seconds, and neither --help nor a refusal waits for it.
+    if flags.list_methods:
+        from jaxart.saliency import catalogue  # noqa: PLC0415
+
+        print(catalogue.table())
+        return 0
+    out = storage.path(flags.out)
+    with driver.alone(out / "parts"):
+        counts = explain(flags, out)["counts"]
+    print(f"{counts['done_before'] + counts['done_now']} images: {out / 'index.html'}")
+    if counts["skipped"]:
+        print(f"{counts['skipped']} skipped: see {out / 'skipped.csv'}")
+    return int(flags.strict and counts["skipped"] > 0)
+
+
+def explain(flags: argparse.Namespace, out: storage.AnyPath) -> dict[str, Any]:
+    """Makes options of the flags, and explains the images; what run.json holds."""
+    from jaxart import classifier  # noqa: PLC0415
+    from jaxart.data import listing  # noqa: PLC0415
+    from jaxart.saliency import catalogue, run  # noqa: PLC0415
+    from jaxart.saliency.options import Options  # noqa: PLC0415
+
+    method = catalogue.find(flags.method)
+    if flags.channel_rule and not method.channel_rule:
+        raise ValueError(f"{flags.method} gives maps: no channel_rule applies")
+    source, root = storage.path(flags.images), storage.path_or_none(flags.image_root)
+    images = listing.read(source, root).without(out)
+    given = {name: getattr(flags, name) for name in SETTINGS}
+    given = {name: value for name, value in given.items() if value is not None}
+    network = classifier.load(flags.weights, flags.workdir)
+    options = fill(
+        Options,
+        flags,
+        settings=catalogue.complete_settings(flags.method, network.model, given),
+        channel_rule=flags.channel_rule or method.channel_rule,
+        resize=flags.resize or network.resize or "antialias",
+    )
+    return run.explain_images(
+        network,
+        images.first(flags.limit),
+        out,
+        options,
+        batch_size=flags.batch_size,
+        part_size=flags.part_size,
+        ray=shared.cluster_of(flags),
+        arguments=flags.words,
+    )

@@ -1,0 +1,147 @@
+"""Flags that several jobs have: which network, which images, on which machines."""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jaxart import storage
+from jaxart.cli.flags import Parser, count, positive, whole
+from jaxart.data.choices import MAX_DISTANCE
+from jaxart.data.images import RESIZE_RULES
+from jaxart.paintings.curate.options import METADATA
+
+if TYPE_CHECKING:
+    from jaxart.passes.running import Cluster
+
+
+def add_network(parser: Parser) -> None:
+    """Adds --weights and --workdir, for `classifier.load`."""
+    group = parser.add_argument_group("the network, one of these")
+    add = group.add_argument
+    add("--weights", metavar="FILE", help="a file of `jaxart convert`")
+    add(
+        "--workdir",
+        metavar="FOLDER",
+        help="a run of `jaxart train`; its best epoch",
+    )
+
+
+def add_images(group: argparse._ArgumentGroup) -> None:
+    """Adds --images and what says how they are read."""
+    add = group.add_argument
+    add(
+        "--images",
+        metavar="FOLDER_OR_LIST",
+        help="a folder (searched deep), an image, a list file (`path` or `path label` "
+        "a line), or a CSV file with a column path and maybe label",
+    )
+    add_image_root(group)
+    add("--limit", type=count, metavar="N", help="only the first images, this many")
+    add(
+        "--resize",
+        choices=RESIZE_RULES,
+        help="how an image becomes square (default: as in the run's training, or "
+        "antialias)",
+    )
+
+
+def add_image_root(group: argparse._ArgumentGroup) -> None:
+    """Adds --image_root."""
+    group.add_argument(
+        "--image_root",
+        default="",
+        metavar="FOLDER",
+        help="where relative paths of a list start (default: the list's own folder)",
+    )
+
+
+def add_artists(group: argparse._ArgumentGroup) -> None:
+    """Adds what says where paintings lie and who painted them."""
+    add_image_root(group)
+    group.add_argument(
+        "--metadata",
+        default="",
+        metavar="FILE",
+        help="a .csv or .tsv file with a column path (or file) and any of artist, "
+        f"title, year, source (default: {METADATA} in the source's folder)",
+    )
+
+
+def add_max_distance(group: argparse._ArgumentGroup) -> None:
+    """Adds --max_distance."""
+    group.add_argument(
+        "--max_distance",
+        type=_bits,
+        default=MAX_DISTANCE,
+        metavar="BITS",
+        help="how many of 256 bits near copies may differ in; different paintings "
+        "differ in about half",
+    )
+
+
+def add_strict(group: argparse._ArgumentGroup) -> None:
+    """Adds --strict."""
+    group.add_argument(
+        "--strict",
+        action="store_true",
+        help="exit with status 1 if an image was skipped",
+    )
+
+
+def add_pass(parser: Parser, batch_size: int, about_batch_size: str) -> None:
+    """Adds what bounds memory, what a kill may cost, and the cluster."""
+    group = parser.add_argument_group("the machine")
+    add = group.add_argument
+    add(
+        "--batch_size",
+        type=count,
+        default=batch_size,
+        metavar="N",
+        help=f"{about_batch_size} at once; bounds the memory",
+    )
+    add(
+        "--part_size",
+        type=count,
+        metavar="N",
+        help="images of a part, which is what a killed run may lose (default: about "
+        "ten seconds' work, or more of a long list)",
+    )
+    add_ray(group)
+
+
+def add_ray(group: argparse._ArgumentGroup) -> None:
+    """Adds --ray and --ray_cpus."""
+    add = group.add_argument
+    add(
+        "--ray",
+        metavar="ADDRESS",
+        help="run on a Ray cluster: `auto` for the one that this machine is part of, "
+        "or its address; one actor for each GPU, or for --ray_cpus where there is none",
+    )
+    add(
+        "--ray_cpus",
+        type=positive,
+        default=1,
+        metavar="N",
+        help="--ray: cores of an actor",
+    )
+
+
+def local_folder(out: str) -> Path:
+    """--out, of jobs that write in the file system alone.
+
+    Raises:
+      ValueError: it is in an object store.
+    """
+    return storage.require_local(storage.path(out), "out")
+
+
+def cluster_of(flags: argparse.Namespace) -> "Cluster | None":
+    """Where a pass runs, if not in this process."""
+    from jaxart.passes.running import Cluster  # noqa: PLC0415  (JAX, late)
+
+    return Cluster(flags.ray, flags.ray_cpus) if flags.ray else None
+
+
+def _bits(text: str) -> int:
+    return whole(text, "a number of bits from 0 to 127", 0, 127)

@@ -1,0 +1,66 @@
+"""What every job does before it begins, and which errors end one in a line."""
+
+import faulthandler
+import logging
+import os
+import select
+import sys
+import warnings
+
+import platformdirs
+from absl import flags
+from absl import logging as absl_logging
+from PIL import Image
+
+from jaxart.paintings.download.errors import WikiartError
+
+# Their messages are for people; any other error is a fault, and shows where it is.
+KNOWN_ERRORS = (ValueError, OSError, ImportError, FloatingPointError, WikiartError)
+
+_MAX_CACHE_BYTES = 1 << 30  # what was used least goes first
+
+
+def set_up() -> logging.Logger:
+    """Keeps what JAX compiles; shows what jaxart says; returns its logger."""
+    keep_compiled_programs()
+    faulthandler.enable()
+    absl_logging.use_absl_handler()
+    if not flags.FLAGS.is_parsed():  # only training has flags of absl's
+        flags.FLAGS.mark_as_parsed()
+    # Orbax reports every file that it writes; training's --verbosity=0 shows it.
+    if not flags.FLAGS["verbosity"].present:
+        absl_logging.set_verbosity(absl_logging.WARNING)
+    # Pillow warns of pictures above 89 megapixels, and refuses those above 178.
+    warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+    log = logging.getLogger("jaxart")
+    log.setLevel(logging.INFO)
+    log.propagate = False
+    log.addHandler(logging.StreamHandler())
+    return log
+
+
+def keep_compiled_programs() -> None:
+    """Makes the second run's first step start without compiling.
+
+    To be called before JAX is imported, which reads these variables then. The user's
+    own go before: JAX_COMPILATION_CACHE_DIR moves the folder, and
+    JAX_ENABLE_COMPILATION_CACHE=false does without.
+    """
+    if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+        folder = platformdirs.user_cache_path("jaxart") / "xla"
+        os.environ |= {
+            "JAX_COMPILATION_CACHE_DIR": str(folder),
+            "JAX_COMPILATION_CACHE_MAX_SIZE": str(_MAX_CACHE_BYTES),
+            "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.1",
+        }
+
+
+def output_is_cut() -> bool:
+    """Whether nobody reads standard output any more; then what is left goes nowhere."""
+    output = sys.stdout.fileno()
+    poll = select.poll()
+    poll.register(output, 0)
+    if not any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0)):
+        return False
+    os.dup2(os.open(os.devnull, os.O_WRONLY), output)
+    return True

@@ -1,0 +1,121 @@
+"""Makes a data set of pictures with labels."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from jaxart import storage
+from jaxart.cli import shared
+from jaxart.cli.flags import Parser, count, fill, names, positive
+from jaxart.paintings.curate.options import METADATA, Options
+from jaxart.paintings.curate.splits import SPLITS
+
+STOPPED = "the same command goes on"
+
+_TEXT = rf"""Makes a data set of pictures with labels: images/, train.txt, val.txt,
+classes.txt and metadata.csv, and a word on everything that was left out.
+
+  jaxart wikiart curate --src=wikiart --out=wikiart10
+  jaxart train --config=fc7_fc8 --workdir=runs/fc7_fc8 \
+      --config.train_data=wikiart10/train.txt --config.val_data=wikiart10/val.txt
+
+Every file is decoded once; bad ones are listed in skipped.csv. What is found of them is
+kept in OUT.parts until the data set is there: a stopped run goes on with the same
+command. --ray has a cluster decode, which has to see --src and --out.
+
+Of equal files, and of pictures whose perceptual hashes differ in at most --max_distance
+of 256 bits (mirrored or not), the largest stays; a picture that stands under two labels
+is left out with all its copies. duplicates.csv lists each pair, and what became of it.
+
+Artists are taken from {METADATA} in the source's folder, from --metadata, or from file
+names (ARTIST_TITLE.jpg). --split says what is kept for validation:
+  artist      no artist on both sides; each class's share as near to --val_fraction as
+              whole artists allow. Pictures whose artist nobody knows are left out.
+  stratified  the same share of each class
+  random      a share of all pictures
+The split depends on the pictures and --seed, not on their names or order.
+"""
+
+
+def parse(words: Sequence[str]) -> argparse.Namespace:
+    """The job's flags."""
+    defaults = Options()
+    parser = Parser("wikiart curate", _TEXT)
+    group = parser.add_argument_group("the source")
+    group.add_argument(
+        "--src",
+        required=True,
+        metavar="FOLDER_OR_LIST",
+        help="class folders, what `download` made, a CSV file (path,label, with or "
+        "without a header), or a list file (path label)",
+    )
+    shared.add_artists(group)
+    group = parser.add_argument_group("what is taken")
+    add = group.add_argument
+    add(
+        "--classes",
+        type=names,
+        default=defaults.classes,
+        metavar="NAME,NAME",
+        help="take these only",
+    )
+    add("--max_per_class", type=count, metavar="N", help="pictures of a class")
+    add(
+        "--max_per_artist",
+        type=count,
+        metavar="N",
+        help="pictures of an artist in a class",
+    )
+    shared.add_max_distance(group)
+    group = parser.add_argument_group("the result")
+    add = group.add_argument
+    add(
+        "--out",
+        required=True,
+        metavar="FOLDER",
+        help="the folder to make, which must be new",
+    )
+    add("--split", choices=SPLITS, default=defaults.split, help="see above")
+    add(
+        "--val_fraction",
+        type=_fraction,
+        default=defaults.val_fraction,
+        metavar="SHARE",
+        help="of the pictures, for validation",
+    )
+    add("--seed", type=int, default=defaults.seed, metavar="N", help="of all draws")
+    add(
+        "--resize",
+        type=count,
+        metavar="PIXELS",
+        help="make the shorter side of larger pictures this long, and write JPEG "
+        "(default: files are copied as they are)",
+    )
+    shared.add_ray(parser.add_argument_group("the machine"))
+    return parser.parse(words)
+
+
+def run(flags: argparse.Namespace) -> int:
+    """Curates."""
+    from jaxart.paintings.curate import curation  # noqa: PLC0415  (JAX, late)
+
+    report = curation.curate(
+        storage.path(flags.src),
+        shared.local_folder(flags.out),
+        fill(Options, flags),
+        image_root=storage.path_or_none(flags.image_root),
+        metadata=storage.path_or_none(flags.metadata),
+        ray=shared.cluster_of(flags),
+    )
+    print(curation.summarize(report))
+    for warning in report["warnings"]:
+        print(f"warning: {warning}", file=sys.stderr)
+    print(f"written: {flags.out}")
+    return 0
+
+
+def _fraction(text: str) -> float:
+    number = positive(text)
+    if number < 1:
+        return number
+    raise argparse.ArgumentTypeError(f"{text!r} is not between 0 and 1")

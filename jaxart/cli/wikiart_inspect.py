@@ -1,0 +1,73 @@
+"""Counts what lists hold, and looks for what they share: copies and artists.
+
+  jaxart wikiart inspect --data=wikiart10
+  jaxart wikiart inspect --data=train.txt --against=test.txt
+
+Writes inspection.json, copies.csv, unreadable.csv and a contact sheet of each class.
+"""
+
+import argparse
+from collections.abc import Sequence
+
+from jaxart import storage
+from jaxart.cli import shared
+from jaxart.cli.flags import Parser
+
+STOPPED = "the same command begins anew"
+
+_LISTS = ("train.txt", "val.txt", "test.txt")
+
+
+def parse(words: Sequence[str]) -> argparse.Namespace:
+    """The job's flags."""
+    parser = Parser("wikiart inspect", __doc__)
+    group = parser.add_argument_group("the lists")
+    add = group.add_argument
+    add(
+        "--data",
+        required=True,
+        metavar="FOLDER_OR_LIST",
+        help=f"a folder with {' or '.join(_LISTS)}, or what `curate --src` takes",
+    )
+    add(
+        "--against",
+        metavar="FOLDER_OR_LIST",
+        help="another list, to compare with",
+    )
+    shared.add_artists(group)
+    group = parser.add_argument_group("the result")
+    shared.add_max_distance(group)
+    add = group.add_argument
+    add(
+        "--out",
+        metavar="FOLDER",
+        help="where to write (default: `NAME-inspection` beside --data)",
+    )
+    add(
+        "--strict",
+        action="store_true",
+        help="exit with 1 where lists share pictures or artists",
+    )
+    return parser.parse(words)
+
+
+def run(flags: argparse.Namespace) -> int:
+    """Inspects."""
+    from jaxart.paintings.curate import inspection  # noqa: PLC0415  (JAX, late)
+
+    data = storage.path(flags.data)
+    sources = [data / name for name in _LISTS if (data / name).is_file()] or [data]
+    if flags.against is not None:
+        sources.append(storage.path(flags.against))
+    beside = str(data.with_name(f"{data.stem}-inspection"))
+    out = shared.local_folder(flags.out or beside)
+    report = inspection.inspect(
+        sources,
+        out,
+        image_root=storage.path_or_none(flags.image_root),
+        metadata=storage.path_or_none(flags.metadata),
+        max_distance=flags.max_distance,
+    )
+    print(inspection.summarize(report))
+    print(f"written: {out}")
+    return int(flags.strict and inspection.shares_anything(report))

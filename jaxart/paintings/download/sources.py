@@ -1,0 +1,38 @@
+"""Where paintings come from, by the name that a command gives it."""
+
+import functools
+
+from jaxart.paintings.download import artgan, hugging_face, site
+from jaxart.paintings.download.download import Source
+from jaxart.paintings.download.session import Session
+from jaxart.paintings.download.store import Store
+
+SOURCES = ("wikiart", "hf", "artgan")
+
+
+def find(
+    name: str, store: Store, *, base_url: str | None, lists_url: str, delay_s: float
+) -> Source:
+    """A source's offers, to be fetched into a store.
+
+    Args:
+      name: one of `SOURCES`.
+      store: what is there already is not asked for.
+      base_url: another address of the site; None is its own.
+      lists_url: of artgan's lists.
+      delay_s: between two requests.
+    """
+    if name == "hf":
+        return hugging_face.offers
+    if name == "artgan":
+        url = base_url or artgan.IMAGES_URL
+        return functools.partial(
+            artgan.offers,
+            store=store,
+            session=Session(url, lists_url, delay_s=delay_s),
+            lists_url=lists_url,
+            images_url=url,
+        )
+    url = base_url or site.BASE_URL
+    session = Session(url, delay_s=delay_s)
+    return functools.partial(site.offers, store=store, session=session, base_url=url)
