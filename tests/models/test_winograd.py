@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxart.models import VGG16, VGG19, AlexNet, winograd
+from jaxart.models import VGG16, VGG19, AlexNet, convolving, winograd
 
 
 def draw(*shape, seed=0):
