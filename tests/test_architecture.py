@@ -28,7 +28,6 @@ WITH_EMPTY_WORDS = {
     "paintings.curate.splits",
     "training.figures",
     "training.sides",
-    "weights.convert",
 }
 
 # A room: its modules and packages, and the rooms above it that it may import.

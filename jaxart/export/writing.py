@@ -46,34 +46,18 @@ def check_out(out: AnyPath, weights: AnyPath | None) -> None:
 def write(
     out: AnyPath, network: Classifier, weights: AnyPath | None, workdir: AnyPath | None
 ) -> int:
-    """Writes a network in the format that the suffix tells; returns the bytes.
+    """Writes what `classifier.load` has made of a weight file or of a run's folder.
 
-    Args:
-      out: has passed `check_out`.
-      network: what `classifier.load` has made of `weights` or `workdir`.
-      weights: the weight file that it came from, if it did.
-      workdir: the run that it came from, if it did.
-
-    Raises:
-      OSError: `out` cannot be written, or what the network came from can no longer be
-        read.
+    The suffix of `out`, which has passed `check_out`, is the format. Returns the bytes.
     """
-    writer = _find_writer(out.suffix.lower(), network, weights, workdir)
-    with storage.written_together(out) as part:
-        writer(part, network)
-        return part.stat().st_size
-
-
-def _find_writer(
-    suffix: str, network: Classifier, weights: AnyPath | None, workdir: AnyPath | None
-) -> Write:
-    if suffix in WRITERS:
-        return WRITERS[suffix]
-    if weights:
-        metadata = canonical.read_metadata(weights)
-    else:
-        assert workdir, "one of the two says which network"
-        metadata = weight_files.run_metadata(network, workdir)
-    return lambda path, network: canonical.write(
-        path, weight_files.arrays(network), metadata
-    )
+    with storage.written_together(out) as beside:
+        if out.suffix.lower() in WRITERS:
+            WRITERS[out.suffix.lower()](beside, network)
+        else:
+            if weights:
+                metadata = canonical.read_metadata(weights)
+            else:
+                assert workdir, "one of the two says which network"
+                metadata = weight_files.run_metadata(network, workdir)
+            canonical.write(beside, weight_files.arrays(network), metadata)
+        return beside.stat().st_size

@@ -64,7 +64,7 @@ def _draw_on_common_scale(work: Explaining, manifest: AnyPath) -> float:
         try:
             picture = np.asarray(images.decode(storage.join(work.root, record["path"])))
         except images.ImageError as error:
-            raise images.ImageError(f"{entry['path']}: {error}") from None
+            raise images.ImageError(f"{record['path']}: {error}") from None
         pictures.draw(
             picture, pictures.load_map(paths["npy"]), limit, options.look, paths
         )

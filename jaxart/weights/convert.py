@@ -5,7 +5,6 @@ Whatever the source's colours, what comes of it takes BGR less Caffe's mean.
 
 import concurrent.futures
 import dataclasses
-import hashlib
 import json
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -26,19 +25,12 @@ from jaxart.weights.merge import check_fit
 
 
 class Converted(NamedTuple):
-    """A source as it would be written, or a converted file as it is.
+    """A source as it would be written, or a converted file as it is."""
 
-    Attributes:
-      params: for BGR input, in network order.
-      metadata: of the file.
-      remark: how the channel order is known, or that the file is sound.
-      contradiction: what the first layer's values say against the order stated, or ''.
-    """
-
-    params: Params
+    params: Params  # for BGR input, in network order
     metadata: dict[str, str]
-    remark: str
-    contradiction: str
+    remark: str  # how the channel order is known, or that the file is sound
+    contradiction: str  # what the first layer's values say against the order, or ''
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,9 +55,10 @@ def convert(src: AnyPath, stated: Stated) -> Converted:
     if canonical.is_canonical(path):
         raise WeightsError(f"{path}: is a jaxart weight file already")
     with concurrent.futures.ThreadPoolExecutor() as pool:
-        digest = pool.submit(_sha256, path)  # hashing takes as long as reading
+        digest = pool.submit(storage.version, path)  # hashing takes as long as reading
         source = sources.read(path, network)
-    params = _in_network_order(path, stated.model, source.params)
+    layers = _require_fit(path, stated.model, source.params)
+    params = {layer: dict(source.params[layer]) for layer in layers}
     order, contradiction = _channel_order(path, source, stated.channel_order)
     first = params[next(iter(params))]
     first["kernel"], first["bias"] = for_caffe_input(
@@ -96,11 +89,7 @@ def write(out: AnyPath, src: AnyPath, stated: Stated) -> Converted:
 
 
 def check(path: AnyPath, stated: Stated | None) -> Converted:
-    """Looks at a converted file, or at what would become of a source; writes nothing.
-
-    Args:
-      path: of the file.
-      stated: of a source; a converted file says all of that itself.
+    """Looks at a converted file, or at what would become of a source as `stated`.
 
     Raises:
       WeightsError: as `convert`; or a converted file is damaged.
@@ -137,29 +126,24 @@ def describe(converted: Converted) -> str:
     return "\n".join(lines)
 
 
-def _in_network_order(path: Path, model: str, found: Params) -> Params:
-    wanted = _require_fit(path, model, found)
-    return {layer: dict(found[layer]) for layer in wanted}
-
-
-def _require_fit(path: AnyPath, model: str, found: Params) -> list[str]:
+def _require_fit(path: AnyPath, model: str, params: Params) -> list[str]:
     """Requires a network of this kind, of any head; returns its layers in order."""
 
     def width(layer: str, default: int) -> int:
-        return int(np.size(found.get(layer, {}).get("bias", np.empty(default))))
+        return int(np.size(params.get(layer, {}).get("bias", np.empty(default))))
 
     size = MODELS[model].preprocessing["size"]
-    has_fc = any(layer.startswith("fc") for layer in found)
+    has_fc = any(layer.startswith("fc") for layer in params)
     network = MODELS[model](
         num_classes=width(HEAD, imagenet.NUM_CLASSES),
-        hidden=tuple(width(name, 4096) for name in FC_NAMES if name in found),
+        hidden=tuple(width(name, 4096) for name in FC_NAMES if name in params),
     )
     images = jnp.zeros((1, size, size, 3))
     wanted = jax.eval_shape(lambda: network.init(jax.random.key(0), images))["params"]
     if not has_fc:
         wanted = {name: value for name, value in wanted.items() if name != HEAD}
     try:
-        check_fit(wanted, found)
+        check_fit(wanted, params)
     except WeightsError as error:
         raise WeightsError(f"{path}: for {model}: {error}") from None
     return list(wanted)
@@ -196,15 +180,15 @@ def _contradiction(params: Params, channel_order: str) -> str:
     )
 
 
-def _class_names(path: Path, params: Params, listing: AnyPath | None) -> list[str]:
+def _class_names(path: Path, params: Params, name_file: AnyPath | None) -> list[str]:
     num_classes = params[HEAD]["bias"].size if HEAD in params else 0
-    if listing is None:
+    if name_file is None:
         return list(imagenet.class_names()) if num_classes == 1000 else []
-    names = [line.strip() for line in listing.read_text("utf-8").splitlines()]
+    names = [line.strip() for line in name_file.read_text("utf-8").splitlines()]
     names = [name for name in names if name]
     if len(names) != num_classes:
         raise WeightsError(
-            f"{listing}: {len(names)} names for the {num_classes} classes of {path}"
+            f"{name_file}: {len(names)} names for the {num_classes} classes of {path}"
         )
     return names
 
@@ -218,8 +202,3 @@ def _network(stated: Stated) -> Network:
         raise WeightsError(f"--lrn-alpha: {stated.model} has no response norm")
     fields: dict[str, Any] = {"lrn_alpha": stated.lrn_alpha}
     return kind(**fields)
-
-
-def _sha256(path: Path) -> str:
-    with open(path, "rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
