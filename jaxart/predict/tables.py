@@ -42,15 +42,15 @@ class Predictions(NamedTuple):
     def label_names(self) -> list[str | None]:
         """What the class of each image's label is called; None where it is unknown."""
         return [
-            None if label == UNKNOWN else self.class_names[label]
-            for label in self.labels.tolist()
+            None if label == UNKNOWN else self.class_names[int(label)]
+            for label in self.labels
         ]
 
     def best(self, count: int) -> Iterator[tuple[list, list[str], list, list]]:
         """Indices, names, logits and probabilities of each image's best classes."""
         for columns in zip(self.indices, self.logits, self.probabilities, strict=True):
             indices, logits, probabilities = (row[:count].tolist() for row in columns)
-            names = [self.class_names[index] for index in indices]
+            names = [self.class_names[int(index)] for index in indices]
             yield indices, names, logits, probabilities
 
 

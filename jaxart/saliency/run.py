@@ -110,10 +110,9 @@ def find_finished(
     if earlier is None:
         return None
     folder.check_same(flatten(earlier), passed.settings, report.parent)
-    opened = work.open()
 
     def name(part: folder.Part) -> str:
-        return passed.name(part, opened.identify(part.items))
+        return passed.name(part, work.identify(part.items))
 
     names = local.map_ahead(name, parts, num_threads=4, num_ahead=8)
     if earlier.get("contents") != folder.digest(names):

@@ -73,17 +73,18 @@ def make_step(model: Network, attribute: Callable[[Any, Array, Array], Array]) -
 
 @dataclasses.dataclass(frozen=True)
 class Explaining:
-    """The work of a pass: relative names start at `root`, files go below `out`."""
+    """The work of a pass: `passes.work.Work`, and, with a step, `Opened`."""
 
     network: Classifier
-    root: AnyPath
-    out: AnyPath
+    root: AnyPath  # where relative names start
+    out: AnyPath  # the folder of all files
     options: Options
     batch_size: int
+    step: Step | None = None
 
-    def open(self) -> "Explainer":
+    def open(self) -> "Explaining":
         """Makes the step, which compiles with the first batch."""
-        return Explainer(self, self.make_step())
+        return dataclasses.replace(self, step=self.make_step())
 
     def make_step(self) -> Step:
         """The step of these options, traced without running it.
@@ -124,37 +125,28 @@ class Explaining:
             kinds.append("npy")  # pictures are drawn when all maps are known
         return pictures.file_names(name, kinds)
 
-
-class Explainer:
-    """The work in a process: `passes.work.Opened`."""
-
-    def __init__(self, work: Explaining, step: Step):
-        self._work = work
-        self._step = step
-        self._pool = concurrent.futures.ThreadPoolExecutor(work.num_threads)
-
     def identify(self, items: Sequence[Item]) -> list[str]:
         """What each image's content is."""
-        return pipeline.versions([self._path(name) for name, *_ in items])
+        return pipeline.versions([storage.join(self.root, item[0]) for item in items])
 
     def load(self, items: Sequence[Item | None]) -> Loaded:
         """Reads a batch's images."""
-        work = self._work
         batch, reasons = pipeline.load_batch(
-            [item and self._path(item[0]) for item in items],
-            work.options.resize,
-            work.network.model.preprocessing,
-            work.batch_size,
+            [item and storage.join(self.root, item[0]) for item in items],
+            self.options.resize,
+            self.network.model.preprocessing,
+            self.batch_size,
         )
-        targets = np.zeros(work.batch_size, np.int32)
+        targets = np.zeros(self.batch_size, np.int32)
         for row, item in enumerate(items):
             targets[row] = item[1] if item else 0
         return Loaded(batch, targets, reasons)
 
     def start(self, loaded: Loaded) -> Explained:
         """Runs the step."""
+        assert self.step is not None, "not opened"
         arrays = jax.device_put((loaded.images, loaded.targets))
-        return self._step(self._work.network.params, *arrays)
+        return self.step(self.network.params, *arrays)
 
     def finish(
         self, items: Sequence[Item | None], loaded: Loaded, values: Explained
@@ -164,15 +156,13 @@ class Explainer:
 
         def write(row: int, item: Item) -> Record:
             if loaded.reasons[row]:
-                return self._work.skip(item, loaded.reasons[row])
+                return self.skip(item, loaded.reasons[row])
             return self._write(item, logits[row], int(targets[row]), maps[row])
 
         rows = [row for row, item in enumerate(items) if item is not None]
         there = [item for item in items if item is not None]
-        return Results(list(self._pool.map(write, rows, there)))
-
-    def _path(self, name: str) -> AnyPath:
-        return storage.join(self._work.root, name)
+        with concurrent.futures.ThreadPoolExecutor(self.num_threads) as pool:
+            return Results(list(pool.map(write, rows, there)))
 
     def _write(
         self,
@@ -182,15 +172,14 @@ class Explainer:
         values: Float32[np.ndarray, "s s"],
     ) -> Record:
         name, _, label = item
-        work, options = self._work, self._work.options
-        files = work.files(name)
-        paths = {kind: work.out / file for kind, file in files.items()}
+        options, files = self.options, self.files(name)
+        paths = {kind: self.out / file for kind, file in files.items()}
         try:
-            says = describe(work.network.class_names, logits, target, label)
+            says = describe(self.network.class_names, logits, target, label)
             limit = render.magnitude(values, options.percentile)
-            picture = np.asarray(images.decode(self._path(name)))
+            picture = np.asarray(images.decode(storage.join(self.root, name)))
         except (ValueError, FloatingPointError) as error:
-            return work.skip(item, str(error))
+            return self.skip(item, str(error))
         if "npy" in files:
             pictures.save_map(values, paths["npy"])
         if options.scale == "image":

@@ -8,7 +8,7 @@ import pytest
 
 from jaxart.export import weight_files
 from jaxart.passes import driver
-from jaxart.saliency.work import Explainer
+from jaxart.saliency.work import Explaining
 from jaxart.storage import RemotePath
 from jaxart.weights import canonical
 
@@ -113,7 +113,7 @@ def test_a_killed_run_goes_on_and_makes_no_part_again(
     more = (f"--scale={scale}", "--part_size=4")
     assert command(*arguments(here), *more).status == 0
     calls = []
-    write = Explainer._write
+    write = Explaining._write
 
     def killed(self, item, *says):
         calls.append(item)
@@ -122,7 +122,7 @@ def test_a_killed_run_goes_on_and_makes_no_part_again(
         return write(self, item, *says)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Explainer, "_write", killed)
+        patch.setattr(Explaining, "_write", killed)
         with pytest.raises(Killed):
             command(*arguments(bucket.url), *more)
     parts = bucket.keys("out/parts/0")
@@ -138,7 +138,7 @@ def test_a_killed_run_goes_on_and_makes_no_part_again(
 
     calls.clear()
     monkeypatch.setattr(
-        Explainer,
+        Explaining,
         "_write",
         lambda self, *says: (calls.append(1), write(self, *says))[1],
     )

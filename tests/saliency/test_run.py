@@ -318,9 +318,9 @@ def stop_at(monkeypatch):
                 raise Stopped
             return write(self, *args)
 
-        monkeypatch.setattr(work.Explainer, "_write", stop)
+        monkeypatch.setattr(work.Explaining, "_write", stop)
 
-    write = work.Explainer._write
+    write = work.Explaining._write
     yield set_up
     monkeypatch.undo()
 
