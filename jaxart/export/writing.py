@@ -7,7 +7,6 @@ from jaxart import storage
 from jaxart.classifier import Classifier
 from jaxart.export import onnx_model, stablehlo, weight_files
 from jaxart.storage import AnyPath
-from jaxart.weights import canonical
 from jaxart.weights.readers.onnx_initializers import import_onnx
 
 Write = Callable[[Path, Classifier], None]
@@ -16,9 +15,8 @@ WRITERS: dict[str, Write] = {
     ".onnx": onnx_model.write,
     ".stablehlo": stablehlo.write,
     ".npy": weight_files.write_npy,
+    ".safetensors": weight_files.write_safetensors,
 }
-# This one also says where the network came from.
-FORMATS = (*WRITERS, ".safetensors")
 
 
 class ExportError(ValueError):
@@ -33,8 +31,8 @@ def check_out(out: AnyPath, weights: AnyPath | None) -> None:
         overwritten, or a folder is where the file would go.
       WeightsError: the package `onnx` is needed, and is not installed.
     """
-    if out.suffix.lower() not in FORMATS:
-        raise ExportError(f"out={out}: a file that ends in {', '.join(FORMATS)}")
+    if out.suffix.lower() not in WRITERS:
+        raise ExportError(f"out={out}: a file that ends in {', '.join(WRITERS)}")
     if weights and storage.resolve(out) == storage.resolve(weights):
         raise ExportError(f"out={out} would overwrite {weights}: choose another name")
     if out.is_dir():
@@ -43,37 +41,18 @@ def check_out(out: AnyPath, weights: AnyPath | None) -> None:
         import_onnx()
 
 
-def write(
-    out: AnyPath, network: Classifier, weights: AnyPath | None, workdir: AnyPath | None
-) -> int:
+def write(out: AnyPath, network: Classifier) -> int:
     """Writes a network in the format that the suffix tells; returns the bytes.
 
     Args:
       out: has passed `check_out`.
-      network: what `classifier.load` has made of `weights` or `workdir`.
-      weights: the weight file that it came from, if it did.
-      workdir: the run that it came from, if it did.
+      network: of a run or of a weight file.
 
     Raises:
       OSError: `out` cannot be written, or what the network came from can no longer be
         read.
     """
-    writer = _find_writer(out.suffix.lower(), network, weights, workdir)
+    writer = WRITERS[out.suffix.lower()]
     with storage.written_together(out) as part:
         writer(part, network)
         return part.stat().st_size
-
-
-def _find_writer(
-    suffix: str, network: Classifier, weights: AnyPath | None, workdir: AnyPath | None
-) -> Write:
-    if suffix in WRITERS:
-        return WRITERS[suffix]
-    if weights:
-        metadata = canonical.read_metadata(weights)
-    else:
-        assert workdir, "one of the two says which network"
-        metadata = weight_files.run_metadata(network, workdir)
-    return lambda path, network: canonical.write(
-        path, weight_files.arrays(network), metadata
-    )
