@@ -29,9 +29,7 @@ class Classifier(NamedTuple):
     params: Any
     class_names: tuple[str, ...]  # what each logit stands for
     resize: str  # the rule of its training; '' where the weights do not say
-    # The weight file and the run that it was loaded from, of which one is None; None
-    # where it was put together by hand.
-    source: tuple[str | None, str | None] | None = None
+    source: AnyPath | None = None  # its run or weight file; None if made by hand
 
     def __reduce__(self):
         """Travels to another process as where it is from, and is loaded there."""
@@ -40,7 +38,7 @@ class Classifier(NamedTuple):
                 "this network is from no file and no run, so that no other process can "
                 "load it"
             )
-        return load, self.source
+        return load, (self.source,)
 
     def class_index(self, label: str) -> int:
         """The class that an index or a name stands for.
@@ -68,27 +66,18 @@ class Classifier(NamedTuple):
         raise ClassifierError(f"no class is called {label!r}{hint}")
 
 
-def load(
-    weights: str | os.PathLike | None, workdir: str | os.PathLike | None
-) -> Classifier:
-    """The classifier of a weight file or of a run, whichever is given.
+def load(source: str | os.PathLike) -> Classifier:
+    """The classifier of a run's best epoch, or of a weight file.
+
+    Args:
+      source: a run's folder, or a file of `jaxart convert`; by its URL, too.
 
     Raises:
       WeightsError: not a usable weight file.
-      ClassifierError: no classifier can be made; or not exactly one is given.
+      ClassifierError: no classifier can be made of it.
     """
-    if weights and not workdir:
-        path = storage.path(weights)
-        return from_weights(path)._replace(source=(_resolved(path), None))
-    if workdir and not weights:
-        path = storage.path(workdir)
-        return from_run(path)._replace(source=(None, _resolved(path)))
-    raise ClassifierError("one of --weights and --workdir says which network")
-
-
-def _resolved(path: AnyPath) -> str:
-    """A path as a text that means the same in another process, elsewhere."""
-    return os.fspath(storage.resolve(path))
+    path = storage.path(source)
+    return from_run(path) if path.is_dir() else from_weights(path)
 
 
 def from_weights(path: AnyPath) -> Classifier:
@@ -129,6 +118,7 @@ def from_weights(path: AnyPath) -> Classifier:
         jax.tree.map(jnp.asarray, params),
         tuple(class_names) or tuple(str(i) for i in range(model.num_classes)),
         metadata["resize"],
+        storage.resolve(path),
     )
 
 
@@ -161,7 +151,8 @@ def from_run(workdir: AnyPath) -> Classifier:
         config["train_layers"],
     )
     checkpoints.close()
-    return Classifier(model, params, class_names, config["resize"])
+    source = storage.resolve(workdir)
+    return Classifier(model, params, class_names, config["resize"], source)
 
 
 def param_shapes(model: Network) -> Any:

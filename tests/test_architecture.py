@@ -106,7 +106,8 @@ def own_imports(path):
                 yield module
 
 
-USED = {module: set(own_imports(path)) for module, path in MODULES.items()}
+# But for the face, which imports the classifier when it is asked for.
+USED = {module: set(own_imports(path)) for module, path in MODULES.items() if module}
 
 
 def test_a_room_imports_only_what_its_row_allows():

@@ -1,6 +1,7 @@
 """Classifiers from weight files and from runs; what their logits are called."""
 
 import json
+import pickle
 import re
 import shutil
 
@@ -8,8 +9,10 @@ import jax
 import numpy as np
 import pytest
 
+import jaxart
 from jaxart import classifier
 from jaxart.classifier import Classifier, ClassifierError
+from jaxart.export import weight_files
 from jaxart.models import AlexNet, CaffeNet, imagenet
 from jaxart.weights import WeightsError, canonical
 from tests import ROOT, runs
@@ -57,6 +60,19 @@ def test_a_run_gives_back_its_numbers_and_its_facts(alexnet, workdir):
     assert found.class_names == CLASSES
     assert found.resize == "crop"
     assert_trees_equal(found.params, params)
+
+
+def test_the_face_loads_a_run_and_a_weight_file(alexnet, workdir, tmp_path):
+    assert jaxart.load is classifier.load and jaxart.Classifier is Classifier
+    assert "run" in jaxart.saliency.__all__
+    with pytest.raises(AttributeError, match="no attribute 'explode'"):
+        _ = jaxart.explode
+    network = jaxart.load(str(workdir))
+    file = tmp_path / "a.safetensors"
+    weight_files.write_safetensors(file, network)
+    for loaded in (network, jaxart.load(file), pickle.loads(pickle.dumps(network))):
+        assert loaded.class_names == CLASSES and loaded.resize == "crop"
+        assert_trees_equal(loaded.params, alexnet[1])
 
 
 @pytest.mark.parametrize("order", ["norm_pool", "pool_norm"])

@@ -67,10 +67,9 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
 
 def run(flags: argparse.Namespace) -> int:
     """Draws the class."""
-    from jaxart import classifier  # noqa: PLC0415  (JAX, late)
-    from jaxart.saliency import class_image, pictures  # noqa: PLC0415
+    from jaxart.saliency import class_image, pictures  # noqa: PLC0415  (JAX, late)
 
-    network = classifier.load(flags.weights, flags.workdir)
+    network = shared.load_network(flags)
     index = network.class_index(getattr(flags, "class"))
     drawn = class_image.draw(
         network,

@@ -41,15 +41,13 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
 
 def run(flags: argparse.Namespace) -> int:
     """Writes the file, and a line about it."""
-    from jaxart import classifier  # noqa: PLC0415  (JAX, late)
-    from jaxart.export import writing  # noqa: PLC0415
+    from jaxart.export import writing  # noqa: PLC0415  (JAX, late)
     from jaxart.models.layers import trainable  # noqa: PLC0415
 
     out = storage.path(flags.out)
-    weights, workdir = map(storage.path_or_none, (flags.weights, flags.workdir))
-    writing.check_out(out, weights)
-    network = classifier.load(weights, workdir)
-    num_bytes = writing.write(out, network, weights, workdir)
+    writing.check_out(out, storage.path_or_none(flags.weights))
+    network = shared.load_network(flags)
+    num_bytes = writing.write(out, network)
     num_layers = len(trainable(network.model.layers()))
     print(
         f"{out}: {num_bytes / 1e6:.1f} MB, {num_layers} layers with "

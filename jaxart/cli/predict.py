@@ -52,14 +52,13 @@ def run(flags: argparse.Namespace) -> int:
     tables.check_replaceable(out)
     with driver.alone(outputs.sibling(out, "parts")):
         # Late: JAX takes seconds, and a refusal does not wait for it.
-        from jaxart import classifier  # noqa: PLC0415
         from jaxart.data import listing  # noqa: PLC0415
         from jaxart.predict import evaluation, run  # noqa: PLC0415
 
         images = listing.read(
             storage.path(flags.images), storage.path_or_none(flags.image_root)
         )
-        network = classifier.load(flags.weights, flags.workdir)
+        network = shared.load_network(flags)
         outcome = run.predict_images(
             network,
             images.first(flags.limit),

@@ -125,7 +125,6 @@ def run(flags: argparse.Namespace) -> int:
 
 def explain(flags: argparse.Namespace, out: storage.AnyPath) -> dict[str, Any]:
     """Makes options of the flags, and explains the images; what run.json holds."""
-    from jaxart import classifier  # noqa: PLC0415
     from jaxart.data import listing  # noqa: PLC0415
     from jaxart.saliency import catalogue, run  # noqa: PLC0415
     from jaxart.saliency.options import Options  # noqa: PLC0415
@@ -137,7 +136,7 @@ def explain(flags: argparse.Namespace, out: storage.AnyPath) -> dict[str, Any]:
     images = listing.read(source, root).without(out)
     given = {name: getattr(flags, name) for name in SETTINGS}
     given = {name: value for name, value in given.items() if value is not None}
-    network = classifier.load(flags.weights, flags.workdir)
+    network = shared.load_network(flags)
     options = fill(
         Options,
         flags,

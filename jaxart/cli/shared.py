@@ -5,17 +5,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jaxart import storage
-from jaxart.cli.flags import Parser, count, positive, whole
+from jaxart.cli.flags import FlagError, Parser, count, positive, whole
 from jaxart.data.choices import MAX_DISTANCE
 from jaxart.data.images import RESIZE_RULES
 from jaxart.paintings.curate.options import METADATA
 
 if TYPE_CHECKING:
+    from jaxart.classifier import Classifier
     from jaxart.passes.running import Cluster
 
 
 def add_network(parser: Parser) -> None:
-    """Adds --weights and --workdir, for `classifier.load`."""
+    """Adds --weights and --workdir, for `load_network`."""
     group = parser.add_argument_group("the network, one of these")
     add = group.add_argument
     add("--weights", metavar="FILE", help="a file of `jaxart convert`")
@@ -24,6 +25,22 @@ def add_network(parser: Parser) -> None:
         metavar="FOLDER",
         help="a run of `jaxart train`; its best epoch",
     )
+
+
+def load_network(flags: argparse.Namespace) -> "Classifier":
+    """The network that the flags name.
+
+    Raises:
+      FlagError: not one of the two is given.
+      ValueError: it cannot be used.
+    """
+    from jaxart import classifier  # noqa: PLC0415  (JAX, late)
+
+    if flags.weights and not flags.workdir:
+        return classifier.from_weights(storage.path(flags.weights))
+    if flags.workdir and not flags.weights:
+        return classifier.from_run(storage.path(flags.workdir))
+    raise FlagError("one of --weights and --workdir says which network")
 
 
 def add_images(group: argparse._ArgumentGroup) -> None:

@@ -6,10 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from jaxart import storage
 from jaxart.classifier import Classifier
 from jaxart.models.layers import trainable
-from jaxart.storage import AnyPath
 from jaxart.weights import canonical
 from jaxart.weights.layout import Params
 
@@ -37,12 +35,19 @@ def write_npy(path: Path, network: Classifier) -> None:
         np.save(file, np.asarray(layers, object))
 
 
-def run_metadata(network: Classifier, workdir: AnyPath) -> dict[str, str]:
-    """What a canonical file of a run's network says of itself."""
-    config = (workdir / "config.json").read_bytes()
+def write_safetensors(path: Path, network: Classifier) -> None:
+    """Writes a file as `jaxart convert` does, which says what the network's own says."""
+    canonical.write(path, arrays(network), _metadata(network))
+
+
+def _metadata(network: Classifier) -> dict[str, str]:
+    source = network.source
+    if source and not source.is_dir():
+        return canonical.read_metadata(source)
+    config = (source / "config.json").read_bytes() if source else b""
     return canonical.model_metadata(network.model) | {
-        "source": f"the run {storage.resolve(workdir).name}",
-        "source_sha256": hashlib.sha256(config).hexdigest(),
+        "source": f"the run {source.name}" if source else "a program",
+        "source_sha256": hashlib.sha256(config).hexdigest() if source else "",
         "source_channel_order": network.model.preprocessing["channel_order"],
         "class_names": json.dumps(list(network.class_names)),
         "resize": network.resize,

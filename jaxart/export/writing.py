@@ -7,7 +7,6 @@ from jaxart import storage
 from jaxart.classifier import Classifier
 from jaxart.export import onnx_model, stablehlo, weight_files
 from jaxart.storage import AnyPath
-from jaxart.weights import canonical
 from jaxart.weights.readers.onnx_file import import_onnx
 
 Write = Callable[[Path, Classifier], None]
@@ -16,9 +15,8 @@ WRITERS: dict[str, Write] = {
     ".onnx": onnx_model.write,
     ".stablehlo": stablehlo.write,
     ".npy": weight_files.write_npy,
+    ".safetensors": weight_files.write_safetensors,
 }
-# This one also says where the network came from.
-FORMATS = (*WRITERS, ".safetensors")
 
 
 class ExportError(ValueError):
@@ -33,8 +31,8 @@ def check_out(out: AnyPath, weights: AnyPath | None) -> None:
         overwritten, or a folder is where the file would go.
       WeightsError: the package `onnx` is needed, and is not installed.
     """
-    if out.suffix.lower() not in FORMATS:
-        raise ExportError(f"out={out}: a file that ends in {', '.join(FORMATS)}")
+    if out.suffix.lower() not in WRITERS:
+        raise ExportError(f"out={out}: a file that ends in {', '.join(WRITERS)}")
     if weights and storage.resolve(out) == storage.resolve(weights):
         raise ExportError(f"out={out} would overwrite {weights}: choose another name")
     if out.is_dir():
@@ -43,21 +41,11 @@ def check_out(out: AnyPath, weights: AnyPath | None) -> None:
         import_onnx()
 
 
-def write(
-    out: AnyPath, network: Classifier, weights: AnyPath | None, workdir: AnyPath | None
-) -> int:
-    """Writes what `classifier.load` has made of a weight file or of a run's folder.
+def write(out: AnyPath, network: Classifier) -> int:
+    """Writes a network in the format that the suffix tells; returns the bytes.
 
-    The suffix of `out`, which has passed `check_out`, is the format. Returns the bytes.
+    `out` has passed `check_out`. What the network came from is read once more.
     """
     with storage.written_together(out) as beside:
-        if out.suffix.lower() in WRITERS:
-            WRITERS[out.suffix.lower()](beside, network)
-        else:
-            if weights:
-                metadata = canonical.read_metadata(weights)
-            else:
-                assert workdir, "one of the two says which network"
-                metadata = weight_files.run_metadata(network, workdir)
-            canonical.write(beside, weight_files.arrays(network), metadata)
+        WRITERS[out.suffix.lower()](beside, network)
         return beside.stat().st_size

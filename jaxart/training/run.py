@@ -16,7 +16,7 @@ from jaxart.devices import layout as layout_lib
 from jaxart.devices import processes
 from jaxart.devices.layout import Layout
 from jaxart.storage import AnyPath, results
-from jaxart.training import optim
+from jaxart.training import optim, writers
 from jaxart.training.config import Config
 from jaxart.training.plan import Plan
 from jaxart.training.steps import TrainState
@@ -101,7 +101,9 @@ def open_run(config: Config, workdir: str | os.PathLike) -> Run:
 
     Raises:
       ValueError: the workdir cannot be used, or belongs to another run.
+      ModuleNotFoundError: the writer's package is not installed.
     """
+    writers.check_installed(config.writer)
     fields = config.to_dict()
     processes.check_same({"config": fields, "workdir": os.fspath(workdir)})
     workdir = storage.path(workdir)

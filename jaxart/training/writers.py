@@ -24,23 +24,28 @@ from jaxart.training.config import Writer
 logger = logging.getLogger(__name__)
 
 
+def check_installed(kind: Writer) -> None:
+    """Makes sure, before a run writes anything, that its writer can be made.
+
+    Raises:
+      ModuleNotFoundError: 'tensorflow' is asked for and not installed.
+    """
+    if kind == "tensorflow" and importlib.util.find_spec("tensorflow") is None:
+        raise ModuleNotFoundError(
+            "writer='tensorflow' needs TensorFlow: pip install 'jaxart[tensorflow]'"
+        )
+
+
 def create_writer(kind: Writer, logdir: AnyPath, *, to_disk: bool = True) -> Any:
     """A `clu.metric_writers.MetricWriter`, or one that has its methods.
 
     Event files of a `logdir` that is a URL are put there at each flush. `to_disk=False`
     writes nothing: in all processes of a run but the first.
-
-    Raises:
-      ModuleNotFoundError: 'tensorflow' is asked for and not installed.
     """
     if isinstance(logdir, RemotePath) and to_disk:
         return RemoteWriter(kind, logdir)
     if kind == "tensorboardx" or not to_disk:
         return TensorboardXWriter(logdir, to_disk)
-    if importlib.util.find_spec("tensorflow") is None:
-        raise ModuleNotFoundError(
-            "writer='tensorflow' needs TensorFlow: pip install 'jaxart[tensorflow]'"
-        )
     from clu import metric_writers  # noqa: PLC0415 (imports TensorFlow)
 
     return metric_writers.create_default_writer(os.fspath(logdir))

@@ -4,7 +4,6 @@ import importlib
 import os
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -30,18 +29,12 @@ def run(*words, **how):
 
 
 @pytest.mark.parametrize("form", FORMS, ids=" ".join)
-def test_help_is_quick(form):
+def test_help_imports_nothing_slow(form):
     done = run("-X", "importtime", *form, "--help")
     assert done.returncode == 0
     assert "jaxart" in done.stdout and "--help" in done.stdout
     imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
     assert not imported & SLOW
-    seconds = []
-    for _ in range(3):
-        start = time.perf_counter()
-        run(*form, "--help")
-        seconds.append(time.perf_counter() - start)
-    assert min(seconds) < 1  # of three: others work on this machine
 
 
 def test_every_job_has_a_line_and_says_what_it_does(run_command):

@@ -78,8 +78,8 @@ def test_an_exported_run_predicts_as_the_run_does(command, tiny_run, tmp_path):
     found = listing.read(tmp_path / "pictures")
     weights = tmp_path / "tiny.safetensors"
     assert command(workdir=tiny_run, out=weights)[0] == 0
-    for name, given in {"run": (None, tiny_run), "file": (weights, None)}.items():
-        network = classifier.load(*(path and str(path) for path in given))
+    for name, source in {"run": tiny_run, "file": str(weights)}.items():
+        network = classifier.load(source)
         out = tmp_path / f"{name}.csv"
         with driver.alone(outputs.sibling(out, run.PARTS)):
             run.predict_images(network, found, out, batch_size=3, resize=network.resize)
@@ -210,7 +210,7 @@ def test_an_export_there_is_the_weight_file_of_a_command(
     (wanted, metadata), (found, metadata_there) = map(canonical.verify, files)
     assert metadata_there == metadata
     jax.tree.map(np.testing.assert_array_equal, found, wanted)
-    network = classifier.load(f"{bucket.url}/tiny.safetensors", None)
+    network = classifier.load(f"{bucket.url}/tiny.safetensors")
     assert network.class_names == CLASSES
     status, _, stderr = command(weights=out, out=out)
     assert status == 1 and f"out={out} would overwrite {out}" in stderr

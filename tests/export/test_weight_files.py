@@ -40,12 +40,14 @@ def test_a_run_becomes_a_file_that_says_the_same(tmp_path):
     model, params = runs.small_alexnet(lrn_alpha=5e-4)
     (tmp_path / "my run").mkdir()
     (tmp_path / "my run" / "config.json").write_bytes(b"{}")
-    network = Classifier(model, params, CLASSES, "crop")
-    metadata = weight_files.run_metadata(network, tmp_path / "my run")
+    network = Classifier(model, params, CLASSES, "crop", tmp_path / "my run")
+    file = tmp_path / "a.safetensors"
+    weight_files.write_safetensors(file, network)
+    metadata = canonical.read_metadata(file)
     assert metadata["source"] == "the run my run"
     assert metadata["source_sha256"] == hashlib.sha256(b"{}").hexdigest()
-    canonical.write(tmp_path / "a.safetensors", weight_files.arrays(network), metadata)
 
-    found = classifier.from_weights(tmp_path / "a.safetensors")
-    assert found._replace(params=None) == network._replace(params=None)
+    found = classifier.from_weights(file)
+    wanted = network._replace(params=None, source=file)
+    assert found._replace(params=None) == wanted
     assert_trees_equal(found.params, params)

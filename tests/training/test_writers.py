@@ -78,7 +78,7 @@ def test_each_writer_is_the_one_of_its_name(tmp_path, monkeypatch):
     assert isinstance(writer, writers.TensorboardXWriter)
     writer.close()
     with pytest.raises(ModuleNotFoundError, match=r"jaxart\[tensorflow\]"):
-        writers.create_writer("tensorflow", tmp_path)
+        writers.check_installed("tensorflow")
 
 
 def test_both_writers_have_clus_methods():
