@@ -36,7 +36,7 @@ def write_npy(path: Path, network: Classifier) -> None:
 
 
 def write_safetensors(path: Path, network: Classifier) -> None:
-    """Writes a file as `jaxart convert` does, which says what the network's own says."""
+    """Writes a file as `jaxart convert` does; it says what the network's own says."""
     canonical.write(path, arrays(network), _metadata(network))
 
 
