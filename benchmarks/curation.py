@@ -1,4 +1,4 @@
-r"""How long `tools/wikiart.py curate` takes, and its memory, against pictures.
+r"""How long `jaxart wikiart curate` takes, and its memory, against pictures.
 
     python -m benchmarks.curation
     python -m benchmarks.curation --src=FOLDER_OF_CLASS_FOLDERS

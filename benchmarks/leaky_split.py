@@ -33,8 +33,8 @@ def main(argv: list[str] | None = None) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("--weights", required=True, help="VGG16's, from tools/convert_weights.py")
-    add("--src", required=True, help="the paintings, as tools/wikiart.py curate")
+    add("--weights", required=True, help="VGG16's, a file of `jaxart convert`")
+    add("--src", required=True, help="the paintings, as `jaxart wikiart curate`")
     add("--metadata", default="", help="a table of their artists")
     add("--num_seeds", type=int, default=10, help="splits of each kind")
     add("--num_epochs", type=int, help="fewer than the config's, to try it out")

@@ -6,7 +6,7 @@ from pathlib import Path
 import griffe
 from mkdocs.structure.files import File
 
-_NO_ROOMS = {"__main__", "cli", "commands", "main"}  # commands, which have --help
+_NO_ROOMS = {"__main__", "cli", "main"}  # commands, which have --help
 
 
 def on_config(config):

@@ -145,7 +145,11 @@ def _fill(
         "kept": len(pictures),
     }
     if not pictures:
-        raise DataError(f"no picture is left: {counts}; --split=artist needs artists")
+        left_out = ", ".join(f"{what} {number}" for what, number in counts.items())
+        hint = ""
+        if no_artist:
+            hint = "; --split=artist needs artists: give --metadata, or another --split"
+        raise DataError(f"no picture is left: {left_out}{hint}")
 
     class_names = sorted({p.painting.label for p in pictures})
     labels = np.array([class_names.index(p.painting.label) for p in pictures])

@@ -259,7 +259,7 @@ def test_a_class_that_cannot_be_shared_out_is_warned_of(folder, paint, tmp_path)
     [
         (Options(classes=("cubism",)), "no class cubism; there are brush_strokes, ink"),
         (Options(val_fraction=0.001, split="random"), "leaves one side empty"),
-        (Options(max_per_class=0), "no picture is left: {'found': 36"),
+        (Options(max_per_class=0), "no picture is left: found 36"),
     ],
 )
 def test_what_cannot_be_done_makes_nothing_and_costs_no_second_look(
