@@ -10,7 +10,6 @@ from jaxart.export import weight_files
 from jaxart.passes import driver
 from jaxart.saliency.work import Explaining
 from jaxart.storage import RemotePath
-from jaxart.weights import canonical
 
 ARGUMENTS = ("--method=gradient", "--batch_size=4", "--save=overlay,heatmap,npy,sheet")
 
@@ -19,8 +18,7 @@ ARGUMENTS = ("--method=gradient", "--batch_size=4", "--save=overlay,heatmap,npy,
 def place(command, tiny, tiny_run, folder, tmp_path, bucket):
     """Weights, images and lists, here and in a bucket: (here, the bucket)."""
     weights = tmp_path / "tiny.safetensors"
-    metadata = weight_files.run_metadata(tiny, tiny_run)
-    canonical.write(weights, weight_files.arrays(tiny), metadata)
+    weight_files.write_safetensors(weights, tiny._replace(source=tiny_run))
     (tmp_path / "images").symlink_to(folder)
     (tmp_path / "bad.png").write_bytes(b"no picture")
     names = sorted(path.relative_to(folder) for path in folder.rglob("*.png"))
