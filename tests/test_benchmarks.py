@@ -433,3 +433,18 @@ def test_a_step_that_is_divided_is_measured():
     assert sizes["trained"] == 4 * (8 * 8 + 8 + 8 * 10 + 10)
     # Beside them: the count of examples, and sums of loss and accuracy.
     assert sizes["trained"] < sizes["moved"] <= sizes["trained"] + 64
+
+
+@pytest.mark.slow
+def test_the_gpus_pieces_run_on_any_device(monkeypatch, tmp_path):
+    """Ours alone: the peer's packages are not of the tests."""
+    monkeypatch.setattr(gpu, "PEERS", ())
+    monkeypatch.setattr(gpu, "COMMANDS", ())
+    gpu.main(["--smoke", f"--cache_dir={tmp_path / 'cache'}", f"--out={tmp_path}"])
+    result = json.loads((tmp_path / "gpu.json").read_text())
+    assert [piece["kind"] for piece in result["pieces"]] == [
+        *("product", "forward", "maps", "train")
+    ]
+    for piece in result["pieces"]:
+        assert not piece["errors"] and piece["seconds"]["ours"] > 0
+    assert max(result["parity"]["alexnet"].values()) < 1e-5  # the CPU, and itself

@@ -2,12 +2,12 @@
 
 import functools
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 
 from benchmarks.material import random_images
 from benchmarks.sides.accelerator import Piece, Ready, answers
@@ -16,6 +16,8 @@ from jaxart.devices import compiling, layout
 from jaxart.models.layers import trainable
 from jaxart.saliency import catalogue, work
 from jaxart.training import optim, steps
+from jaxart.training.config import Config
+from jaxart.training.plan import Plan
 
 _PRECISIONS = {"float32": "highest", "tf32": "tensorfloat32", "bfloat16": "default"}
 _SETTINGS = {
@@ -28,7 +30,7 @@ def run(
     pieces: list[dict[str, Any]], rounds: int, weights: dict[str, str]
 ) -> Iterator[dict[str, Any]]:
     """Times the pieces; see `accelerator.answers`."""
-    read = functools.cache(lambda name: from_weights(weights[name]))
+    read = functools.cache(lambda name: from_weights(Path(weights[name])))
 
     def make(piece: Piece) -> Ready:
         with jax.default_matmul_precision(_PRECISIONS[piece.precision]):
@@ -85,13 +87,9 @@ def _maps(piece, read):
 
 def _train(piece, read):
     model, params, images = _network(piece, read)
-    labels = optim.label_layers(params, piece.layers or trainable(model.layers()))
-    tx = optim.make_optimizer(
-        *("sgd", optax.constant_schedule(1e-6)),
-        momentum=0.0,
-        weight_decay=0.0,
-        labels=labels,
-    )
+    train_layers = piece.layers or tuple(trainable(model.layers()))
+    config = Config(train_layers=train_layers, learning_rate=1e-6)
+    tx = optim.make_optimizer(config, Plan(config, num_train=piece.count))
     where = layout.over_all_devices()
     batch = where.put_batch(
         {
@@ -103,7 +101,11 @@ def _train(piece, read):
     params = jax.tree.map(jnp.copy, params)  # the step uses up what it is given
     state = where.put(steps.TrainState(jnp.int32(0), params, tx.init(params)))
     step = steps.make_train_step(
-        *(model, tx, labels, None, jax.random.key(2)), layout=where
+        config,
+        lambda p, x, keys: model.apply({"params": p}, x, dropout_keys=keys),
+        tx,
+        jax.random.key(2),
+        where,
     )
     program = step.lower(state, batch, False).compile()
 

@@ -1,5 +1,6 @@
 """The same numbers on the CPU and on whatever device JAX finds."""
 
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -23,7 +24,7 @@ METHODS = {
 
 def run(weights: str, count: int) -> dict[str, Any]:
     """The largest differences of logits and maps, relative to the largest value."""
-    network = from_weights(weights)
+    network = from_weights(Path(weights))
     model = network.model
     images = random_images(count, model.preprocessing["size"])
     differences = {}
