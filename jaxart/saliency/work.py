@@ -12,7 +12,7 @@ from jaxtyping import Array, Float, Float32, Int, Int32
 
 from jaxart import storage
 from jaxart.classifier import Classifier
-from jaxart.data import images, pipeline
+from jaxart.data import files, images, pipeline
 from jaxart.devices import compiling
 from jaxart.models import Network
 from jaxart.passes.work import Record, Results
@@ -135,7 +135,7 @@ class Explainer:
 
     def identify(self, items: Sequence[Item]) -> list[str]:
         """What each image's content is."""
-        return pipeline.versions([self._path(name) for name, *_ in items])
+        return files.versions([self._path(name) for name, *_ in items])
 
     def load(self, items: Sequence[Item | None]) -> Loaded:
         """Reads a batch's images."""

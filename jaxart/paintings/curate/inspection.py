@@ -63,7 +63,7 @@ def inspect(
         root, found = paintings.read(source, image_root, metadata)
         name = source.stem if stems.count(source.stem) == 1 else os.fspath(source)
         paths = [storage.join(root, painting.name) for painting in found]
-        looked = files.look(paths, files.default_cache_dir(), title="decoding")
+        looked = files.look(paths, files.default_cache_dir())
         sides.append(Side(name, root, *paintings.sort_out(found, looked)))
     if not any(side.pictures for side in sides):
         raise DataError(f"{sources[0]}: none of its images can be read")

@@ -8,12 +8,8 @@ from jaxart import storage
 from jaxart.data import files, fingerprints
 from jaxart.data.files import File
 from jaxart.paintings.curate import writing
-from jaxart.passes.local import map_ahead
 from jaxart.passes.work import Record, Results
-from jaxart.storage import AnyPath, StorageError
-
-_NUM_THREADS = 4  # that tell whether files are what they were
-_NUM_REQUESTS = 32  # that tell it of objects
+from jaxart.storage import AnyPath
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,17 +36,7 @@ class _Looking:
         self._known = files.Known(files.default_cache_dir())
 
     def identify(self, items: Sequence[str]) -> list[str]:
-        is_remote = storage.is_remote(self._work.root)
-        num_threads = _NUM_REQUESTS if is_remote else _NUM_THREADS
-        return list(map_ahead(self._version, items, num_threads, 2 * num_threads))
-
-    def _version(self, name: str) -> str:
-        try:
-            return storage.version(self._path(name))
-        except StorageError:  # says nothing of the file
-            raise
-        except OSError as error:
-            return error.strerror or str(error)
+        return files.versions([self._path(name) for name in items])
 
     def load(self, items: Sequence[str | None]) -> list[File]:
         paths = [self._path(name) for name in items if name is not None]
