@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float32
-from scipy.sparse import coo_array, csgraph
 
 from jaxart.data.choices import MAX_DISTANCE
 from jaxart.data.files import File
@@ -59,18 +58,6 @@ def between(
         if picture.sha256 in first:
             nearest[b] = Pair(first[picture.sha256], b, "exact", 0)
     return [nearest[b] for b in sorted(nearest)]
-
-
-def clusters(num_pictures: int, pairs: Sequence[Pair]) -> list[list[int]]:
-    """The pictures that are one, directly or through others: two or more in each."""
-    a, b = ([pair[side] for pair in pairs] for side in (0, 1))
-    shape = (num_pictures, num_pictures)
-    graph = coo_array((np.ones(len(pairs), bool), (a, b)), shape)
-    _, cluster = csgraph.connected_components(graph, directed=False)
-    members: dict[int, list[int]] = {}
-    for i in sorted({*a, *b}):
-        members.setdefault(int(cluster[i]), []).append(i)
-    return list(members.values())
 
 
 def _first_by_content(pictures: Sequence[File]) -> dict[str, int]:

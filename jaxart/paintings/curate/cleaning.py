@@ -4,6 +4,8 @@ import collections
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from scipy.cluster.hierarchy import DisjointSet
+
 from jaxart.data import duplicates
 from jaxart.paintings.curate import splits
 from jaxart.paintings.curate.paintings import Picture
@@ -33,14 +35,17 @@ def each_once(pictures: Sequence[Picture], max_distance: int) -> Once:
     pairs = duplicates.within([p.file for p in pictures], max_distance)
     left_out: set[int] = set()
     num_copies = num_two_labels = 0
-    for members in duplicates.clusters(len(pictures), pairs):
+    same = DisjointSet(i for pair in pairs for i in (pair.a, pair.b))
+    for pair in pairs:
+        same.merge(pair.a, pair.b)
+    for members in same.subsets():
         if len({pictures[i].painting.label for i in members}) > 1:
             num_two_labels += len(members)
             left_out.update(members)
         else:
             num_copies += len(members) - 1
             best = max(members, key=quality)
-            left_out.update(set(members) - {best})
+            left_out.update(members - {best})
     rows = []
     for a, b, kind, distance in pairs:
         if a in left_out and b not in left_out:
