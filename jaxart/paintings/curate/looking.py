@@ -40,27 +40,24 @@ class _Looking:
 
     def load(self, items: Sequence[str | None]) -> list[File]:
         paths = [self._path(name) for name in items if name is not None]
-        if self._work.resize is None:
+        short_side = self._work.resize
+        if short_side is None:
             return self._known.look(paths)
-        return [
-            self._resize(content, file, self._work.resize)
-            for content, file in files.read_all(paths)
-        ]
-
-    def _path(self, name: str) -> AnyPath:
-        return storage.join(self._work.root, name)
-
-    def _resize(self, content: bytes, file: File, short_side: int) -> File:
-        if file.reason:
-            return file
         # Larger than for a look alone, which may change a few bits of the hash: so
         # what others know of the file is of no use here.
         side_enough = max(fingerprints.SIDE_ENOUGH, 2 * short_side)
-        file, picture = files.decode(content, file, side_enough)
-        if picture is not None:
-            place = resized_path(self._work.folder, file)
-            writing.save_resized(picture, short_side, place)
-        return file
+        looked = []
+        for content, file in files.read_all(paths):
+            if not file.reason:
+                file, picture = files.decode(content, file, side_enough)
+                if picture is not None:
+                    place = resized_path(self._work.folder, file)
+                    writing.save_resized(picture, short_side, place)
+            looked.append(file)
+        return looked
+
+    def _path(self, name: str) -> AnyPath:
+        return storage.join(self._work.root, name)
 
     def start(self, loaded: list[File]) -> None:
         return None
@@ -78,8 +75,7 @@ def resized_path(folder: Path, file: File) -> Path:
 
 def _record(file: File) -> Record:
     """The file's fields, which `File` takes again; no reason where there is none."""
-    return {
-        name: value
-        for name, value in file._asdict().items()
-        if value or name != "reason"
-    }
+    record = file._asdict()
+    if not file.reason:
+        del record["reason"]
+    return record

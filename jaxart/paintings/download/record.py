@@ -40,7 +40,6 @@ class Record:
         self._note(entry)
 
     def close(self) -> None:
-        """Closes the file."""
         self._file.close()
 
     def _note(self, entry: Entry) -> None:

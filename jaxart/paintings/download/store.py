@@ -76,7 +76,6 @@ class Store:
         self._num_bytes = sum(path.stat().st_size for path in files)
 
     def close(self) -> None:
-        """Ends the run."""
         self._part.unlink(missing_ok=True)
         self._record.close()
 
