@@ -74,18 +74,14 @@ def read(
 ) -> tuple[AnyPath, list[Painting]]:
     """Reads class folders, a table or a list, as `lists.read_labelled` does.
 
-    What is known of a picture stands in the metadata, or else in its file's name
-    (`artist_title.jpg`).
-
-    Indices get their names from classes.txt. `metadata` is a table with any of the
-    columns artist, title, year and source; by default metadata.csv in the folder where
-    relative paths start, if there is one, or else the source itself, if it is a table.
+    Indices get their names from classes.txt. What is known of a picture stands in the
+    metadata, or else in its file's name (`artist_title.jpg`). `metadata` is a table
+    with any of the columns artist, title, year and source; by default metadata.csv in
+    the folder where relative paths start, if there is one, or else the source itself,
+    if it is a table.
 
     Returns:
       The folder that names start from, and the paintings.
-
-    Raises:
-      DataError: a source is missing or malformed.
     """
     root, rows = lists.read_labelled(source, image_root)
     is_folder = source.is_dir()

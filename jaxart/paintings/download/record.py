@@ -13,11 +13,7 @@ class Record:
     """What is known of paintings, in a file that only grows, and survives any stop.
 
     A line counts when it is complete: what a killed process left of its last line is
-    cut off. A later line of the same painting in the same style replaces the earlier
-    one.
-
-    Attributes:
-      entries: the lines, by style and id.
+    cut off. In `entries`, by style and id, a later line replaces the earlier one.
     """
 
     def __init__(self, path: Path):

@@ -80,11 +80,7 @@ class Store:
         self._record.close()
 
     def require_inside(self, styles: Iterable[str]) -> None:
-        """Refuses folders that are links to elsewhere.
-
-        Raises:
-          WikiartError: there is one.
-        """
+        """Raises `WikiartError` where a folder is a link to elsewhere."""
         root = self._out.resolve()
         names = [PAGES, *(f"{PAGES}/{style}" for style in styles), *styles]
         for folder in (self._out / name for name in names):
