@@ -47,10 +47,10 @@ Skipped = tuple[str, str, str]  # name, label and reason
 
 
 def sort_out(
-    found: Sequence[Painting], files: Iterable[File]
+    listed: Sequence[Painting], files: Iterable[File]
 ) -> tuple[list[Picture], list[Skipped]]:
     """The pictures, and what is none."""
-    pictures = [Picture(*pair) for pair in zip(found, files, strict=True)]
+    pictures = [Picture(*pair) for pair in zip(listed, files, strict=True)]
     return sieve(pictures, [picture.file.reason for picture in pictures])
 
 
