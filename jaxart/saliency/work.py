@@ -183,15 +183,15 @@ class Explainer:
     ) -> Record:
         name, _, label = item
         work, options = self._work, self._work.options
-        files = work.files(name)
-        paths = {kind: work.out / file for kind, file in files.items()}
+        file_of = work.files(name)
+        paths = {kind: work.out / file for kind, file in file_of.items()}
         try:
             says = describe(work.network.class_names, logits, target, label)
             limit = render.magnitude(values, options.percentile)
             picture = np.asarray(images.decode(self._path(name)))
         except (ValueError, FloatingPointError) as error:
             return work.skip(item, str(error))
-        if "npy" in files:
+        if "npy" in file_of:
             pictures.save_map(values, paths["npy"])
         if options.scale == "image":
             pictures.draw(picture, values, limit, options.look, paths)
@@ -207,5 +207,5 @@ class Explainer:
                 "sum": float(values.sum(dtype=np.float64)),
                 "limit": limit,
             },
-            "files": files,
+            "files": file_of,
         }

@@ -89,11 +89,9 @@ def inspect(
     }
     out.mkdir(parents=True, exist_ok=True)
     results.write_csv(out / "copies.csv", _COPIES_HEADER, copies)
-    results.write_csv(
-        out / "unreadable.csv",
-        ("list", "path", "label", "reason"),
-        ((side.name, *row) for side in sides for row in side.unreadable),
-    )
+    header = ("list", "path", "label", "reason")
+    unreadable = [(side.name, *row) for side in sides for row in side.unreadable]
+    results.write_csv(out / "unreadable.csv", header, unreadable)
     for label, members in by_class.items():
         sheet = draw_sheet([storage.join(root, p.painting.name) for root, p in members])
         with storage.written(out / f"{writing.slug(label)}.png") as beside:
