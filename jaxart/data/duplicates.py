@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float32
-from scipy.sparse import coo_array, csgraph
 
 from jaxart.data.choices import MAX_DISTANCE
 from jaxart.data.files import File
@@ -35,11 +34,9 @@ def within(pictures: Sequence[File], max_distance: int = MAX_DISTANCE) -> list[P
     Of several equal files, the first stands for all: each other one is paired with it
     alone.
     """
-    first: dict[str, int] = {}
-    pairs = []
-    for i, picture in enumerate(pictures):
-        if first.setdefault(picture.sha256, i) != i:
-            pairs.append(Pair(first[picture.sha256], i, "exact", 0))
+    first = _first_by_content(pictures)
+    origins = [first[picture.sha256] for picture in pictures]
+    pairs = [Pair(a, b, "exact", 0) for b, a in enumerate(origins) if a != b]
     unique = list(first.values())
     distinct = [pictures[i] for i in unique]
     for a, b, distance in _near(distinct, distinct, max_distance):
@@ -49,47 +46,38 @@ def within(pictures: Sequence[File], max_distance: int = MAX_DISTANCE) -> list[P
 
 
 def between(
-    these: Sequence[File],
-    those: Sequence[File],
-    max_distance: int = MAX_DISTANCE,
+    known: Sequence[File], others: Sequence[File], max_distance: int = MAX_DISTANCE
 ) -> list[Pair]:
-    """Each of `those` (b) that is also among `these`, with the nearest of them (a)."""
-    first: dict[str, int] = {}
-    for i, picture in enumerate(these):
-        first.setdefault(picture.sha256, i)
+    """Each of the others (b) that is also among the known, with the nearest (a)."""
+    first = _first_by_content(known)
     nearest: dict[int, Pair] = {}
-    for a, b, distance in _near(these, those, max_distance):
+    for a, b, distance in _near(known, others, max_distance):
         if b not in nearest or distance < nearest[b].distance:
             nearest[b] = Pair(a, b, "near", distance)
-    for b, picture in enumerate(those):
+    for b, picture in enumerate(others):
         if picture.sha256 in first:
             nearest[b] = Pair(first[picture.sha256], b, "exact", 0)
     return [nearest[b] for b in sorted(nearest)]
 
 
-def clusters(num_pictures: int, pairs: Sequence[Pair]) -> list[list[int]]:
-    """The pictures that are one, directly or through others: two or more in each."""
-    a, b = ([pair[side] for pair in pairs] for side in (0, 1))
-    shape = (num_pictures, num_pictures)
-    graph = coo_array((np.ones(len(pairs), bool), (a, b)), shape)
-    _, cluster = csgraph.connected_components(graph, directed=False)
-    members: dict[int, list[int]] = {}
-    for i in np.unique([*a, *b]).astype(int):
-        members.setdefault(int(cluster[i]), []).append(int(i))
-    return list(members.values())
+def _first_by_content(pictures: Sequence[File]) -> dict[str, int]:
+    first: dict[str, int] = {}
+    for i, picture in enumerate(pictures):
+        first.setdefault(picture.sha256, i)
+    return first
 
 
 def _near(
-    these: Sequence[File], those: Sequence[File], max_distance: int
+    known: Sequence[File], others: Sequence[File], max_distance: int
 ) -> Iterator[tuple[int, int, int]]:
     """Pairs whose hashes, or that of the one and the mirrored other, are near."""
-    for row in range(0, len(these), _BLOCK):
-        signs = _signs([picture.phash for picture in these[row : row + _BLOCK]])
+    for row in range(0, len(known), _BLOCK):
+        signs = _signs([picture.phash for picture in known[row : row + _BLOCK]])
         # Among themselves, each pair once.
-        for column in range(row if these is those else 0, len(those), _BLOCK):
-            others = those[column : column + _BLOCK]
-            plain = _signs([picture.phash for picture in others])
-            mirrored = _signs([picture.mirrored for picture in others])
+        for column in range(row if known is others else 0, len(others), _BLOCK):
+            block = others[column : column + _BLOCK]
+            plain = _signs([picture.phash for picture in block])
+            mirrored = _signs([picture.mirrored for picture in block])
             # Equal signs less differing ones: 256 - 2 * distance.
             agreement = np.maximum(signs @ plain.T, signs @ mirrored.T)
             for i, j in np.argwhere(agreement >= _BITS - 2 * max_distance):

@@ -33,34 +33,29 @@ _STALE_SECONDS = 86_400
 logger = logging.getLogger(__name__)
 
 
+@dataclasses.dataclass(frozen=True)
 class FeatureRows:
-    """A store's rows as a network's inputs: indices [B] -> features [B, ...].
+    """A store's rows as a network's inputs: indices [B] -> features [B, ...]."""
 
-    Its .npy files have `shard_rows` rows each; `rows` is the row of each index.
-    """
-
-    def __init__(
-        self, paths: Sequence[Path], shard_rows: int, dtype: str, rows: np.ndarray
-    ):
-        self._paths = paths
-        self._shard_rows = shard_rows
-        self._dtype = dtype
-        self._rows = rows
-        self._shards: dict[int, np.ndarray] = {}
+    paths: Sequence[Path]  # its .npy files
+    shard_rows: int  # of each of them, but for the last
+    dtype: str
+    rows: np.ndarray  # the row of each index
+    _shards: dict[int, np.ndarray] = dataclasses.field(default_factory=dict, init=False)
 
     def __getitem__(self, indices: np.ndarray) -> np.ndarray:
         shape = (len(indices), *self._shard(0).shape[1:])
         features = np.empty(shape, self._shard(0).dtype)
-        for place, row in enumerate(self._rows[indices].tolist()):
-            shard, row = divmod(row, self._shard_rows)
+        for place, row in enumerate(self.rows[indices].tolist()):
+            shard, row = divmod(row, self.shard_rows)
             features[place] = self._shard(shard)[row]
         return features
 
     def _shard(self, number: int) -> np.ndarray:
         if number not in self._shards:
             # A .npy file does not know bfloat16: it says that there are two bytes.
-            array = np.load(self._paths[number], mmap_mode="r")
-            self._shards[number] = array.view(self._dtype)
+            array = np.load(self.paths[number], mmap_mode="r")
+            self._shards[number] = array.view(self.dtype)
         return self._shards[number]
 
 
@@ -165,8 +160,8 @@ def compute(
         quiet=not processes.is_first(),
     )
     processes.wait("features")
-    found = "computed into" if any(outcome.is_new) else "found in"
-    logger.info("Features of the frozen layers: %s %s", found, store)
+    origin = "computed into" if any(outcome.is_new) else "found in"
+    logger.info("Features of the frozen layers: %s %s", origin, store)
 
     names = [folder.name(part, work.identify(part.items)) for part in parts]
     reason_of = {

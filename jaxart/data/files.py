@@ -28,6 +28,7 @@ _BLOCK = 8  # files that are looked at with one connection to the data base
 # Pillow and hashlib work outside of the interpreter's lock.
 _NUM_THREADS = min(16, max(4, os.cpu_count() or 1))
 _NUM_REQUESTS = 8  # of a block to an object store at once: an answer takes long
+_NUM_SHORT_REQUESTS = 32  # that tell whether objects are what they were
 _TIMEOUT_S = 60  # while another process writes
 
 _COLUMNS = ("sha256", "phash", "mirrored", "width", "height")
@@ -52,11 +53,7 @@ class File(NamedTuple):
 
 
 def look(
-    paths: Sequence[AnyPath],
-    cache_dir: Path,
-    *,
-    title: str = "looking at files",
-    quiet: bool = False,
+    paths: Sequence[AnyPath], cache_dir: Path, *, quiet: bool = False
 ) -> list[File]:
     """Looks at files in threads, each once, however often it is listed.
 
@@ -69,10 +66,10 @@ def look(
     known = Known(cache_dir)
     blocks = (once[start : start + _BLOCK] for start in range(0, len(once), _BLOCK))
     files: list[File] = []
-    with tqdm(total=len(once), desc=title, unit="img", disable=quiet) as bar:
-        for some in map_ahead(known.look, blocks, _NUM_THREADS, 2 * _NUM_THREADS):
-            files += some
-            bar.update(len(some))
+    with tqdm(total=len(once), desc="decoding", unit="img", disable=quiet) as bar:
+        for block in map_ahead(known.look, blocks, _NUM_THREADS, 2 * _NUM_THREADS):
+            files += block
+            bar.update(len(block))
     file_of = dict(zip(once, files, strict=True))
     return [file_of[path] for path in paths]
 
@@ -102,6 +99,26 @@ def read_all(paths: Sequence[AnyPath]) -> Iterator[tuple[bytes, File]]:
     if any(map(storage.is_remote, paths)):
         return map_ahead(read, paths, _NUM_REQUESTS, _NUM_REQUESTS)
     return map(read, paths)
+
+
+def versions(paths: Sequence[AnyPath]) -> list[str]:
+    """What each file's content is, as a text that another content does not have.
+
+    Raises:
+      StorageError: an object store does not answer.
+    """
+
+    def version(path: AnyPath) -> str:
+        try:
+            return storage.version(path)
+        except StorageError:
+            raise
+        except OSError:
+            return "unreadable"
+
+    is_remote = any(map(storage.is_remote, paths))
+    num_threads = _NUM_SHORT_REQUESTS if is_remote else _NUM_THREADS
+    return list(map_ahead(version, paths, num_threads, 2 * num_threads))
 
 
 def decode(

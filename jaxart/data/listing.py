@@ -42,11 +42,7 @@ class Listing(NamedTuple):
 
 
 def read(source: AnyPath, image_root: AnyPath | None = None) -> Listing:
-    """Finds the images of a folder, list, table or image, as `lists.read` does.
-
-    Raises:
-      DataError: there is no such source, or it names no images.
-    """
+    """Finds the images of a folder, list, table or image, as `lists.read` does."""
     root, rows = lists.read(source, image_root)
     is_folder = source.is_dir()
     images = {}  # an image counts once, however its path is written

@@ -7,7 +7,7 @@ lines. Blank lines do not count, and there are no comments: a name may begin wit
 import csv
 import io
 from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import NamedTuple
 
 from PIL import Image
@@ -53,14 +53,14 @@ def read(
     """
     root = source.parent
     if source.is_dir():
-        root, rows = source, _folder_rows(source)
+        root, rows = source, list(_folder_rows(source))
     elif not source.is_file():
         raise DataError(f"{source}: no such folder, image or list file")
     elif is_image_name(source.name):
         rows = [Row(source.name, "", str(source))]
     else:
         root = image_root or root
-        rows = _table_rows(source) if is_table(source) else _list_rows(source)
+        rows = list(_table_rows(source) if is_table(source) else _list_rows(source))
     if not rows:
         raise DataError(f"{source}: names no images")
     return root, rows
@@ -84,8 +84,11 @@ def read_labelled(
                 f"{source}: has no class folders (one folder of images a class)"
             )
         labels = {row.label for row in rows}
-        for folder in _folders_in(source):
-            if folder.name not in labels:
+        # An object store has no folders but of what is in them.
+        folders = [] if isinstance(source, RemotePath) else sorted(source.iterdir())
+        for folder in folders:
+            is_class = folder.is_dir() and not folder.name.startswith(".")
+            if is_class and folder.name not in labels:
                 raise DataError(f"{folder}: a class folder without images")
     for row in rows:
         if not row.label:
@@ -153,54 +156,31 @@ def is_image_name(name: str) -> bool:
     return PurePosixPath(name).suffix.lower() in Image.registered_extensions()
 
 
-def _table_rows(source: AnyPath) -> list[Row]:
-    return [
-        Row(cells[_PATH], cells.get(_LABEL, ""), where)
-        for cells, where in read_table(source)
-    ]
+def _table_rows(source: AnyPath) -> Iterator[Row]:
+    for cells, where in read_table(source):
+        yield Row(cells[_PATH], cells.get(_LABEL, ""), where)
 
 
-def _list_rows(source: AnyPath) -> list[Row]:
-    rows = []
+def _list_rows(source: AnyPath) -> Iterator[Row]:
     for number, line in enumerate(read_text(source).split("\n"), start=1):
         line = line.strip()
         if line:
             name, *label = [line] if is_image_name(line) else line.rsplit(maxsplit=1)
-            rows.append(Row(name, "".join(label), f"{source}:{number}"))
-    return rows
+            yield Row(name, "".join(label), f"{source}:{number}")
 
 
-def _folder_rows(source: AnyPath) -> list[Row]:
-    rows, start = [], str(source)
-    for name in _image_names(source):
-        folder, mark, _ = name.partition("/")
-        label, where = (folder, f"{start}/{folder}") if mark else ("", start)
-        rows.append(Row(name, label, where))
-    return rows
-
-
-def _image_names(folder: AnyPath) -> list[str]:
-    """Files in a folder, searched deep, whose suffix is an image's; hidden ones not."""
-    is_remote = isinstance(folder, RemotePath)
+def _folder_rows(source: AnyPath) -> Iterator[Row]:
+    """A folder's image files, searched deep; hidden ones not."""
+    is_remote = isinstance(source, RemotePath)
+    start = str(source)
     if is_remote:
-        inside = sorted(map(PurePosixPath, folder.keys_below()))
+        inside = sorted(map(PurePosixPath, source.keys_below()))
     else:
-        inside = [path.relative_to(folder) for path in sorted(folder.rglob("*"))]
-    return [
-        path.as_posix()
-        for path in inside
-        if is_image_name(path.name)
-        and not any(part.startswith(".") for part in path.parts)
-        and (is_remote or (folder / path).is_file())
-    ]
-
-
-def _folders_in(source: AnyPath) -> list[Path]:
-    """Folders that are not hidden; an object store has none but of what is in them."""
-    if isinstance(source, RemotePath):
-        return []
-    return [
-        path
-        for path in sorted(source.iterdir())
-        if path.is_dir() and not path.name.startswith(".")
-    ]
+        inside = [path.relative_to(source) for path in sorted(source.rglob("*"))]
+    for path in inside:
+        is_hidden = any(part.startswith(".") for part in path.parts)
+        if is_hidden or not is_image_name(path.name):
+            continue
+        if is_remote or (source / path).is_file():
+            label = path.parts[0] if len(path.parts) > 1 else ""
+            yield Row(path.as_posix(), label, f"{start}/{label}" if label else start)

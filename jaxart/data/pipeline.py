@@ -3,7 +3,7 @@
 import concurrent.futures
 import dataclasses
 import functools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import grain
@@ -11,7 +11,7 @@ import numpy as np
 
 from jaxart import storage
 from jaxart.data import images
-from jaxart.storage import AnyPath, StorageError
+from jaxart.storage import AnyPath
 
 # A batch of 128 VGG16 inputs is 77 MB: a few in flight keep the device fed.
 READ_OPTIONS = grain.ReadOptions(num_threads=4, prefetch_buffer_size=4)
@@ -66,32 +66,11 @@ class ImageFiles:
                 return str(error)
             return ""
 
-        paths = [self.paths[index] for index in indices]
-        return loaded, _map_paths(load, range(len(paths)), paths)
-
-
-def versions(paths: Sequence[AnyPath]) -> list[str]:
-    """What each file's content is, as a text that another content does not have."""
-
-    def version(path: AnyPath) -> str:
-        try:
-            return storage.version(path)
-        except StorageError:  # says nothing of the file
-            raise
-        except OSError:
-            return "unreadable"
-
-    return _map_paths(version, paths, paths)
-
-
-def _map_paths(
-    function: Callable[[Any], str], items: Iterable[Any], paths: Sequence[Any]
-) -> list[str]:
-    """As `map`, with several requests at once if some of the paths are remote."""
-    if not any(map(storage.is_remote, paths)):
-        return list(map(function, items))
-    with concurrent.futures.ThreadPoolExecutor(_NUM_REQUESTS) as pool:
-        return list(pool.map(function, items))
+        rows = range(len(indices))
+        if not any(storage.is_remote(self.paths[index]) for index in indices):
+            return loaded, list(map(load, rows))
+        with concurrent.futures.ThreadPoolExecutor(_NUM_REQUESTS) as pool:
+            return loaded, list(pool.map(load, rows))
 
 
 def load_batch(

@@ -31,16 +31,8 @@ def write_predictions(
     class_names: Sequence[str],
 ) -> None:
     """Writes a CSV file: path, label, predicted, and each class's probability."""
-    results.write_csv(
-        path,
-        ("path", "label", "predicted", *class_names),
-        (
-            (
-                name,
-                class_names[label],
-                class_names[row.argmax()],
-                *map("{:.6g}".format, row),
-            )
-            for name, label, row in zip(names, labels, probabilities, strict=True)
-        ),
-    )
+    rows = []
+    for name, label, row in zip(names, labels, probabilities, strict=True):
+        predicted = class_names[row.argmax()]
+        rows.append((name, class_names[label], predicted, *map("{:.6g}".format, row)))
+    results.write_csv(path, ("path", "label", "predicted", *class_names), rows)

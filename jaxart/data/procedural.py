@@ -68,9 +68,11 @@ def write_folder(
         "size": int(size),
         "styles": list(STYLES),
     }
+    content = json.dumps(card, indent=2) + "\n"
+    card_path = folder / _CARD
+    if card_path.is_file() and card_path.read_bytes() == content.encode():
+        return
     if folder.exists():
-        if _read_card(folder) == card:
-            return
         raise ValueError(f"{folder} exists and holds something other than {card}")
     with storage.written_folder(folder) as beside:
         for style in STYLES:
@@ -78,15 +80,7 @@ def write_folder(
             for i in range(images_per_style):
                 image = Image.fromarray(paint(style, (seed, i), size))
                 image.save(beside / style / f"{i:04d}.jpg", quality=95, subsampling=0)
-        (beside / _CARD).write_text(json.dumps(card, indent=2) + "\n")
-
-
-def _read_card(folder: Path) -> dict | None:
-    """Read the arguments the folder was written with, None without a card."""
-    try:
-        return json.loads((folder / _CARD).read_text())
-    except (OSError, ValueError):
-        return None
+        (beside / _CARD).write_text(content)
 
 
 def main(argv: list[str] | None = None) -> None:

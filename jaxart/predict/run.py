@@ -14,7 +14,7 @@ from jaxtyping import Array
 from jaxart import storage
 from jaxart.classifier import Classifier
 from jaxart.data import features as feature_store
-from jaxart.data import images, listing, pipeline
+from jaxart.data import files, images, listing, pipeline
 from jaxart.devices import compiling
 from jaxart.models import Network
 from jaxart.models.layers import HEAD, select
@@ -97,7 +97,7 @@ class Predicting:
 
     def identify(self, items: Sequence[Item]) -> list[str]:
         """What each image's content is."""
-        return pipeline.versions([storage.join(self.root, name) for name, _ in items])
+        return files.versions([storage.join(self.root, name) for name, _ in items])
 
     def load(self, items: Sequence[Item | None]) -> Loaded:
         """Reads a batch's images."""

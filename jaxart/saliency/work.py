@@ -12,7 +12,7 @@ from jaxtyping import Array, Float, Float32, Int, Int32
 
 from jaxart import storage
 from jaxart.classifier import Classifier
-from jaxart.data import images, pipeline
+from jaxart.data import files, images, pipeline
 from jaxart.devices import compiling
 from jaxart.models import Network
 from jaxart.passes.work import Record, Results
@@ -127,7 +127,8 @@ class Explaining:
 
     def identify(self, items: Sequence[Item]) -> list[str]:
         """What each image's content is."""
-        return pipeline.versions([storage.join(self.root, item[0]) for item in items])
+        paths = [storage.join(self.root, name) for name, *_ in items]
+        return files.versions(paths)
 
     def load(self, items: Sequence[Item | None]) -> Loaded:
         """Reads a batch's images."""
@@ -172,15 +173,15 @@ class Explaining:
         values: Float32[np.ndarray, "s s"],
     ) -> Record:
         name, _, label = item
-        options, files = self.options, self.files(name)
-        paths = {kind: self.out / file for kind, file in files.items()}
+        options, file_of = self.options, self.files(name)
+        paths = {kind: self.out / file for kind, file in file_of.items()}
         try:
             says = describe(self.network.class_names, logits, target, label)
             limit = render.magnitude(values, options.percentile)
             picture = np.asarray(images.decode(storage.join(self.root, name)))
         except (ValueError, FloatingPointError) as error:
             return self.skip(item, str(error))
-        if "npy" in files:
+        if "npy" in file_of:
             pictures.save_map(values, paths["npy"])
         if options.scale == "image":
             pictures.draw(picture, values, limit, options.look, paths)
@@ -196,5 +197,5 @@ class Explaining:
                 "sum": float(values.sum(dtype=np.float64)),
                 "limit": limit,
             },
-            "files": files,
+            "files": file_of,
         }

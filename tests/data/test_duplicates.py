@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from jaxart.data.duplicates import Pair, between, clusters, within
+from jaxart.data.duplicates import Pair, between, within
 from jaxart.data.files import File
 
 RNG = np.random.default_rng(0)
@@ -108,9 +108,3 @@ def test_blocks_do_not_change_what_is_found(monkeypatch):
     monkeypatch.setattr("jaxart.data.duplicates._BLOCK", 7)
     assert within(pictures, 64) == whole
     assert [(i, 50 + i) for i in range(50)] == [(a, b) for a, b, *_ in whole]
-
-
-def test_clusters_join_what_hangs_together():
-    pairs = [Pair(a, b, "near", 1) for a, b in ((0, 4), (4, 2), (1, 3))]
-    assert sorted(clusters(6, pairs)) == [[0, 2, 4], [1, 3]]
-    assert clusters(3, []) == []

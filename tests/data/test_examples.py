@@ -120,11 +120,6 @@ def test_bad_list_file_says_where(write, content, message):
         read(write("list.txt", content), num_classes=3)
 
 
-def test_missing_source_is_named(tmp_path):
-    with pytest.raises(DataError, match="none.txt: no such folder, image or list"):
-        read(tmp_path / "none.txt", num_classes=3)
-
-
 def test_image_root_and_absolute_paths(write, tmp_path):
     source = write("lists/train.txt", "a.jpg 0\n/data/b.jpg 1\n../c.jpg 1\n")
     beside = read(source, num_classes=2)

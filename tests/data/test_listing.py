@@ -47,11 +47,6 @@ def test_a_hidden_folder_can_be_asked_for(tmp_path):
     assert listing.read(make(tmp_path / ".cache", "a.jpg")).names == ("a.jpg",)
 
 
-def test_image_root_is_not_a_folders(tmp_path):
-    found = listing.read(make(tmp_path / "a", "1.jpg"), tmp_path / "b")
-    assert found.root / found.names[0] == tmp_path / "a" / "1.jpg"
-
-
 def test_one_file(tmp_path):
     make(tmp_path, "a b.jpg", "c.jpg")
     found = listing.read(tmp_path / "a b.jpg", tmp_path / "elsewhere")
@@ -86,11 +81,6 @@ def test_a_list_keeps_its_order_and_paths_may_hold_spaces(tmp_path):
     assert found.names[:2] == ("z.jpg", "a b/c d.jpg")
 
 
-def test_a_csv_file_without_a_header_is_read_as_artgans_are(tmp_path):
-    source = write(tmp_path / "style_val.csv", "x/b_1.jpg,7", "x/a_2.jpg,0")
-    assert listing.read(source)[1:] == (("x/b_1.jpg", "x/a_2.jpg"), ("7", "0"))
-
-
 def test_a_csv_file_with_and_without_labels(tmp_path):
     source = write(
         tmp_path / "a.CSV",
@@ -109,28 +99,12 @@ def test_a_csv_file_with_and_without_labels(tmp_path):
     assert listing.read(source)[1:] == (("a, b.jpg",), ("pop, op",))
 
 
-def test_a_file_of_windows_notepad(tmp_path):
-    text = "path,label\r\nb.jpg,ö\r\n"
-    (tmp_path / "a.csv").write_bytes(b"\xef\xbb\xbf" + text.encode())
-    assert listing.read(tmp_path / "a.csv")[1:] == (("b.jpg",), ("ö",))
-
-
 def test_an_image_that_is_listed_twice_comes_once_where_it_came_first(tmp_path):
     lines = "b.jpg owl", "a.jpg", "b.jpg cat", "a.jpg fox", "c.jpg"
     assert listing.read(write(tmp_path / "l.txt", *lines))[1:] == (
         ("b.jpg", "a.jpg", "c.jpg"),
         ("owl", "", ""),
     )
-
-
-def test_relative_paths_start_at_image_root_and_absolute_ones_do_not(tmp_path):
-    make(tmp_path, "pictures/a.jpg", "lists/b.jpg")
-    absolute = tmp_path / "lists" / "b.jpg"
-    source = write(tmp_path / "lists" / "l.txt", "a.jpg", str(absolute))
-    found = listing.read(source, tmp_path / "pictures")
-    paths = [found.root / name for name in found.names]
-    assert paths == [tmp_path / "pictures" / "a.jpg", absolute]
-    assert listing.read(source).root == source.parent
 
 
 # --- Fewer ----------------------------------------------------------------------------
@@ -174,24 +148,15 @@ def test_an_output_folder_is_left_out_however_it_is_written(tmp_path, out):
 
 def test_errors_name_the_source(tmp_path):
     make(tmp_path, "empty/notes.txt", "blank.txt")
-    write(tmp_path / "names.csv", "name,label", "a.jpg,1")
-    write(tmp_path / "header.csv", "path,label")
-    write(tmp_path / "hole.csv", "path,label", ",owl")
-    (tmp_path / "latin.txt").write_bytes("é.jpg".encode("latin-1"))
     for name, message in {
         "none": "no such folder, image or list file",
         "none.jpg": "no such folder, image or list file",
         "empty": "names no images",
         "blank.txt": "names no images",
-        "header.csv": "names no images",
-        "hole.csv:2": "the path is empty",
-        "names.csv": "needs a column path or file; it has name, label",
     }.items():
         with pytest.raises(DataError) as error:
-            listing.read(tmp_path / name.partition(":")[0])
+            listing.read(tmp_path / name)
         assert str(error.value) == f"{tmp_path / name}: {message}"
-    with pytest.raises(DataError, match="latin.txt: not a UTF-8 text file"):
-        listing.read(tmp_path / "latin.txt")
 
 
 def test_names_that_are_no_utf8_name_their_files(tmp_path):

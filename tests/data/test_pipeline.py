@@ -250,14 +250,6 @@ def test_images_come_in_order_or_blank_with_reasons(paintings):
     assert reasons == ["", "", "", REASON, ""]
 
 
-def test_loading_can_be_sent_to_worker_processes(paintings):
-    files = ImageFiles(paintings, "crop", PREPROCESSING)
-    load = pickle.loads(pickle.dumps(files.load_or_blank))
-    loaded, reasons = load(np.array([3, 2]))
-    assert reasons == ["not an image that Pillow reads", ""]
-    np.testing.assert_array_equal(loaded[1], files[np.array([2])][0])
-
-
 # --- From an object store -------------------------------------------------------------
 
 

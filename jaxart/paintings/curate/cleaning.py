@@ -1,8 +1,11 @@
 """Which pictures stay: each painting once, under one label, and not too many."""
 
 import collections
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
+
+from scipy.cluster.hierarchy import DisjointSet
 
 from jaxart.data import duplicates
 from jaxart.paintings.curate import splits
@@ -33,14 +36,17 @@ def each_once(pictures: Sequence[Picture], max_distance: int) -> Once:
     pairs = duplicates.within([p.file for p in pictures], max_distance)
     left_out: set[int] = set()
     num_copies = num_two_labels = 0
-    for members in duplicates.clusters(len(pictures), pairs):
+    same = DisjointSet(i for pair in pairs for i in (pair.a, pair.b))
+    for pair in pairs:
+        same.merge(pair.a, pair.b)
+    for members in same.subsets():
         if len({pictures[i].painting.label for i in members}) > 1:
             num_two_labels += len(members)
             left_out.update(members)
         else:
             num_copies += len(members) - 1
             best = max(members, key=quality)
-            left_out.update(set(members) - {best})
+            left_out.update(members - {best})
     rows = []
     for a, b, kind, distance in pairs:
         if a in left_out and b not in left_out:
@@ -66,18 +72,16 @@ def cap(
     Which ones stay is drawn by seed and content. An artist's pictures are counted in
     each class; unknown artists are nobody's.
     """
+    class_bound = math.inf if max_per_class is None else max_per_class
+    artist_bound = math.inf if max_per_artist is None else max_per_artist
     reasons = [""] * len(pictures)
     of_class: collections.Counter[str] = collections.Counter()
     of_artist: collections.Counter[tuple[str, str]] = collections.Counter()
     for i in splits.shuffled([p.file.sha256 for p in pictures], seed):
         label, artist = pictures[i].painting.label, pictures[i].artist
-        if (
-            artist
-            and max_per_artist is not None
-            and of_artist[label, artist] >= max_per_artist
-        ):
+        if artist and of_artist[label, artist] >= artist_bound:
             reasons[i] = f"beyond {max_per_artist} pictures of the artist in the class"
-        elif max_per_class is not None and of_class[label] >= max_per_class:
+        elif of_class[label] >= class_bound:
             reasons[i] = f"beyond {max_per_class} pictures of the class"
         else:
             of_class[label] += 1

@@ -62,9 +62,9 @@ def curate(
         if out.exists():  # since then, or a run was killed between this and the end
             (path / driver.SETTINGS).unlink(missing_ok=True)
             raise DataError(f"{out}: exists; choose another folder or remove it")
-        root, found = paintings.read(source, image_root, metadata)
-        found = sorted(_of_classes(found, options.classes))  # whatever their order was
-        folder, names = _look(path, storage.resolve(root), found, options.resize, ray)
+        root, listed = paintings.read(source, image_root, metadata)
+        listed = sorted(_of_classes(listed, options.classes))  # in one order
+        folder, names = _look(path, storage.resolve(root), listed, options.resize, ray)
         files = (File(**record) for record in folder.records(names))
         about = {
             "jaxart": jaxart.__version__,
@@ -72,7 +72,7 @@ def curate(
             "options": dataclasses.asdict(options),
         }
         with storage.written_folder(out) as partial:
-            report = _fill(partial, root, found, files, options, path)
+            report = _fill(partial, root, listed, files, options, path)
             results.write_json(partial / "report.json", about | report)
         folder.remove()
     return report
@@ -81,7 +81,7 @@ def curate(
 def _look(
     path: Path,
     root: AnyPath,
-    found: Sequence[Painting],
+    listed: Sequence[Painting],
     resize: int | None,
     ray: running.Cluster | None,
 ) -> tuple[Folder, list[str]]:
@@ -95,24 +95,24 @@ def _look(
     folder = Folder(path, settings)
     folder.begin()
     look = looking.Look(root, path, resize, _BATCH_SIZE)
-    size = part_size(len(found), _BATCH_SIZE, _NUM_BATCHES)
-    parts = cut([painting.name for painting in found], size)
+    size = part_size(len(listed), _BATCH_SIZE, _NUM_BATCHES)
+    parts = cut([painting.name for painting in listed], size)
     outcome = running.run(look, parts, folder, title="decoding", ray=ray)
     return folder, outcome.names
 
 
-def _of_classes(found: list[Painting], classes: Sequence[str]) -> list[Painting]:
-    there = sorted({painting.label for painting in found})
+def _of_classes(listed: list[Painting], classes: Sequence[str]) -> list[Painting]:
+    there = sorted({painting.label for painting in listed})
     unknown = sorted(set(classes) - set(there))
     if unknown:
         raise DataError(f"no class {', '.join(unknown)}; there are {', '.join(there)}")
-    return [painting for painting in found if not classes or painting.label in classes]
+    return [p for p in listed if not classes or p.label in classes]
 
 
 def _fill(
     folder: Path,
     root: AnyPath,
-    found: Sequence[Painting],
+    listed: Sequence[Painting],
     files: Iterable[File],
     options: Options,
     parts: Path,
@@ -121,7 +121,7 @@ def _fill(
 
     The paintings' names start at `root`; resized pictures, if any, are in `parts`.
     """
-    pictures, unreadable = paintings.sort_out(found, files)
+    pictures, unreadable = paintings.sort_out(listed, files)
     once = cleaning.each_once(pictures, options.max_distance)
     pictures = [pictures[i] for i in once.kept]
     no_artist: list[Skipped] = []
@@ -136,7 +136,7 @@ def _fill(
     )
     pictures, over_cap = sieve(pictures, reasons)
     counts = {
-        "found": len(found),
+        "found": len(listed),
         "unreadable": len(unreadable),
         "copies": once.num_copies,
         "two_labels": once.num_two_labels,

@@ -60,11 +60,11 @@ def inspect(
     stems = [source.stem for source in sources]
     sides = []
     for source in sources:
-        root, found = paintings.read(source, image_root, metadata)
+        root, listed = paintings.read(source, image_root, metadata)
         name = source.stem if stems.count(source.stem) == 1 else os.fspath(source)
-        paths = [storage.join(root, painting.name) for painting in found]
-        looked = files.look(paths, files.default_cache_dir(), title="decoding")
-        sides.append(Side(name, root, *paintings.sort_out(found, looked)))
+        paths = [storage.join(root, painting.name) for painting in listed]
+        looked = files.look(paths, files.default_cache_dir())
+        sides.append(Side(name, root, *paintings.sort_out(listed, looked)))
     if not any(side.pictures for side in sides):
         raise DataError(f"{sources[0]}: none of its images can be read")
 
@@ -77,31 +77,36 @@ def inspect(
         report_copies[between] = {kind: kinds[kind] for kind in ("exact", "near")}
         if a is not b:
             report_artists[between] = sorted(_artists(a) & _artists(b))
+    by_class = _by_class(sides)
     report = {
         "lists": {side.name: _describe(side) for side in sides},
-        "classes": _describe_classes(sides),
+        "classes": {
+            label: _describe_class(label, sides, [p for _, p in members])
+            for label, members in by_class.items()
+        },
         "copies": report_copies,
         "artists_on_both_sides": report_artists,
     }
     out.mkdir(parents=True, exist_ok=True)
     results.write_csv(out / "copies.csv", _COPIES_HEADER, copies)
-    results.write_csv(
-        out / "unreadable.csv",
-        ("list", "path", "label", "reason"),
-        ((side.name, *row) for side in sides for row in side.unreadable),
-    )
-    _draw_sheets(sides, out)
+    header = ("list", "path", "label", "reason")
+    unreadable = [(side.name, *row) for side in sides for row in side.unreadable]
+    results.write_csv(out / "unreadable.csv", header, unreadable)
+    for label, members in by_class.items():
+        sheet = draw_sheet([storage.join(root, p.painting.name) for root, p in members])
+        with storage.written(out / f"{writing.slug(label)}.png") as beside:
+            sheet.save(beside, format="png")
     results.write_json(out / "inspection.json", report)
     return report
 
 
 def _copies(a: Side, b: Side, max_distance: int) -> list[tuple]:
     """Pictures that stand twice in one list, or in both."""
-    these, those = ([p.file for p in side.pictures] for side in (a, b))
+    files_a, files_b = ([p.file for p in side.pictures] for side in (a, b))
     if a is b:
-        pairs = duplicates.within(these, max_distance)
+        pairs = duplicates.within(files_a, max_distance)
     else:
-        pairs = duplicates.between(these, those, max_distance)
+        pairs = duplicates.between(files_a, files_b, max_distance)
     rows = []
     for i, j, *how in pairs:
         one, other = a.pictures[i].painting, b.pictures[j].painting
@@ -123,24 +128,23 @@ def _describe(side: Side) -> dict[str, int]:
     }
 
 
-def _describe_classes(sides: Sequence[Side]) -> dict[str, dict[str, Any]]:
-    """Each class's counts by list, and the sizes of its pictures."""
-    classes: dict[str, dict[str, Any]] = {}
-    for label, members in _by_class(sides).items():
-        counts = {
-            side.name: sum(p.painting.label == label for p in side.pictures)
-            for side in sides
-        }
-        shorter = [min(p.file.width, p.file.height) for _, p in members]
-        classes[label] = counts | {
-            "artists": len({p.artist for _, p in members} - {""}),
-            "shorter_side": {
-                "min": min(shorter),
-                "median": float(np.median(shorter)),
-                "max": max(shorter),
-            },
-        }
-    return classes
+def _describe_class(
+    label: str, sides: Sequence[Side], pictures: Sequence[Picture]
+) -> dict[str, Any]:
+    """A class's counts by list, and the sizes of its pictures."""
+    counts = {
+        side.name: sum(p.painting.label == label for p in side.pictures)
+        for side in sides
+    }
+    shorter = [min(p.file.width, p.file.height) for p in pictures]
+    return counts | {
+        "artists": len({p.artist for p in pictures} - {""}),
+        "shorter_side": {
+            "min": min(shorter),
+            "median": float(np.median(shorter)),
+            "max": max(shorter),
+        },
+    }
 
 
 def _by_class(sides: Sequence[Side]) -> dict[str, list[tuple[AnyPath, Picture]]]:
@@ -150,13 +154,6 @@ def _by_class(sides: Sequence[Side]) -> dict[str, list[tuple[AnyPath, Picture]]]
         for picture in side.pictures:
             classes[picture.painting.label].append((side.root, picture))
     return dict(sorted(classes.items()))
-
-
-def _draw_sheets(sides: Sequence[Side], out: Path) -> None:
-    for label, members in _by_class(sides).items():
-        paths = [storage.join(root, p.painting.name) for root, p in members]
-        with storage.written(out / f"{writing.slug(label)}.png") as beside:
-            draw_sheet(paths).save(beside, format="png")
 
 
 def draw_sheet(paths: Sequence[AnyPath]) -> Image.Image:

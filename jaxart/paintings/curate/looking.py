@@ -8,12 +8,8 @@ from jaxart import storage
 from jaxart.data import files, fingerprints
 from jaxart.data.files import File
 from jaxart.paintings.curate import writing
-from jaxart.passes.local import map_ahead
 from jaxart.passes.work import Record, Results
-from jaxart.storage import AnyPath, StorageError
-
-_NUM_THREADS = 4  # that tell whether files are what they were
-_NUM_REQUESTS = 32  # that tell it of objects
+from jaxart.storage import AnyPath
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,41 +36,28 @@ class _Looking:
         self._known = files.Known(files.default_cache_dir())
 
     def identify(self, items: Sequence[str]) -> list[str]:
-        is_remote = storage.is_remote(self._work.root)
-        num_threads = _NUM_REQUESTS if is_remote else _NUM_THREADS
-        return list(map_ahead(self._version, items, num_threads, 2 * num_threads))
-
-    def _version(self, name: str) -> str:
-        try:
-            return storage.version(self._path(name))
-        except StorageError:  # says nothing of the file
-            raise
-        except OSError as error:
-            return error.strerror or str(error)
+        return files.versions([self._path(name) for name in items])
 
     def load(self, items: Sequence[str | None]) -> list[File]:
         paths = [self._path(name) for name in items if name is not None]
-        if self._work.resize is None:
+        short_side = self._work.resize
+        if short_side is None:
             return self._known.look(paths)
-        return [
-            self._resize(content, file, self._work.resize)
-            for content, file in files.read_all(paths)
-        ]
-
-    def _path(self, name: str) -> AnyPath:
-        return storage.join(self._work.root, name)
-
-    def _resize(self, content: bytes, file: File, short_side: int) -> File:
-        if file.reason:
-            return file
         # Larger than for a look alone, which may change a few bits of the hash: so
         # what others know of the file is of no use here.
         side_enough = max(fingerprints.SIDE_ENOUGH, 2 * short_side)
-        file, picture = files.decode(content, file, side_enough)
-        if picture is not None:
-            place = resized_path(self._work.folder, file)
-            writing.save_resized(picture, short_side, place)
-        return file
+        looked = []
+        for content, file in files.read_all(paths):
+            if not file.reason:
+                file, picture = files.decode(content, file, side_enough)
+                if picture is not None:
+                    place = resized_path(self._work.folder, file)
+                    writing.save_resized(picture, short_side, place)
+            looked.append(file)
+        return looked
+
+    def _path(self, name: str) -> AnyPath:
+        return storage.join(self._work.root, name)
 
     def start(self, loaded: list[File]) -> None:
         return None
@@ -92,8 +75,7 @@ def resized_path(folder: Path, file: File) -> Path:
 
 def _record(file: File) -> Record:
     """The file's fields, which `File` takes again; no reason where there is none."""
-    return {
-        name: value
-        for name, value in file._asdict().items()
-        if value or name != "reason"
-    }
+    record = file._asdict()
+    if not file.reason:
+        del record["reason"]
+    return record

@@ -17,7 +17,5 @@ class Options:
     seed: int = 0  # of the split and the caps
     max_per_class: int | None = None  # pictures of a class; None takes all
     max_per_artist: int | None = None  # pictures of an artist in a class; likewise
-    resize: int | None = (
-        None  # larger pictures' shorter side, pixels; None copies files
-    )
+    resize: int | None = None  # shorter side of larger pictures; None copies files
     max_distance: int = MAX_DISTANCE  # bits of 256: near duplicates

@@ -47,10 +47,10 @@ Skipped = tuple[str, str, str]  # name, label and reason
 
 
 def sort_out(
-    found: Sequence[Painting], files: Iterable[File]
+    listed: Sequence[Painting], files: Iterable[File]
 ) -> tuple[list[Picture], list[Skipped]]:
     """The pictures, and what is none."""
-    pictures = [Picture(*pair) for pair in zip(found, files, strict=True)]
+    pictures = [Picture(*pair) for pair in zip(listed, files, strict=True)]
     return sieve(pictures, [picture.file.reason for picture in pictures])
 
 
@@ -74,18 +74,14 @@ def read(
 ) -> tuple[AnyPath, list[Painting]]:
     """Reads class folders, a table or a list, as `lists.read_labelled` does.
 
-    What is known of a picture stands in the metadata, or else in its file's name
-    (`artist_title.jpg`).
-
-    Indices get their names from classes.txt. `metadata` is a table with any of the
-    columns artist, title, year and source; by default metadata.csv in the folder where
-    relative paths start, if there is one, or else the source itself, if it is a table.
+    Indices get their names from classes.txt. What is known of a picture stands in the
+    metadata, or else in its file's name (`artist_title.jpg`). `metadata` is a table
+    with any of the columns artist, title, year and source; by default metadata.csv in
+    the folder where relative paths start, if there is one, or else the source itself,
+    if it is a table.
 
     Returns:
       The folder that names start from, and the paintings.
-
-    Raises:
-      DataError: a source is missing or malformed.
     """
     root, rows = lists.read_labelled(source, image_root)
     is_folder = source.is_dir()

@@ -48,14 +48,15 @@ def slug(text: str) -> str:
 def copy_images(sources: Sequence[AnyPath], folder: Path, names: Sequence[str]) -> None:
     """Copies files into the data set, bit by bit, under these names."""
 
-    def copy(source: AnyPath, name: str) -> None:
+    def copy(pair: tuple[AnyPath, str]) -> None:
+        source, name = pair
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         storage.copy(source, folder / name)
 
     num_threads = _NUM_REQUESTS if any(map(storage.is_remote, sources)) else 1
-    pairs = list(zip(sources, names, strict=True))
-    copies = map_ahead(lambda pair: copy(*pair), pairs, num_threads, 2 * num_threads)
-    for _ in tqdm(copies, total=len(pairs), desc="copying", unit="img"):
+    pairs = zip(sources, names, strict=True)
+    copies = map_ahead(copy, pairs, num_threads, 2 * num_threads)
+    for _ in tqdm(copies, total=len(names), desc="copying", unit="img"):
         pass
 
 
@@ -68,9 +69,10 @@ def write_lists(
     is_val: Bool[np.ndarray, " n"],
 ) -> None:
     """train.txt, val.txt, classes.txt and metadata.csv."""
-    sides = {"train": ~is_val, "val": is_val}
-    for side, chosen in sides.items():
-        lines = [f"{names[i]} {labels[i]}\n" for i in np.flatnonzero(chosen).tolist()]
+    sides = ["val" if kept_back else "train" for kept_back in is_val]
+    for side in ("train", "val"):
+        rows = zip(names, labels, sides, strict=True)
+        lines = [f"{name} {label}\n" for name, label, own in rows if own == side]
         results.write_text(folder / f"{side}.txt", "".join(lines))
     lines = [f"{i} {name}\n" for i, name in enumerate(class_names)]
     results.write_text(folder / "classes.txt", "".join(lines))
@@ -84,17 +86,13 @@ def write_lists(
             (
                 name,
                 label,
-                painting.label,
-                painting.artist,
-                painting.title,
-                painting.year,
-                painting.source,
+                *painting[1:],  # from the style to the source
                 storage.version(folder / name),
                 file.phash,
-                "val" if kept_back else "train",
+                side,
             )
-            for name, label, (painting, file), kept_back in zip(
-                names, labels, pictures, is_val, strict=True
+            for name, label, (painting, file), side in zip(
+                names, labels, pictures, sides, strict=True
             )
         ),
     )

@@ -16,11 +16,7 @@ _FAILURES_IN_A_ROW = 5
 
 
 class Run:
-    """Fills a store.
-
-    Attributes:
-      failed_now: paintings that may be had later, and why they were not.
-    """
+    """Fills a store; `failed_now` says what may be had later, and why it was not."""
 
     def __init__(self, store: Store, styles: Sequence[str], per_style: int):
         self._store, self._styles, self._per_style = store, styles, per_style

@@ -63,11 +63,7 @@ def parse_styles(text: str) -> tuple[str, ...]:
 
 
 def require_known(wanted: Sequence[str], styles: Sequence[str], where: str) -> None:
-    """Refuses styles that there are not.
-
-    Raises:
-      WikiartError: there is one; it says which styles there are.
-    """
+    """Raises `WikiartError`, which says what there is, where a style is unknown."""
     unknown = [style for style in wanted if style not in styles]
     if unknown:
         raise WikiartError(

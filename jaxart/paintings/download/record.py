@@ -13,11 +13,7 @@ class Record:
     """What is known of paintings, in a file that only grows, and survives any stop.
 
     A line counts when it is complete: what a killed process left of its last line is
-    cut off. A later line of the same painting in the same style replaces the earlier
-    one.
-
-    Attributes:
-      entries: the lines, by style and id.
+    cut off. In `entries`, by style and id, a later line replaces the earlier one.
     """
 
     def __init__(self, path: Path):
@@ -40,7 +36,6 @@ class Record:
         self._note(entry)
 
     def close(self) -> None:
-        """Closes the file."""
         self._file.close()
 
     def _note(self, entry: Entry) -> None:

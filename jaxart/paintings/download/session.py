@@ -79,7 +79,12 @@ class Session:
             wait_s = max(after_s, self._delay_s * 2 ** (attempt + 1))
             self._next_start = time.monotonic() + wait_s
             if after_s > LONGEST_WAIT_S:
-                raise WikiartError(_wait_longer(url, after_s))
+                wait = datetime.timedelta(seconds=min(after_s, 1e8))
+                end = datetime.datetime.now() + wait
+                raise WikiartError(
+                    f"{url}: the site asks to wait until {end:%Y-%m-%d %H:%M}; the "
+                    "same command goes on from here then"
+                )
             if after_s:
                 _log.warning("%s: %s; it asks to wait %.0f s", url, reason, after_s)
         raise Unavailable(f"{reason}, after {ATTEMPTS} attempts")
@@ -156,14 +161,6 @@ def _write(response: requests.Response, path: Path, max_bytes: int) -> None:
             if stream.tell() + len(chunk) > max_bytes:
                 raise Refused(f"more than {max_bytes:,} bytes")
             stream.write(chunk)
-
-
-def _wait_longer(url: str, after_s: float) -> str:
-    end = datetime.datetime.now() + datetime.timedelta(seconds=min(after_s, 1e8))
-    return (
-        f"{url}: the site asks to wait until {end:%Y-%m-%d %H:%M}; the same command "
-        "goes on from here then"
-    )
 
 
 def _describe(error: Exception) -> str:

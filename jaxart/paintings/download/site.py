@@ -88,26 +88,23 @@ def _entries(path: Path) -> list[Any]:
 
 def _parse(style: str, entry: Any, base_url: str) -> Painting:
     entry = entry if isinstance(entry, dict) else {}
-    found_id = plain_text(entry.get("id"))
+    listed_id = plain_text(entry.get("id"))
     url, page = entry.get("image"), entry.get("paintingUrl")
     if not isinstance(url, str) or not url.isprintable() or len(url) > _MAX_URL_LENGTH:
         url = ""
+    flaw = "WikiArt withholds the image" if _WITHHELD in url else ""
+    if not url:
+        flaw = "listed without the image's address"
+    if not listed_id:
+        flaw = "listed without an id"
     is_page = isinstance(page, str) and page.startswith("/")
     return Painting(
         style=style,
-        id=safe_id(found_id or json.dumps(entry, sort_keys=True)),
+        id=safe_id(listed_id or json.dumps(entry, sort_keys=True)),
         artist=plain_text(entry.get("artistName")),
         title=plain_text(entry.get("title")),
         year=plain_text(entry.get("year")),
         url=url,
         source=plain_text(base_url + page) if is_page else url,
-        flaw=_flaw(found_id, url),
+        flaw=flaw,
     )
-
-
-def _flaw(found_id: str, url: str) -> str:
-    if not found_id:
-        return "listed without an id"
-    if not url:
-        return "listed without the image's address"
-    return "WikiArt withholds the image" if _WITHHELD in url else ""

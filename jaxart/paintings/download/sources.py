@@ -15,12 +15,7 @@ def find(
 ) -> Source:
     """A source's offers, to be fetched into a store.
 
-    Args:
-      name: one of `SOURCES`.
-      store: what is there already is not asked for.
-      base_url: another address of the site; None is its own.
-      lists_url: of artgan's lists.
-      delay_s: between two requests.
+    `name` is one of `SOURCES`; `base_url` is another address of the site, or None.
     """
     if name == "hf":
         return hugging_face.offers

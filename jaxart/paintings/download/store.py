@@ -76,16 +76,11 @@ class Store:
         self._num_bytes = sum(path.stat().st_size for path in files)
 
     def close(self) -> None:
-        """Ends the run."""
         self._part.unlink(missing_ok=True)
         self._record.close()
 
     def require_inside(self, styles: Iterable[str]) -> None:
-        """Refuses folders that are links to elsewhere.
-
-        Raises:
-          WikiartError: there is one.
-        """
+        """Raises `WikiartError` where a folder is a link to elsewhere."""
         root = self._out.resolve()
         names = [PAGES, *(f"{PAGES}/{style}" for style in styles), *styles]
         for folder in (self._out / name for name in names):

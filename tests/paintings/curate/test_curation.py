@@ -297,13 +297,6 @@ def test_what_is_left_of_the_parts_of_a_whole_data_set_goes(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "src"]
 
 
-def test_what_a_killed_run_left_is_removed(folder, tmp_path):
-    (tmp_path / "out.partial/images/old").mkdir(parents=True)
-    (tmp_path / "out.partial/images/old/x.jpg").write_bytes(b"old")
-    curate(folder, tmp_path / "out", Options())
-    assert not list(tmp_path.glob("out/images/old"))
-
-
 def test_a_curated_folder_is_curated_again(folder, tmp_path):
     curate(folder, tmp_path / "out", Options(split="random"))
     listing = tmp_path / "out/train.txt"

@@ -34,15 +34,9 @@ def test_lines_are_there_at_once_and_seen_when_opened_again(tmp_path):
 @pytest.mark.parametrize(
     "tail",
     [
-        *(
-            line(2)[:-3],
-            line(2)[:-1],
-            b'{"b": 2}\n',
-            b"[1]\n",
-            b"\xff\n",
-            b"nonsense\n",
-        ),
-        json.dumps(entry(2) | {"url": 1}).encode() + b"\n",
+        *(line(2)[:-3], line(2)[:-1], b'{"b": 2}\n', b"{}\n", b"[1]\n", b"7\n"),
+        *(b"\xff\n", b"nonsense\n"),
+        *(json.dumps(entry(2) | {k: []}).encode() + b"\n" for k in ("id", "url")),
     ],
 )
 def test_what_is_no_whole_entry_is_cut_off_with_all_behind_it(tmp_path, tail):

@@ -2,7 +2,6 @@
 
 import csv
 import io
-import json
 import re
 
 import pytest
@@ -203,28 +202,6 @@ def test_an_image_whose_line_was_cut_is_not_fetched_again(out, cut):
         store.write_tables([])
     assert record.read_bytes() == whole
     assert (out / "metadata.csv").read_bytes() == table
-
-
-@pytest.mark.parametrize(
-    "line", [b"[]\n", b'{"style": "baroque"}\n', b"\xff\n", b"7\n", b"{}\n"]
-)
-def test_other_lines_are_cut_off(out, line):
-    with opened(out, 10**9) as store:
-        store.obtain(painting(1), writes(picture(1)))
-    record = out / "downloads.jsonl"
-    whole = record.read_bytes()
-    record.write_bytes(whole + line)
-    with opened(out, 10**9):
-        assert record.read_bytes() == whole
-
-
-def test_a_line_of_other_types_is_cut_off(out):
-    with opened(out, 10**9) as store:
-        store.obtain(painting(1), writes(picture(1)))
-    record = out / "downloads.jsonl"
-    record.write_text(json.dumps(json.loads(record.read_text()) | {"id": []}) + "\n")
-    with opened(out, 10**9) as store:
-        assert not store.counts
 
 
 def test_a_damaged_file_without_a_line_is_fetched(out):
