@@ -16,9 +16,9 @@ def wilson_interval(correct: int, total: int) -> tuple[float, float]:
     inference".
     """
     z = 1.959963984540054  # the normal distribution's 97.5 % point
-    share = correct / total
-    centre = share + z * z / (2 * total)
-    reach = z * math.sqrt(share * (1 - share) / total + z * z / (4 * total * total))
+    rate = correct / total
+    centre = rate + z * z / (2 * total)
+    reach = z * math.sqrt(rate * (1 - rate) / total + z * z / (4 * total * total))
     scale = 1 + z * z / total
     return (centre - reach) / scale, (centre + reach) / scale
 

@@ -200,16 +200,16 @@ def _describe(
     classes, warnings = {}, []
     for i, name in enumerate(class_names):
         side, known = is_val[labels == i], set(artist[labels == i]) - {""}
-        share = float(side.mean())
+        ratio = float(side.mean())
         classes[name] = {
             "train": int((~side).sum()),
             "val": int(side.sum()),
-            "val_share": share,
+            "val_share": ratio,
             "artists": len(known),
         }
-        if abs(share - options.val_fraction) > _TOLERANCE:
+        if abs(ratio - options.val_fraction) > _TOLERANCE:
             warnings.append(
-                f"{name}: {share:.1%} of {len(side)} pictures are for validation, not "
+                f"{name}: {ratio:.1%} of {len(side)} pictures are for validation, not "
                 f"{options.val_fraction:.1%}; it has {len(known)} artists"
             )
     shared = (set(artist[is_val]) & set(artist[~is_val])) - {""}

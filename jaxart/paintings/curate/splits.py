@@ -67,29 +67,29 @@ def _by_artist(
     )
     paintings = np.zeros((len(names), len(classes)))
     np.add.at(paintings, (artist, label), 1)
-    shares = paintings / paintings.sum(0)  # of each class, that is by each artist
+    fractions = paintings / paintings.sum(0)  # of each class, that is by each artist
     drawn = [
-        _draw(shares, val_fraction, np.random.default_rng((seed, attempt)))
+        _draw(fractions, val_fraction, np.random.default_rng((seed, attempt)))
         for attempt in range(_ATTEMPTS)
     ]
-    errors = [np.abs(shares[chosen].sum(0) - val_fraction).max() for chosen in drawn]
+    errors = [np.abs(fractions[chosen].sum(0) - val_fraction).max() for chosen in drawn]
     return drawn[int(np.argmin(errors))][artist]
 
 
 def _draw(
-    shares: Float[np.ndarray, "artists classes"],
+    fractions: Float[np.ndarray, "artists classes"],
     val_fraction: float,
     rng: np.random.Generator,
 ) -> Bool[np.ndarray, " artists"]:
     """Draws artists as long as that helps; then changes sides as long as that does."""
-    chosen = np.zeros(len(shares), bool)
-    error = np.full(shares.shape[1], -val_fraction)  # of each class's share
-    for i in rng.permutation(len(shares)):
-        if np.square(error + shares[i]).sum() < np.square(error).sum():
+    chosen = np.zeros(len(fractions), bool)
+    error = np.full(fractions.shape[1], -val_fraction)  # of each class's share
+    for i in rng.permutation(len(fractions)):
+        if np.square(error + fractions[i]).sum() < np.square(error).sum():
             chosen[i] = True
-            error += shares[i]
+            error += fractions[i]
     while True:
-        moved = np.where(chosen[:, None], -shares, shares)
+        moved = np.where(chosen[:, None], -fractions, fractions)
         costs = np.square(error + moved).sum(1)
         best = int(np.argmin(costs))
         if costs[best] >= np.square(error).sum() - 1e-12:
