@@ -31,10 +31,7 @@ JOBS = {
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Runs a job.
-
-    Args:
-      words: of the command line, behind `jaxart`; this process's if there are none.
+    """Runs the job of a command line, of this process's where no words are given.
 
     Returns:
       The exit status: 0, or 1 after an error, or 130 where the user stopped it.

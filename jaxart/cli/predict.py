@@ -28,11 +28,10 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     shared.add_images(parser.add_argument_group("the images"))
     group = parser.add_argument_group("the result")
     add = group.add_argument
-    add("--out", metavar="FILE", help="the table: .csv, .jsonl or .parquet")
+    add("--out", type=storage.path_or_none, help="the table: .csv, .jsonl or .parquet")
     add(
         "--top_k",
         type=count,
-        metavar="N",
         help="the best classes of each image, this many (default: 5, but all of up to "
         f"{tables.MAX_CLASS_COLUMNS} classes in a .csv file, a column each)",
     )
@@ -46,18 +45,16 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
 
 def run(flags: argparse.Namespace) -> int:
     """Predicts."""
-    out = storage.path(flags.out)
+    out = flags.out
     tables.find_format(out)  # a mistake shows before all else
-    outputs.check_table(out, storage.path(flags.images), flags.features)
+    outputs.check_table(out, flags.images, flags.features)
     tables.check_replaceable(out)
     with driver.alone(outputs.sibling(out, "parts")):
         # Late: JAX takes seconds, and a refusal does not wait for it.
         from jaxart.data import listing  # noqa: PLC0415
         from jaxart.predict import evaluation, run  # noqa: PLC0415
 
-        images = listing.read(
-            storage.path(flags.images), storage.path_or_none(flags.image_root)
-        )
+        images = listing.read(flags.images, flags.image_root)
         network = shared.load_network(flags)
         outcome = run.predict_images(
             network,

@@ -44,8 +44,8 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     group = parser.add_argument_group("the source")
     group.add_argument(
         "--src",
+        type=storage.path,
         required=True,
-        metavar="FOLDER_OR_LIST",
         help="class folders, what `download` made, a CSV file (path,label, with or "
         "without a header), or a list file (path label)",
     )
@@ -59,20 +59,15 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
         metavar="NAME,NAME",
         help="take these only",
     )
-    add("--max_per_class", type=count, metavar="N", help="pictures of a class")
-    add(
-        "--max_per_artist",
-        type=count,
-        metavar="N",
-        help="pictures of an artist in a class",
-    )
+    add("--max_per_class", type=count, help="pictures of a class")
+    add("--max_per_artist", type=count, help="pictures of an artist in a class")
     shared.add_max_distance(group)
     group = parser.add_argument_group("the result")
     add = group.add_argument
     add(
         "--out",
+        type=storage.path,
         required=True,
-        metavar="FOLDER",
         help="the folder to make, which must be new",
     )
     add("--split", choices=SPLITS, default=defaults.split, help="see above")
@@ -83,7 +78,7 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
         metavar="SHARE",
         help="of the pictures, for validation",
     )
-    add("--seed", type=int, default=defaults.seed, metavar="N", help="of all draws")
+    add("--seed", type=int, default=defaults.seed, help="of all draws")
     add(
         "--resize",
         type=count,
@@ -100,11 +95,11 @@ def run(flags: argparse.Namespace) -> int:
     from jaxart.paintings.curate import curation  # noqa: PLC0415  (JAX, late)
 
     report = curation.curate(
-        storage.path(flags.src),
-        shared.local_folder(flags.out),
+        flags.src,
+        storage.require_local(flags.out, "out"),
         fill(Options, flags),
-        image_root=storage.path_or_none(flags.image_root),
-        metadata=storage.path_or_none(flags.metadata),
+        image_root=flags.image_root,
+        metadata=flags.metadata,
         ray=shared.cluster_of(flags),
     )
     print(curation.summarize(report))
