@@ -94,7 +94,6 @@ class Checkpoints:
         return step
 
     def metrics(self, step: int) -> Mapping[str, float]:
-        """The validation metrics saved with a checkpoint."""
         metrics = self._manager.metrics(step)
         assert metrics is not None, "each checkpoint is saved with its metrics"
         return metrics

@@ -28,15 +28,14 @@ SETTINGS: dict[str, tuple[Callable, float, str]] = {
 
 
 def parse(words: Sequence[str]) -> argparse.Namespace:
-    """The job's flags."""
     parser = Parser("class_model", __doc__)
     shared.add_network(parser)
     add = parser.add_argument_group("the image").add_argument
     add("--class", help="the class to draw: its name or index")
     add("--out", type=storage.path_or_none, help="PNG file")
-    group = parser.add_argument_group("the way to it")
+    add = parser.add_argument_group("the way to it").add_argument
     for name, (kind, default, text) in SETTINGS.items():
-        group.add_argument(f"--{name}", type=kind, default=default, help=text)
+        add(f"--{name}", type=kind, default=default, help=text)
     flags = parser.parse(words)
     require(flags, "class", "out")
     if flags.out.suffix.lower() != ".png":
@@ -45,7 +44,6 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
 
 
 def run(flags: argparse.Namespace) -> int:
-    """Draws the class."""
     from jaxart.saliency import class_image, pictures  # noqa: PLC0415  (JAX, late)
 
     network = shared.load_network(flags)

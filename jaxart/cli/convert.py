@@ -28,7 +28,6 @@ STOPPED = "nothing is written"
 
 
 def parse(words: Sequence[str]) -> argparse.Namespace:
-    """The job's flags."""
     known = "".join(
         f"  {file.name}\n      {file.model}, {file.urls[0]}\n"
         for file in known_files.KNOWN_FILES
@@ -85,8 +84,8 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
         help="AlexNet, CaffeNet: Caffe's alpha of the response norm, before its "
         "division by the local size (default: 1e-4)",
     )
-    group = parser.add_argument_group("the result")
-    group.add_argument(
+    add = parser.add_argument_group("the result").add_argument
+    add(
         "--out",
         type=storage.path,
         help="the .safetensors file to write (default: the network's own, as configs "

@@ -25,11 +25,10 @@ STOPPED = "nothing is written"
 
 
 def parse(words: Sequence[str]) -> argparse.Namespace:
-    """The job's flags."""
     parser = Parser("export", __doc__)
     shared.add_network(parser)
-    group = parser.add_argument_group("the result")
-    group.add_argument(
+    add = parser.add_argument_group("the result").add_argument
+    add(
         "--out",
         type=storage.path_or_none,
         help="the file to write: .onnx, .stablehlo, .safetensors or .npy",
@@ -40,7 +39,6 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
 
 
 def run(flags: argparse.Namespace) -> int:
-    """Writes the file, and a line about it."""
     from jaxart.export import writing  # noqa: PLC0415  (JAX, late)
     from jaxart.models.layers import trainable  # noqa: PLC0415
 

@@ -22,12 +22,10 @@ STOPPED = "the same command goes on"
 
 
 def parse(words: Sequence[str]) -> argparse.Namespace:
-    """The job's flags."""
     parser = Parser("predict", __doc__)
     shared.add_network(parser)
-    shared.add_images(parser.add_argument_group("the images"))
-    group = parser.add_argument_group("the result")
-    add = group.add_argument
+    shared.add_images(parser.add_argument_group("the images").add_argument)
+    add = parser.add_argument_group("the result").add_argument
     add("--out", type=storage.path_or_none, help="the table: .csv, .jsonl or .parquet")
     add(
         "--top_k",
@@ -36,7 +34,7 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
         f"{tables.MAX_CLASS_COLUMNS} classes in a .csv file, a column each)",
     )
     add("--features", metavar="LAYER", help="also write this layer's activations")
-    shared.add_strict(group)
+    shared.add_strict(add)
     shared.add_pass(parser, 32, "images")
     flags = parser.parse(words)
     require(flags, "images", "out")
@@ -44,7 +42,6 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
 
 
 def run(flags: argparse.Namespace) -> int:
-    """Predicts."""
     out = flags.out
     tables.find_format(out)  # a mistake shows before all else
     outputs.check_table(out, flags.images, flags.features)

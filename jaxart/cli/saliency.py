@@ -44,9 +44,8 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     """The job's flags, with the words they were made of."""
     parser = Parser("saliency", __doc__)
     shared.add_network(parser)
-    shared.add_images(parser.add_argument_group("the images"))
-    group = parser.add_argument_group("what to explain, and how")
-    add = group.add_argument
+    shared.add_images(parser.add_argument_group("the images").add_argument)
+    add = parser.add_argument_group("what to explain, and how").add_argument
     add("--method", default="gradient", metavar="NAME", help="see --list_methods")
     add("--list_methods", action="store_true", help="list the methods and exit")
     add(
@@ -66,8 +65,7 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     group = parser.add_argument_group("settings of methods (default: the method's own)")
     for name, (text, kind) in SETTINGS.items():
         group.add_argument(f"--{name}", help=text, **kind)
-    group = parser.add_argument_group("the result")
-    add = group.add_argument
+    add = parser.add_argument_group("the result").add_argument
     add(
         "--out",
         type=storage.path_or_none,
@@ -101,7 +99,7 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
         metavar="NAME",
         help="a table of matplotlib's or of the cmap package, e.g. viridis",
     )
-    shared.add_strict(group)
+    shared.add_strict(add)
     shared.add_pass(parser, 8, "network inputs")
     flags = parser.parse(words)
     if not flags.list_methods:
@@ -110,7 +108,6 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
 
 
 def run(flags: argparse.Namespace) -> int:
-    """Explains the images."""
     # Late: JAX takes seconds, and neither --help nor a refusal waits for it.
     if flags.list_methods:
         from jaxart.saliency import catalogue  # noqa: PLC0415

@@ -1,6 +1,7 @@
 """Flags that several jobs have: which network, which images, on which machines."""
 
 import argparse
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from jaxart import storage
@@ -13,11 +14,12 @@ if TYPE_CHECKING:
     from jaxart.classifier import Classifier
     from jaxart.passes.running import Cluster
 
+Add = Callable[..., argparse.Action]  # of a group of flags
+
 
 def add_network(parser: Parser) -> None:
     """Adds --weights and --workdir, for `load_network`."""
-    group = parser.add_argument_group("the network, one of these")
-    add = group.add_argument
+    add = parser.add_argument_group("the network, one of these").add_argument
     add("--weights", type=storage.path_or_none, help="a file of `jaxart convert`")
     add(
         "--workdir",
@@ -42,16 +44,15 @@ def load_network(flags: argparse.Namespace) -> "Classifier":
     raise FlagError("one of --weights and --workdir says which network")
 
 
-def add_images(group: argparse._ArgumentGroup) -> None:
+def add_images(add: Add) -> None:
     """Adds --images and what says how they are read."""
-    add = group.add_argument
     add(
         "--images",
         type=storage.path_or_none,
         help="a folder (searched deep), an image, a list file (`path` or `path label` "
         "a line), or a CSV file with a column path and maybe label",
     )
-    add_image_root(group)
+    add_image_root(add)
     add("--limit", type=count, help="only the first images, this many")
     add(
         "--resize",
@@ -61,19 +62,18 @@ def add_images(group: argparse._ArgumentGroup) -> None:
     )
 
 
-def add_image_root(group: argparse._ArgumentGroup) -> None:
-    """Adds --image_root."""
-    group.add_argument(
+def add_image_root(add: Add) -> None:
+    add(
         "--image_root",
         type=storage.path_or_none,
         help="where relative paths of a list start (default: the list's own folder)",
     )
 
 
-def add_artists(group: argparse._ArgumentGroup) -> None:
+def add_artists(add: Add) -> None:
     """Adds what says where paintings lie and who painted them."""
-    add_image_root(group)
-    group.add_argument(
+    add_image_root(add)
+    add(
         "--metadata",
         type=storage.path_or_none,
         help="a .csv or .tsv file with a column path (or file) and any of artist, "
@@ -81,9 +81,8 @@ def add_artists(group: argparse._ArgumentGroup) -> None:
     )
 
 
-def add_max_distance(group: argparse._ArgumentGroup) -> None:
-    """Adds --max_distance."""
-    group.add_argument(
+def add_max_distance(add: Add) -> None:
+    add(
         "--max_distance",
         type=whole("a number of bits from 0 to 127", 0, 127),
         default=MAX_DISTANCE,
@@ -93,9 +92,8 @@ def add_max_distance(group: argparse._ArgumentGroup) -> None:
     )
 
 
-def add_strict(group: argparse._ArgumentGroup) -> None:
-    """Adds --strict."""
-    group.add_argument(
+def add_strict(add: Add) -> None:
+    add(
         "--strict",
         action="store_true",
         help="exit with status 1 if an image was skipped",
@@ -104,8 +102,7 @@ def add_strict(group: argparse._ArgumentGroup) -> None:
 
 def add_pass(parser: Parser, batch_size: int, about_batch_size: str) -> None:
     """Adds what bounds memory, what a kill may cost, and the cluster."""
-    group = parser.add_argument_group("the machine")
-    add = group.add_argument
+    add = parser.add_argument_group("the machine").add_argument
     add(
         "--batch_size",
         type=count,
@@ -118,12 +115,10 @@ def add_pass(parser: Parser, batch_size: int, about_batch_size: str) -> None:
         help="images of a part, which is what a killed run may lose (default: about "
         "ten seconds' work, or more of a long list)",
     )
-    add_ray(group)
+    add_ray(add)
 
 
-def add_ray(group: argparse._ArgumentGroup) -> None:
-    """Adds --ray and --ray_cpus."""
-    add = group.add_argument
+def add_ray(add: Add) -> None:
     add(
         "--ray",
         metavar="ADDRESS",

@@ -67,7 +67,6 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
 
 
 def run(flags: argparse.Namespace) -> int:
-    """Runs the experiment, and prints its result."""
     from jaxart.devices import processes  # noqa: PLC0415  (JAX, late)
     from jaxart.training import loop  # noqa: PLC0415
 

@@ -36,7 +36,6 @@ kept in OUT/.pages: delete it to see what is new.
 
 
 def parse(words: Sequence[str]) -> argparse.Namespace:
-    """The job's flags."""
     parser = Parser("wikiart download", _TEXT)
     add = parser.add_argument_group("the paintings").add_argument
     add(
@@ -92,7 +91,6 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
 
 
 def run(flags: argparse.Namespace) -> int:
-    """Downloads."""
     styles = parse_styles(flags.styles)
     print(site.TERMS, file=sys.stderr)
     out = storage.require_local(flags.out, "out")

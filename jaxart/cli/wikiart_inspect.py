@@ -19,10 +19,8 @@ _LISTS = ("train.txt", "val.txt", "test.txt")
 
 
 def parse(words: Sequence[str]) -> argparse.Namespace:
-    """The job's flags."""
     parser = Parser("wikiart inspect", __doc__)
-    group = parser.add_argument_group("the lists")
-    add = group.add_argument
+    add = parser.add_argument_group("the lists").add_argument
     add(
         "--data",
         type=storage.path,
@@ -30,10 +28,9 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
         help=f"a folder with {' or '.join(_LISTS)}, or what `curate --src` takes",
     )
     add("--against", type=storage.path, help="another list, to compare with")
-    shared.add_artists(group)
-    group = parser.add_argument_group("the result")
-    shared.add_max_distance(group)
-    add = group.add_argument
+    shared.add_artists(add)
+    add = parser.add_argument_group("the result").add_argument
+    shared.add_max_distance(add)
     add(
         "--out",
         type=storage.path_or_none,
@@ -48,7 +45,6 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
 
 
 def run(flags: argparse.Namespace) -> int:
-    """Inspects."""
     from jaxart.paintings.curate import inspection  # noqa: PLC0415  (JAX, late)
 
     data = flags.data

@@ -32,12 +32,10 @@ def label_layers(params: Tree, train_layers: Sequence[str]) -> Tree:
 
 
 def only_trained(tree: Tree, train_layers: Sequence[str]) -> Tree:
-    """The layers of a parameter tree that train."""
     return {layer: tree[layer] for layer in tree if layer in train_layers}
 
 
 def only_frozen(tree: Tree, train_layers: Sequence[str]) -> Tree:
-    """The layers of a parameter tree that do not train."""
     return {layer: tree[layer] for layer in tree if layer not in train_layers}
 
 
