@@ -31,10 +31,7 @@ JOBS = {
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Runs a job.
-
-    Args:
-      words: of the command line, behind `jaxart`; this process's if there are none.
+    """Runs the job of a command line, of this process's where no words are given.
 
     Returns:
       The exit status: 0, or 1 after an error, or 130 where the user stopped it.
@@ -88,14 +85,10 @@ def find(words: Sequence[str]) -> tuple[str, Sequence[str]]:
 
 
 def describe(jobs: dict[str, str]) -> str:
-    """Help on some jobs, a line each."""
-    lines = [f"  {name:<18}{text}" for name, text in jobs.items()]
-    return "\n".join(
-        [
-            f"{jaxart.__doc__}\n\nusage: jaxart JOB [--flag=value ...]\n",
-            *lines,
-            "\n`jaxart JOB --help` says more; `jaxart --version` which jaxart this is.",
-        ]
+    lines = "\n".join(f"  {name:<18}{text}" for name, text in jobs.items())
+    return (
+        f"{jaxart.__doc__}\n\nusage: jaxart JOB [--flag=value ...]\n\n{lines}\n\n"
+        "`jaxart JOB --help` says more; `jaxart --version` which jaxart this is."
     )
 
 

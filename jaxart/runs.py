@@ -3,6 +3,7 @@
 The frozen layers are saved once, in `frozen`; what trains, with each checkpoint.
 """
 
+import operator
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -67,12 +68,13 @@ class Checkpoints:
     """The checkpoints of one workdir: the last, and the best by validation accuracy."""
 
     def __init__(self, workdir: AnyPath):
-        best = checkpoint_managers.BestN(get_metric_fn=_accuracy, n=1)
+        accuracy = operator.itemgetter("accuracy")
+        best = checkpoint_managers.BestN(get_metric_fn=accuracy, n=1)
         policy = checkpoint_managers.AnyPreservationPolicy(
             [checkpoint_managers.LatestN(1), best]
         )
         options = ocp.CheckpointManagerOptions(
-            preservation_policy=policy, best_fn=_accuracy
+            preservation_policy=policy, best_fn=accuracy
         )
         folder = epath.Path(folder_of(workdir))
         self._manager = ocp.CheckpointManager(folder / "checkpoints", options=options)
@@ -92,7 +94,6 @@ class Checkpoints:
         return step
 
     def metrics(self, step: int) -> Mapping[str, float]:
-        """The validation metrics saved with a checkpoint."""
         metrics = self._manager.metrics(step)
         assert metrics is not None, "each checkpoint is saved with its metrics"
         return metrics
@@ -196,7 +197,6 @@ class Checkpoints:
         self._manager.close()
 
     def _with_frozen(self, params: Any, trained: Any) -> Any:
-        """The whole tree, in the order of `params`."""
         frozen = {layer: params[layer] for layer in params if layer not in trained}
         if not frozen:
             return trained
@@ -207,10 +207,6 @@ class Checkpoints:
 
     def _restore(self, step: int | None, **items: Any) -> Any:
         return self._manager.restore(step, args=ocp.args.Composite(**items))
-
-
-def _accuracy(metrics: Mapping[str, float]) -> float:
-    return metrics["accuracy"]
 
 
 def _trained(params: Any, train_layers: Sequence[str]) -> Any:

@@ -28,7 +28,6 @@ STOPPED = "nothing is written"
 
 
 def parse(words: Sequence[str]) -> argparse.Namespace:
-    """The job's flags."""
     known = "".join(
         f"  {file.name}\n      {file.model}, {file.urls[0]}\n"
         for file in known_files.KNOWN_FILES
@@ -37,7 +36,7 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     group = parser.add_argument_group("the source, one of these")
     source = group.add_mutually_exclusive_group(required=True)
     add = source.add_argument
-    add("--src", type=storage.path, metavar="FILE", help="the file to convert")
+    add("--src", type=storage.path, help="the file to convert")
     add(
         "--download",
         nargs="?",
@@ -49,7 +48,6 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     add(
         "--check",
         type=storage.path,
-        metavar="FILE",
         help="read a converted file again, verify it and print what it holds; or (with "
         "--model) any source, without writing",
     )
@@ -72,7 +70,6 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     add(
         "--class-names",
         type=storage.path,
-        metavar="FILE",
         help="the classes, one a line in the order of the logits, where they are not "
         "ImageNet's",
     )
@@ -84,15 +81,13 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     add(
         "--lrn-alpha",
         type=float,
-        metavar="X",
         help="AlexNet, CaffeNet: Caffe's alpha of the response norm, before its "
         "division by the local size (default: 1e-4)",
     )
-    group = parser.add_argument_group("the result")
-    group.add_argument(
+    add = parser.add_argument_group("the result").add_argument
+    add(
         "--out",
         type=storage.path,
-        metavar="FILE",
         help="the .safetensors file to write (default: the network's own, as configs "
         "expect it: vgg16.safetensors, bvlc_alexnet.safetensors)",
     )

@@ -25,13 +25,12 @@ STOPPED = "nothing is written"
 
 
 def parse(words: Sequence[str]) -> argparse.Namespace:
-    """The job's flags."""
     parser = Parser("export", __doc__)
     shared.add_network(parser)
-    group = parser.add_argument_group("the result")
-    group.add_argument(
+    add = parser.add_argument_group("the result").add_argument
+    add(
         "--out",
-        metavar="FILE",
+        type=storage.path_or_none,
         help="the file to write: .onnx, .stablehlo, .safetensors or .npy",
     )
     flags = parser.parse(words)
@@ -40,17 +39,15 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
 
 
 def run(flags: argparse.Namespace) -> int:
-    """Writes the file, and a line about it."""
     from jaxart.export import writing  # noqa: PLC0415  (JAX, late)
     from jaxart.models.layers import trainable  # noqa: PLC0415
 
-    out = storage.path(flags.out)
-    writing.check_out(out, storage.path_or_none(flags.weights))
+    writing.check_out(flags.out, flags.weights)
     network = shared.load_network(flags)
-    num_bytes = writing.write(out, network)
+    num_bytes = writing.write(flags.out, network)
     num_layers = len(trainable(network.model.layers()))
     print(
-        f"{out}: {num_bytes / 1e6:.1f} MB, {num_layers} layers with "
+        f"{flags.out}: {num_bytes / 1e6:.1f} MB, {num_layers} layers with "
         f"parameters, {len(network.class_names)} classes"
     )
     return 0

@@ -9,8 +9,9 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
-T = TypeVar("T")
+from jaxart import storage
 
+T = TypeVar("T")
 
 _SILENT = (None, "", (), [], argparse.SUPPRESS)  # defaults that need no word
 
@@ -24,6 +25,10 @@ class _Formatter(argparse.RawDescriptionHelpFormatter):
 
     def __init__(self, prog: str):
         super().__init__(prog, max_help_position=30)
+
+    def _get_default_metavar_for_optional(self, action: argparse.Action) -> str:
+        default = super()._get_default_metavar_for_optional(action)
+        return _METAVARS.get(action.type, default)
 
     def _format_action_invocation(self, action: argparse.Action) -> str:
         text = super()._format_action_invocation(action)
@@ -42,9 +47,7 @@ class _Formatter(argparse.RawDescriptionHelpFormatter):
 class Parser(argparse.ArgumentParser):
     """The flags of a job. Errors are `FlagError`s; flags may have - for _, or _ for -.
 
-    Args:
-      job: its name, behind `jaxart`.
-      text: what it does, with an example; above the flags in --help.
+    `text` says what the job does, with an example; it is above the flags in --help.
     """
 
     def __init__(self, job: str, text: str | None):
@@ -81,9 +84,7 @@ class Parser(argparse.ArgumentParser):
 def respelled(words: Iterable[str], names: Iterable[str]) -> list[str]:
     """Flags as they are declared, whichever of - and _ they are typed with.
 
-    Args:
-      words: of a command line.
-      names: of flags, without their dashes.
+    `names` are those of the flags, without their dashes.
     """
     declared = {name.replace("-", "_"): name for name in names}
 
@@ -94,11 +95,7 @@ def respelled(words: Iterable[str], names: Iterable[str]) -> list[str]:
 
 
 def refuse(word: str, names: Iterable[str]) -> None:
-    """Says of a word that it is no flag, and which one it may stand for.
-
-    Raises:
-      FlagError: always.
-    """
+    """Raises a `FlagError`: a word is no flag; which one it may stand for."""
     if not word.startswith("--"):
         raise FlagError(f"unknown arguments: {word} (flags are --name=value)")
     name = word[2:].partition("=")[0]
@@ -111,11 +108,7 @@ def refuse(word: str, names: Iterable[str]) -> None:
 
 
 def require(flags: argparse.Namespace, *names: str) -> None:
-    """Makes sure that flags are given.
-
-    Raises:
-      FlagError: names the first that is not.
-    """
+    """Raises a `FlagError` that names the first flag that is not given."""
     for name in names:
         if not getattr(flags, name):
             raise FlagError(f"--{name} is missing")
@@ -124,10 +117,7 @@ def require(flags: argparse.Namespace, *names: str) -> None:
 def fill(options: Callable[..., T], flags: argparse.Namespace, **others: Any) -> T:
     """A dataclass, of the flags that are called like its fields.
 
-    Args:
-      options: the dataclass.
-      flags: parsed.
-      others: values of fields that are not as the flags say.
+    `others` are the values of fields that are not as the flags say.
     """
     names = inspect.signature(options).parameters.keys() - others.keys()
     return options(**{name: getattr(flags, name) for name in names}, **others)
@@ -136,16 +126,18 @@ def fill(options: Callable[..., T], flags: argparse.Namespace, **others: Any) ->
 # --- What a flag's text may be --------------------------------------------------------
 
 
-def count(text: str) -> int:
-    """A whole number from 1 on."""
-    return whole(text, "a whole number from 1 on", 1)
-
-
-def whole(text: str, about: str, lowest: int, highest: int = sys.maxsize) -> int:
+def whole(about: str, lowest: int, highest: int = sys.maxsize) -> Callable[[str], int]:
     """A whole number within bounds, which `about` tells."""
-    if text.isdecimal() and lowest <= int(text) <= highest:
-        return int(text)
-    raise argparse.ArgumentTypeError(f"{text!r} is not {about}")
+
+    def read(text: str) -> int:
+        if text.isdecimal() and lowest <= int(text) <= highest:
+            return int(text)
+        raise argparse.ArgumentTypeError(f"{text!r} is not {about}")
+
+    return read
+
+
+count = whole("a whole number from 1 on", 1)
 
 
 def positive(text: str) -> float:
@@ -162,3 +154,10 @@ def positive(text: str) -> float:
 def names(text: str) -> tuple[str, ...]:
     """Names with commas between them."""
     return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+_METAVARS: dict[Any, str] = {
+    **dict.fromkeys((int, count), "N"),
+    **dict.fromkeys((float, positive), "X"),
+    **dict.fromkeys((storage.path, storage.path_or_none), "PATH"),
+}

@@ -22,22 +22,19 @@ STOPPED = "the same command goes on"
 
 
 def parse(words: Sequence[str]) -> argparse.Namespace:
-    """The job's flags."""
     parser = Parser("predict", __doc__)
     shared.add_network(parser)
-    shared.add_images(parser.add_argument_group("the images"))
-    group = parser.add_argument_group("the result")
-    add = group.add_argument
-    add("--out", metavar="FILE", help="the table: .csv, .jsonl or .parquet")
+    shared.add_images(parser.add_argument_group("the images").add_argument)
+    add = parser.add_argument_group("the result").add_argument
+    add("--out", type=storage.path_or_none, help="the table: .csv, .jsonl or .parquet")
     add(
         "--top_k",
         type=count,
-        metavar="N",
         help="the best classes of each image, this many (default: 5, but all of up to "
         f"{tables.MAX_CLASS_COLUMNS} classes in a .csv file, a column each)",
     )
     add("--features", metavar="LAYER", help="also write this layer's activations")
-    shared.add_strict(group)
+    shared.add_strict(add)
     shared.add_pass(parser, 32, "images")
     flags = parser.parse(words)
     require(flags, "images", "out")
@@ -45,19 +42,16 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
 
 
 def run(flags: argparse.Namespace) -> int:
-    """Predicts."""
-    out = storage.path(flags.out)
+    out = flags.out
     tables.find_format(out)  # a mistake shows before all else
-    outputs.check_table(out, storage.path(flags.images), flags.features)
+    outputs.check_table(out, flags.images, flags.features)
     tables.check_replaceable(out)
     with driver.alone(outputs.sibling(out, "parts")):
         # Late: JAX takes seconds, and a refusal does not wait for it.
         from jaxart.data import listing  # noqa: PLC0415
         from jaxart.predict import evaluation, run  # noqa: PLC0415
 
-        images = listing.read(
-            storage.path(flags.images), storage.path_or_none(flags.image_root)
-        )
+        images = listing.read(flags.images, flags.image_root)
         network = shared.load_network(flags)
         outcome = run.predict_images(
             network,

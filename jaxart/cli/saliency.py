@@ -44,9 +44,8 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     """The job's flags, with the words they were made of."""
     parser = Parser("saliency", __doc__)
     shared.add_network(parser)
-    shared.add_images(parser.add_argument_group("the images"))
-    group = parser.add_argument_group("what to explain, and how")
-    add = group.add_argument
+    shared.add_images(parser.add_argument_group("the images").add_argument)
+    add = parser.add_argument_group("what to explain, and how").add_argument
     add("--method", default="gradient", metavar="NAME", help="see --list_methods")
     add("--list_methods", action="store_true", help="list the methods and exit")
     add(
@@ -62,14 +61,16 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
         help="how an attribution becomes one number a pixel (default: the method's "
         "rule)",
     )
-    add("--seed", type=int, default=0, metavar="N", help="of methods that draw samples")
+    add("--seed", type=int, default=0, help="of methods that draw samples")
     group = parser.add_argument_group("settings of methods (default: the method's own)")
     for name, (text, kind) in SETTINGS.items():
-        shown: dict[str, Any] = {} if "choices" in kind else {"metavar": "N"}
-        group.add_argument(f"--{name}", help=text, **shown | kind)
-    group = parser.add_argument_group("the result")
-    add = group.add_argument
-    add("--out", metavar="FOLDER", help="folder for maps, pictures, record and page")
+        group.add_argument(f"--{name}", help=text, **kind)
+    add = parser.add_argument_group("the result").add_argument
+    add(
+        "--out",
+        type=storage.path_or_none,
+        help="folder for maps, pictures, record and page",
+    )
     add(
         "--save",
         type=names,
@@ -98,7 +99,7 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
         metavar="NAME",
         help="a table of matplotlib's or of the cmap package, e.g. viridis",
     )
-    shared.add_strict(group)
+    shared.add_strict(add)
     shared.add_pass(parser, 8, "network inputs")
     flags = parser.parse(words)
     if not flags.list_methods:
@@ -107,23 +108,22 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
 
 
 def run(flags: argparse.Namespace) -> int:
-    """Explains the images."""
     # Late: JAX takes seconds, and neither --help nor a refusal waits for it.
     if flags.list_methods:
         from jaxart.saliency import catalogue  # noqa: PLC0415
 
         print(catalogue.table())
         return 0
-    out = storage.path(flags.out)
+    out = flags.out
     with driver.alone(out / "parts"):
-        counts = explain(flags, out)["counts"]
+        counts = explain(flags)["counts"]
     print(f"{counts['done_before'] + counts['done_now']} images: {out / 'index.html'}")
     if counts["skipped"]:
         print(f"{counts['skipped']} skipped: see {out / 'skipped.csv'}")
     return int(flags.strict and counts["skipped"] > 0)
 
 
-def explain(flags: argparse.Namespace, out: storage.AnyPath) -> dict[str, Any]:
+def explain(flags: argparse.Namespace) -> dict[str, Any]:
     """Makes options of the flags, and explains the images; what run.json holds."""
     from jaxart.data import listing  # noqa: PLC0415
     from jaxart.saliency import catalogue, run  # noqa: PLC0415
@@ -132,8 +132,7 @@ def explain(flags: argparse.Namespace, out: storage.AnyPath) -> dict[str, Any]:
     method = catalogue.find(flags.method)
     if flags.channel_rule and not method.channel_rule:
         raise ValueError(f"{flags.method} gives maps: no channel_rule applies")
-    source, root = storage.path(flags.images), storage.path_or_none(flags.image_root)
-    images = listing.read(source, root).without(out)
+    images = listing.read(flags.images, flags.image_root).without(flags.out)
     given = {name: getattr(flags, name) for name in SETTINGS}
     given = {name: value for name, value in given.items() if value is not None}
     network = shared.load_network(flags)
@@ -147,7 +146,7 @@ def explain(flags: argparse.Namespace, out: storage.AnyPath) -> dict[str, Any]:
     return run.explain_images(
         network,
         images.first(flags.limit),
-        out,
+        flags.out,
         options,
         batch_size=flags.batch_size,
         part_size=flags.part_size,

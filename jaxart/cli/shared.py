@@ -1,7 +1,7 @@
 """Flags that several jobs have: which network, which images, on which machines."""
 
 import argparse
-from pathlib import Path
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from jaxart import storage
@@ -14,15 +14,16 @@ if TYPE_CHECKING:
     from jaxart.classifier import Classifier
     from jaxart.passes.running import Cluster
 
+Add = Callable[..., argparse.Action]  # of a group of flags
+
 
 def add_network(parser: Parser) -> None:
     """Adds --weights and --workdir, for `load_network`."""
-    group = parser.add_argument_group("the network, one of these")
-    add = group.add_argument
-    add("--weights", metavar="FILE", help="a file of `jaxart convert`")
+    add = parser.add_argument_group("the network, one of these").add_argument
+    add("--weights", type=storage.path_or_none, help="a file of `jaxart convert`")
     add(
         "--workdir",
-        metavar="FOLDER",
+        type=storage.path_or_none,
         help="a run of `jaxart train`; its best epoch",
     )
 
@@ -37,23 +38,22 @@ def load_network(flags: argparse.Namespace) -> "Classifier":
     from jaxart import classifier  # noqa: PLC0415  (JAX, late)
 
     if flags.weights and not flags.workdir:
-        return classifier.from_weights(storage.path(flags.weights))
+        return classifier.from_weights(flags.weights)
     if flags.workdir and not flags.weights:
-        return classifier.from_run(storage.path(flags.workdir))
+        return classifier.from_run(flags.workdir)
     raise FlagError("one of --weights and --workdir says which network")
 
 
-def add_images(group: argparse._ArgumentGroup) -> None:
+def add_images(add: Add) -> None:
     """Adds --images and what says how they are read."""
-    add = group.add_argument
     add(
         "--images",
-        metavar="FOLDER_OR_LIST",
+        type=storage.path_or_none,
         help="a folder (searched deep), an image, a list file (`path` or `path label` "
         "a line), or a CSV file with a column path and maybe label",
     )
-    add_image_root(group)
-    add("--limit", type=count, metavar="N", help="only the first images, this many")
+    add_image_root(add)
+    add("--limit", type=count, help="only the first images, this many")
     add(
         "--resize",
         choices=RESIZE_RULES,
@@ -62,33 +62,29 @@ def add_images(group: argparse._ArgumentGroup) -> None:
     )
 
 
-def add_image_root(group: argparse._ArgumentGroup) -> None:
-    """Adds --image_root."""
-    group.add_argument(
+def add_image_root(add: Add) -> None:
+    add(
         "--image_root",
-        default="",
-        metavar="FOLDER",
+        type=storage.path_or_none,
         help="where relative paths of a list start (default: the list's own folder)",
     )
 
 
-def add_artists(group: argparse._ArgumentGroup) -> None:
+def add_artists(add: Add) -> None:
     """Adds what says where paintings lie and who painted them."""
-    add_image_root(group)
-    group.add_argument(
+    add_image_root(add)
+    add(
         "--metadata",
-        default="",
-        metavar="FILE",
+        type=storage.path_or_none,
         help="a .csv or .tsv file with a column path (or file) and any of artist, "
         f"title, year, source (default: {METADATA} in the source's folder)",
     )
 
 
-def add_max_distance(group: argparse._ArgumentGroup) -> None:
-    """Adds --max_distance."""
-    group.add_argument(
+def add_max_distance(add: Add) -> None:
+    add(
         "--max_distance",
-        type=_bits,
+        type=whole("a number of bits from 0 to 127", 0, 127),
         default=MAX_DISTANCE,
         metavar="BITS",
         help="how many of 256 bits near copies may differ in; different paintings "
@@ -96,9 +92,8 @@ def add_max_distance(group: argparse._ArgumentGroup) -> None:
     )
 
 
-def add_strict(group: argparse._ArgumentGroup) -> None:
-    """Adds --strict."""
-    group.add_argument(
+def add_strict(add: Add) -> None:
+    add(
         "--strict",
         action="store_true",
         help="exit with status 1 if an image was skipped",
@@ -107,50 +102,30 @@ def add_strict(group: argparse._ArgumentGroup) -> None:
 
 def add_pass(parser: Parser, batch_size: int, about_batch_size: str) -> None:
     """Adds what bounds memory, what a kill may cost, and the cluster."""
-    group = parser.add_argument_group("the machine")
-    add = group.add_argument
+    add = parser.add_argument_group("the machine").add_argument
     add(
         "--batch_size",
         type=count,
         default=batch_size,
-        metavar="N",
         help=f"{about_batch_size} at once; bounds the memory",
     )
     add(
         "--part_size",
         type=count,
-        metavar="N",
         help="images of a part, which is what a killed run may lose (default: about "
         "ten seconds' work, or more of a long list)",
     )
-    add_ray(group)
+    add_ray(add)
 
 
-def add_ray(group: argparse._ArgumentGroup) -> None:
-    """Adds --ray and --ray_cpus."""
-    add = group.add_argument
+def add_ray(add: Add) -> None:
     add(
         "--ray",
         metavar="ADDRESS",
         help="run on a Ray cluster: `auto` for the one that this machine is part of, "
         "or its address; one actor for each GPU, or for --ray_cpus where there is none",
     )
-    add(
-        "--ray_cpus",
-        type=positive,
-        default=1,
-        metavar="N",
-        help="--ray: cores of an actor",
-    )
-
-
-def local_folder(out: str) -> Path:
-    """--out, of jobs that write in the file system alone.
-
-    Raises:
-      ValueError: it is in an object store.
-    """
-    return storage.require_local(storage.path(out), "out")
+    add("--ray_cpus", type=positive, default=1, help="--ray: cores of an actor")
 
 
 def cluster_of(flags: argparse.Namespace) -> "Cluster | None":
@@ -158,7 +133,3 @@ def cluster_of(flags: argparse.Namespace) -> "Cluster | None":
     from jaxart.passes.running import Cluster  # noqa: PLC0415  (JAX, late)
 
     return Cluster(flags.ray, flags.ray_cpus) if flags.ray else None
-
-
-def _bits(text: str) -> int:
-    return whole(text, "a number of bits from 0 to 127", 0, 127)

@@ -67,7 +67,6 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
 
 
 def run(flags: argparse.Namespace) -> int:
-    """Runs the experiment, and prints its result."""
     from jaxart.devices import processes  # noqa: PLC0415  (JAX, late)
     from jaxart.training import loop  # noqa: PLC0415
 
@@ -83,11 +82,7 @@ def run(flags: argparse.Namespace) -> int:
 
 
 def _read(file: Path, words: Sequence[str], known: Sequence[str]) -> ConfigDict:
-    """What a config file sets, and words set beside it, which may be absl's flags, too.
-
-    Raises:
-      FlagError: a word cannot be; `known` are the flags that it may stand for.
-    """
+    """What a config file sets, and words beside it, which may be absl's flags, too."""
     words = ["jaxart train", f"--config={file}", *words]
     values = absl_flags.FlagValues()
     values.append_flag_values(absl_flags.FLAGS)
@@ -103,11 +98,7 @@ def _read(file: Path, words: Sequence[str], known: Sequence[str]) -> ConfigDict:
 
 
 def _check(word: str, known: Sequence[str]) -> None:
-    """Refuses a flag that neither a config nor absl knows.
-
-    Raises:
-      FlagError: says what it may stand for.
-    """
+    """Refuses a flag that neither a config nor absl knows."""
     if field := _FIELD.match(word):
         config.check_names([field[1]])
         return
@@ -138,8 +129,13 @@ def _add_flags(parser: Parser) -> None:
         metavar="HOST:PORT",
         help="where the processes of a run meet, on the first one's machine",
     )
-    add("--num_processes", type=count, metavar="N", help="how many the run has")
-    add("--process_id", type=_index, metavar="I", help="which of them this is, from 0")
+    add("--num_processes", type=count, help="how many the run has")
+    add(
+        "--process_id",
+        type=whole("a whole number from 0 on", 0),
+        metavar="I",
+        help="which of them this is, from 0",
+    )
 
 
 def _add_fields(parser: Parser) -> None:
@@ -156,7 +152,3 @@ def _add_fields(parser: Parser) -> None:
         if isinstance(default, tuple):
             default = ",".join(map(str, default))
         group.add_argument(f"--config.{field.name}", metavar=str(default), help=text)
-
-
-def _index(text: str) -> int:
-    return whole(text, "a whole number from 0 on", 0)

@@ -1,6 +1,7 @@
 """Makes a data set of pictures with labels."""
 
 import argparse
+import dataclasses
 import sys
 from collections.abc import Sequence
 
@@ -38,52 +39,36 @@ The split depends on the pictures and --seed, not on their names or order.
 
 
 def parse(words: Sequence[str]) -> argparse.Namespace:
-    """The job's flags."""
-    defaults = Options()
     parser = Parser("wikiart curate", _TEXT)
-    group = parser.add_argument_group("the source")
-    group.add_argument(
+    add = parser.add_argument_group("the source").add_argument
+    add(
         "--src",
+        type=storage.path,
         required=True,
-        metavar="FOLDER_OR_LIST",
         help="class folders, what `download` made, a CSV file (path,label, with or "
         "without a header), or a list file (path label)",
     )
-    shared.add_artists(group)
-    group = parser.add_argument_group("what is taken")
-    add = group.add_argument
-    add(
-        "--classes",
-        type=names,
-        default=defaults.classes,
-        metavar="NAME,NAME",
-        help="take these only",
-    )
-    add("--max_per_class", type=count, metavar="N", help="pictures of a class")
-    add(
-        "--max_per_artist",
-        type=count,
-        metavar="N",
-        help="pictures of an artist in a class",
-    )
-    shared.add_max_distance(group)
-    group = parser.add_argument_group("the result")
-    add = group.add_argument
+    shared.add_artists(add)
+    add = parser.add_argument_group("what is taken").add_argument
+    add("--classes", type=names, metavar="NAME,NAME", help="take these only")
+    add("--max_per_class", type=count, help="pictures of a class")
+    add("--max_per_artist", type=count, help="pictures of an artist in a class")
+    shared.add_max_distance(add)
+    add = parser.add_argument_group("the result").add_argument
     add(
         "--out",
+        type=storage.path,
         required=True,
-        metavar="FOLDER",
         help="the folder to make, which must be new",
     )
-    add("--split", choices=SPLITS, default=defaults.split, help="see above")
+    add("--split", choices=SPLITS, help="see above")
     add(
         "--val_fraction",
         type=_fraction,
-        default=defaults.val_fraction,
         metavar="SHARE",
         help="of the pictures, for validation",
     )
-    add("--seed", type=int, default=defaults.seed, metavar="N", help="of all draws")
+    add("--seed", type=int, help="of all draws")
     add(
         "--resize",
         type=count,
@@ -91,20 +76,20 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
         help="make the shorter side of larger pictures this long, and write JPEG "
         "(default: files are copied as they are)",
     )
-    shared.add_ray(parser.add_argument_group("the machine"))
+    shared.add_ray(parser.add_argument_group("the machine").add_argument)
+    parser.set_defaults(**dataclasses.asdict(Options()))
     return parser.parse(words)
 
 
 def run(flags: argparse.Namespace) -> int:
-    """Curates."""
     from jaxart.paintings.curate import curation  # noqa: PLC0415  (JAX, late)
 
     report = curation.curate(
-        storage.path(flags.src),
-        shared.local_folder(flags.out),
+        flags.src,
+        storage.require_local(flags.out, "out"),
         fill(Options, flags),
-        image_root=storage.path_or_none(flags.image_root),
-        metadata=storage.path_or_none(flags.metadata),
+        image_root=flags.image_root,
+        metadata=flags.metadata,
         ray=shared.cluster_of(flags),
     )
     print(curation.summarize(report))

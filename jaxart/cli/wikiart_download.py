@@ -5,7 +5,7 @@ import re
 import sys
 from collections.abc import Sequence
 
-from jaxart.cli import shared
+from jaxart import storage
 from jaxart.cli.flags import Parser, count, positive
 from jaxart.paintings.download import artgan, hugging_face, site, sources
 from jaxart.paintings.download.download import Run
@@ -36,7 +36,6 @@ kept in OUT/.pages: delete it to see what is new.
 
 
 def parse(words: Sequence[str]) -> argparse.Namespace:
-    """The job's flags."""
     parser = Parser("wikiart download", _TEXT)
     add = parser.add_argument_group("the paintings").add_argument
     add(
@@ -50,15 +49,13 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
         "--per_style",
         type=count,
         required=True,
-        metavar="N",
         help="how many good images each style is to have",
     )
-    add("--out", required=True, metavar="FOLDER", help="the folder to fill")
+    add("--out", type=storage.path, required=True, help="the folder to fill")
     add(
         "--max_gigabytes",
         type=positive,
         default=20.0,
-        metavar="N",
         help="stop before the folder holds more, what it holds already included",
     )
     add = parser.add_argument_group("where they come from").add_argument
@@ -94,10 +91,9 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
 
 
 def run(flags: argparse.Namespace) -> int:
-    """Downloads."""
     styles = parse_styles(flags.styles)
     print(site.TERMS, file=sys.stderr)
-    out = shared.local_folder(flags.out)
+    out = storage.require_local(flags.out, "out")
     with opened(out, int(flags.max_gigabytes * 1e9)) as store:
         store.require_inside(styles)
         source = sources.find(

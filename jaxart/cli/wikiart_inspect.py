@@ -19,28 +19,21 @@ _LISTS = ("train.txt", "val.txt", "test.txt")
 
 
 def parse(words: Sequence[str]) -> argparse.Namespace:
-    """The job's flags."""
     parser = Parser("wikiart inspect", __doc__)
-    group = parser.add_argument_group("the lists")
-    add = group.add_argument
+    add = parser.add_argument_group("the lists").add_argument
     add(
         "--data",
+        type=storage.path,
         required=True,
-        metavar="FOLDER_OR_LIST",
         help=f"a folder with {' or '.join(_LISTS)}, or what `curate --src` takes",
     )
-    add(
-        "--against",
-        metavar="FOLDER_OR_LIST",
-        help="another list, to compare with",
-    )
-    shared.add_artists(group)
-    group = parser.add_argument_group("the result")
-    shared.add_max_distance(group)
-    add = group.add_argument
+    add("--against", type=storage.path, help="another list, to compare with")
+    shared.add_artists(add)
+    add = parser.add_argument_group("the result").add_argument
+    shared.add_max_distance(add)
     add(
         "--out",
-        metavar="FOLDER",
+        type=storage.path_or_none,
         help="where to write (default: `NAME-inspection` beside --data)",
     )
     add(
@@ -52,20 +45,18 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
 
 
 def run(flags: argparse.Namespace) -> int:
-    """Inspects."""
     from jaxart.paintings.curate import inspection  # noqa: PLC0415  (JAX, late)
 
-    data = storage.path(flags.data)
+    data = flags.data
     sources = [data / name for name in _LISTS if (data / name).is_file()] or [data]
     if flags.against is not None:
-        sources.append(storage.path(flags.against))
-    beside = str(data.with_name(f"{data.stem}-inspection"))
-    out = shared.local_folder(flags.out or beside)
+        sources.append(flags.against)
+    out = flags.out or data.with_name(f"{data.stem}-inspection")
     report = inspection.inspect(
         sources,
-        out,
-        image_root=storage.path_or_none(flags.image_root),
-        metadata=storage.path_or_none(flags.metadata),
+        storage.require_local(out, "out"),
+        image_root=flags.image_root,
+        metadata=flags.metadata,
         max_distance=flags.max_distance,
     )
     print(inspection.summarize(report))

@@ -154,11 +154,7 @@ def base_config() -> ConfigDict:
 
 
 def check_names(fields: Iterable[str]) -> None:
-    """Makes sure that fields exist.
-
-    Raises:
-      ValueError: names the one that does not, and the near one that does.
-    """
+    """Raises a ValueError that names a field that there is not, and the near one."""
     known = list(base_config())
     for field in fields:
         if field not in known:
@@ -168,7 +164,6 @@ def check_names(fields: Iterable[str]) -> None:
 
 
 def _check(field: dataclasses.Field, value: Any) -> None:
-    """Makes sure that a field may have a value; see `Config.of`."""
     choices, bounds = field.metadata["choices"], field.metadata["bounds"]
     chosen = value if isinstance(value, tuple) else (value,)
     is_wrong = choices and not set(chosen) <= set(choices)
@@ -179,11 +174,9 @@ def _check(field: dataclasses.Field, value: Any) -> None:
 
 
 def _listed(values: Any) -> tuple[Any, ...]:
-    """A field's values; a text among them has some, with commas between them.
-
-    ml_collections makes ('whole,center',) of --config.views=whole,center, and ('',) of
-    nothing.
-    """
+    """A field's values; a text among them has some, with commas between them."""
+    # ml_collections makes ('whole,center',) of --config.views=whole,center, and ('',)
+    # of nothing.
     listed = []
     for value in [values] if isinstance(values, str) else values:
         if isinstance(value, str):

@@ -19,6 +19,7 @@ def confusion_matrix(
     A cell's shade is its share of its row; its number is the count.
     """
     font = ImageFont.load_default(13)
+    upwards = ImageFont.TransposedFont(font, Image.Transpose.ROTATE_90)
     corner = "class / predicted"
     names = (corner, *class_names)
     gutter = 2 * MARGIN + max(round(font.getlength(name)) for name in names)
@@ -31,7 +32,9 @@ def confusion_matrix(
     for i, name in enumerate(class_names):
         middle = gutter + CELL * i + CELL // 2
         draw.text((gutter - MARGIN, middle), name, "black", font, anchor="rm")
-        _draw_upwards(picture, (middle, gutter - MARGIN), name, font)
+        _, _, width, height = upwards.getbbox(name)
+        corner_of_name = (middle - width / 2, gutter - MARGIN - height)
+        draw.text(corner_of_name, name, "black", upwards)
         for j in range(len(class_names)):
             x, y = gutter + CELL * j, gutter + CELL * i
             shade = 255 - shares[i, j] * (255 - BLUE)
@@ -40,15 +43,3 @@ def confusion_matrix(
             centre = (x + CELL // 2 - 1, y + CELL // 2 - 1)
             draw.text(centre, str(counts[i, j]), ink, font, anchor="mm")
     return np.asarray(picture)
-
-
-def _draw_upwards(
-    picture: Image.Image,
-    bottom: tuple[int, int],
-    text: str,
-    font: ImageFont.FreeTypeFont | ImageFont.ImageFont,
-) -> None:
-    label = Image.new("RGB", (round(font.getlength(text)) + 1, 18), "white")
-    ImageDraw.Draw(label).text((0, 9), text, "black", font, anchor="lm")
-    label = label.rotate(90, expand=True)
-    picture.paste(label, (bottom[0] - label.width // 2, bottom[1] - label.height))

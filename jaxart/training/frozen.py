@@ -34,11 +34,12 @@ class Frozen(NamedTuple):
 
     def describe(self) -> dict[str, Any]:
         """All that the activations depend on but the images, as plain data."""
-        layers = self._layers().items()
-        return {
-            "layers": [[name, _describe(layer)] for name, layer in layers],
-            "params": features.digest_params(self._params()),
-        }
+        # Layers are functions, or modules, whose repr has their fields.
+        layers = [
+            [name, getattr(layer, "__name__", None) or repr(layer)]
+            for name, layer in self._layers().items()
+        ]
+        return {"layers": layers, "params": features.digest_params(self._params())}
 
     def _layers(self) -> dict[str, Any]:
         return select(self.model.layers(), None, self.boundary)
@@ -46,8 +47,3 @@ class Frozen(NamedTuple):
     def _params(self) -> dict[str, Any]:
         layers = self._layers()
         return {name: self.params[name] for name in self.params if name in layers}
-
-
-def _describe(layer: Any) -> str:
-    """What a layer computes, apart from its parameters."""
-    return getattr(layer, "__name__", None) or repr(layer)

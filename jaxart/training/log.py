@@ -1,6 +1,7 @@
 """What a run shows while it trains: a progress bar, TensorBoard, and when it fails."""
 
 import contextlib
+import dataclasses
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -20,23 +21,17 @@ from jaxart.training.run import Run
 logger = logging.getLogger(__name__)
 
 
+@dataclasses.dataclass
 class Log:
     """Takes what steps and epochs give; an opened one is from `opened`."""
 
-    def __init__(
-        self,
-        writer: Any,
-        bar: tqdm,
-        plan: Plan,
-        schedule: optax.Schedule,
-        class_names: Sequence[str],
-    ):
-        self._writer = writer
-        self._bar = bar
-        self._plan = plan
-        self._schedule = schedule
-        self._class_names = class_names
-        self._losses: list[Array] = []  # since the last look, still on the device
+    writer: Any
+    bar: tqdm
+    plan: Plan
+    schedule: optax.Schedule
+    class_names: Sequence[str]
+    # Since the last look, still on the device.
+    losses: list[Array] = dataclasses.field(default_factory=list)
 
     def step(self, step: int, logs: Mapping[str, Any]) -> None:
         """Shows a training step; looks at the losses now and then, as that waits.
@@ -44,31 +39,31 @@ class Log:
         Raises:
           FloatingPointError: one is no longer finite.
         """
-        self._bar.update(self._plan.num_images(step))
-        self._losses.append(logs["loss"])
-        if self._plan.shows(step) or self._plan.ends_epoch(step):
-            check_finite(self._losses, step, self._schedule)
-            self._losses.clear()
-        if self._plan.shows(step):
-            rate = _learning_rate(self._schedule, step)
-            summaries.write_training(self._writer, step, logs, rate)
-            self._bar.set_postfix(
+        self.bar.update(self.plan.num_images(step))
+        self.losses.append(logs["loss"])
+        if self.plan.shows(step) or self.plan.ends_epoch(step):
+            check_finite(self.losses, step, self.schedule)
+            self.losses.clear()
+        if self.plan.shows(step):
+            rate = _learning_rate(self.schedule, step)
+            summaries.write_training(self.writer, step, logs, rate)
+            self.bar.set_postfix(
                 loss=f"{logs['loss']:.4f}", accuracy=f"{logs['accuracy']:.3f}"
             )
 
     def epoch(self, step: int, metrics: Mapping[str, Any]) -> None:
         """Shows the validation after an epoch's last step."""
-        summaries.write_validation(self._writer, step, metrics, self._class_names)
+        summaries.write_validation(self.writer, step, metrics, self.class_names)
         logger.info(
             "epoch %d: validation accuracy %.4f, loss %.4f",
-            self._plan.epoch(step),
+            self.plan.epoch(step),
             metrics["accuracy"],
             metrics["loss"],
         )
 
     def flush(self) -> None:
         """Makes sure that all of it is on disk."""
-        self._writer.flush()
+        self.writer.flush()
 
 
 @contextlib.contextmanager
@@ -91,11 +86,7 @@ def opened(
 
 
 def check_finite(losses: list[Array], last_step: int, schedule: optax.Schedule) -> None:
-    """Stops a run whose loss, of the steps up to `last_step`, is no longer finite.
-
-    Raises:
-      FloatingPointError: names the step, the learning rate and what to try.
-    """
+    """Stops a run whose loss, of the steps up to `last_step`, is no longer finite."""
     finite = np.isfinite(jax.device_get(losses))
     if not finite.all():
         first = int(np.argmin(finite))

@@ -7,6 +7,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import optax
 from ml_collections import ConfigDict
 
 from jaxart import runs
@@ -118,8 +119,10 @@ def conclude(
         "input_seconds": feed.seconds,
         "train_seconds": progress.train_seconds,
         "images_per_second": plan.num_train * epochs / progress.train_seconds,
-        "param_count": network.count(params),
-        "trained_param_count": network.count(optim.only_trained(params, train_layers)),
+        "param_count": optax.tree.size(params),
+        "trained_param_count": optax.tree.size(
+            optim.only_trained(params, train_layers)
+        ),
         "jax_backend": jax.default_backend(),
         "devices": jax.device_count(),
         "processes": processes.count(),

@@ -26,7 +26,6 @@ class ConfusionMatrix(metrics.Metric):
         mask: Bool[Array, " b"],
         **_,
     ) -> "ConfusionMatrix":
-        """Counts one batch; masked examples count nothing."""
         num_classes = logits.shape[-1]
         counts = jnp.zeros((num_classes, num_classes), jnp.int32)
         predicted = jnp.argmax(logits, axis=-1)
@@ -55,7 +54,6 @@ class Metrics(metrics.Collection):
         labels: Int[Array, " b"],
         mask: Bool[Array, " b"],
     ) -> "Metrics":
-        """Metrics of one batch."""
         return cls.single_from_model_output(
             loss=optax.softmax_cross_entropy_with_integer_labels(logits, labels),
             correct=jnp.argmax(logits, axis=-1) == labels,

@@ -132,8 +132,3 @@ def overview(params: Any, train_layers: Sequence[str]) -> str:
     total = sum(row.size for row in rows)
     table = parameter_overview.make_table(rows)
     return f"{table}\nTotal: {total:,}, trained: {trained:,}"
-
-
-def count(params: Any) -> int:
-    """How many numbers a parameter tree holds."""
-    return sum(x.size for x in jax.tree.leaves(params))

@@ -1,7 +1,7 @@
 """Which layers train, and how: optax with the frozen layers masked out."""
 
 import functools
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import jax
@@ -13,13 +13,8 @@ from jaxart.training.plan import Plan
 Tree = Any  # {'fc8': {'kernel': ..., 'bias': ...}, ...}
 
 
-def check_train_layers(train_layers: Sequence[str], names: Iterable[str]) -> None:
-    """Makes sure that each of `train_layers` is a layer that has parameters.
-
-    Raises:
-      ValueError: one is not, or there are none.
-    """
-    names = tuple(names)
+def check_train_layers(train_layers: Sequence[str], names: Collection[str]) -> None:
+    """Raises a ValueError where there are none, or one is no layer with parameters."""
     unknown = [name for name in train_layers if name not in names]
     if unknown or not train_layers:
         what = ", ".join(map(repr, unknown)) or "nothing"
@@ -37,12 +32,10 @@ def label_layers(params: Tree, train_layers: Sequence[str]) -> Tree:
 
 
 def only_trained(tree: Tree, train_layers: Sequence[str]) -> Tree:
-    """The layers of a parameter tree that train."""
     return {layer: tree[layer] for layer in tree if layer in train_layers}
 
 
 def only_frozen(tree: Tree, train_layers: Sequence[str]) -> Tree:
-    """The layers of a parameter tree that do not train."""
     return {layer: tree[layer] for layer in tree if layer not in train_layers}
 
 

@@ -19,7 +19,6 @@ class Plan:
 
     @property
     def num_steps(self) -> int:
-        """Steps of the whole run."""
         return self.config.num_epochs * self.steps_per_epoch
 
     def epoch(self, step: int) -> int:

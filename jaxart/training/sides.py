@@ -44,10 +44,10 @@ def read_sides(run: Run) -> Sides:
     config = run.config
     train, val = read_examples(config, run.workdir)
     looked = look(train, val, run.cache_dir)
-    found = None
+    num_leaks = None
     if config.check_leaks and config.train_data != PROCEDURAL and processes.is_first():
-        found = leaks.find(train, val, files=looked, workdir=run.workdir)
-    return Sides(train, val, looked, found)
+        num_leaks = leaks.find(train, val, files=looked, workdir=run.workdir)
+    return Sides(train, val, looked, num_leaks)
 
 
 def read_examples(config: Config, workdir: AnyPath) -> tuple[Examples, Examples]:

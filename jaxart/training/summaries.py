@@ -18,13 +18,13 @@ def write_config(writer: Any, fields: Mapping[str, Any]) -> None:
     The page reads a run's metrics from its scalars; of a resumed run it keeps what was
     written first.
     """
-    plain = {
-        name: value
-        if isinstance(value, int | float | str)
-        else ",".join(map(str, value))
-        for name, value in fields.items()
-    }
-    writer.write_hparams(plain)
+    plain = (int, float, str)
+    writer.write_hparams(
+        {
+            name: value if isinstance(value, plain) else ",".join(map(str, value))
+            for name, value in fields.items()
+        }
+    )
     rows = "".join(f"| {name} | `{value!r}` |\n" for name, value in fields.items())
     writer.write_texts(0, {"hyperparameters": f"| field | value |\n|---|---|\n{rows}"})
 

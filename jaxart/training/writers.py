@@ -25,11 +25,7 @@ logger = logging.getLogger(__name__)
 
 
 def check_installed(kind: Writer) -> None:
-    """Makes sure, before a run writes anything, that its writer can be made.
-
-    Raises:
-      ModuleNotFoundError: 'tensorflow' is asked for and not installed.
-    """
+    """Raises a ModuleNotFoundError where a writer's package is not installed."""
     if kind == "tensorflow" and importlib.util.find_spec("tensorflow") is None:
         raise ModuleNotFoundError(
             "writer='tensorflow' needs TensorFlow: pip install 'jaxart[tensorflow]'"
@@ -52,7 +48,10 @@ def create_writer(kind: Writer, logdir: AnyPath, *, to_disk: bool = True) -> Any
 
 
 class TensorboardXWriter:
-    """clu's MetricWriter interface on tensorboardX, without TensorFlow."""
+    """clu's MetricWriter interface on tensorboardX, without TensorFlow.
+
+    As clu's own TensorBoard writer, it leaves videos and sounds out.
+    """
 
     def __init__(self, logdir: AnyPath, to_disk: bool = True):
         self._library = _import_tensorboardx()
@@ -90,29 +89,24 @@ class TensorboardXWriter:
             )
 
     def write_scalars(self, step: int, scalars: Mapping[str, Any]) -> None:
-        """Writes numbers."""
         for tag, value in scalars.items():
             self._writer.add_scalar(tag, float(value), step)
 
     def write_images(self, step: int, images: Mapping[str, Any]) -> None:
-        """Writes pictures [H, W, C] or [N, H, W, C]."""
         for tag, image in images.items():
             image = np.asarray(image)
             layout = "HWC" if image.ndim == 3 else "NHWC"
             self._writer.add_image(tag, image, step, dataformats=layout)
 
     def write_videos(self, step: int, videos: Mapping[str, Any]) -> None:
-        """Leaves videos out, as clu's own TensorBoard writer does."""
         logger.warning("step %d: videos %s are not written", step, list(videos))
 
     def write_audios(
         self, step: int, audios: Mapping[str, Any], *, sample_rate: int
     ) -> None:
-        """Leaves sounds out."""
         logger.warning("step %d: sounds %s are not written", step, list(audios))
 
     def write_texts(self, step: int, texts: Mapping[str, str]) -> None:
-        """Writes Markdown."""
         for tag, text in texts.items():
             self._writer.add_text(tag, text, step)
 
@@ -122,7 +116,6 @@ class TensorboardXWriter:
         arrays: Mapping[str, Any],
         num_buckets: Mapping[str, int] | None = None,
     ) -> None:
-        """Writes histograms of whole arrays, 30 buckets where not said otherwise."""
         for tag, array in arrays.items():
             buckets = (num_buckets or {}).get(tag, 30)
             self._writer.add_histogram(tag, np.asarray(array), step, bins=buckets)
@@ -136,11 +129,9 @@ class TensorboardXWriter:
         self._writer.file_writer.add_summary(start)
 
     def flush(self) -> None:
-        """Writes out what is still in memory."""
         self._writer.flush()
 
     def close(self) -> None:
-        """Flushes and closes."""
         self._writer.close()
 
 
@@ -161,7 +152,6 @@ class RemoteWriter:
         self._put()
 
     def close(self) -> None:
-        """Closes, and puts all."""
         self._writer.close()
         self._put()
         self._folder.cleanup()
@@ -177,14 +167,11 @@ def _import_tensorboardx() -> ModuleType:
     It would import PyTorch wherever that is installed, to draw PyTorch's graphs; that
     takes nearly as long as all other imports of a run.
     """
-    missing = object()
     modules: dict[str, Any] = sys.modules  # of modules, and of None
-    torch = modules.get("torch", missing)
+    imported = {"torch": modules["torch"]} if "torch" in modules else {}
     modules["torch"] = None  # what is None cannot be imported
     try:
         return importlib.import_module("tensorboardX")
     finally:
-        if torch is missing:
-            del modules["torch"]
-        else:
-            modules["torch"] = torch
+        del modules["torch"]
+        modules.update(imported)

@@ -58,9 +58,10 @@ def test_help_shows_flags_as_they_are_typed(parser, capsys):
     assert stop.value.code == 0
     printed = capsys.readouterr().out
     assert "\n  jaxart job --part_size=3\n" in printed
-    assert "--part_size=PART_SIZE  of a part (default: 8)\n" in printed
-    assert "of the norm (default: 0.0)\n" in printed  # 0 is no flag that is off
-    assert "--fast                 hurry\n" in printed
+    assert "--part_size=N  of a part (default: 8)\n" in printed
+    # 0 is no flag that is off.
+    assert "--lrn-alpha=X  of the norm (default: 0.0)\n" in printed
+    assert "--fast         hurry\n" in printed
 
 
 def test_what_is_required_is_named():

@@ -11,7 +11,7 @@ from jaxart import __main__ as jobs
 from jaxart.cli import convert, export
 from tests import ROOT
 
-SLOW = {"jax", "flax", "orbax", "grain", "scipy", "sklearn", "cmap", "optax", "ray"}
+SLOW = set("jax flax orbax grain scipy sklearn cmap optax ray tensorboard".split())
 FORMS = (
     *(["-m", "jaxart", *name.split()] for name in ("", "wikiart", *jobs.JOBS)),
     *(["-m", f"jaxart.{name}"] for name in ("main", "predict", "saliency", "export")),

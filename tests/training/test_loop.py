@@ -310,16 +310,15 @@ def test_more_epochs_go_on_from_where_the_run_ended(config, tmp_path):
     assert train_and_evaluate(config, tmp_path / "run")["steps"] == 8
 
 
-@pytest.mark.parametrize(
-    ("field", "value"),
-    [("train_layers", ("fc7", "fc8")), ("hidden", (8, 8)), ("model", "vgg16")],
-)
-def test_a_workdir_of_another_run_is_refused(config, tmp_path, field, value):
+def test_a_workdir_of_another_run_is_refused(config, tmp_path):
     config.num_epochs = 1
     train_and_evaluate(config, tmp_path / "run")
-    config[field] = value
-    with pytest.raises(runs.ResumeError, match=f"{field}=.*Choose another"):
-        train_and_evaluate(config, tmp_path / "run")
+    others = {"train_layers": ("fc7", "fc8"), "hidden": (8, 8), "model": "vgg16"}
+    for field, value in others.items():
+        other = config.copy_and_resolve_references()
+        other[field] = value
+        with pytest.raises(runs.ResumeError, match=f"{field}=.*Choose another"):
+            train_and_evaluate(other, tmp_path / "run")
 
 
 def test_a_loss_that_is_not_finite_stops_the_run(config, tmp_path):

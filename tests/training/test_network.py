@@ -5,6 +5,7 @@ import json
 
 import jax
 import numpy as np
+import optax
 import pytest
 
 from jaxart.models import MODELS, CaffeNet
@@ -127,4 +128,4 @@ def test_the_overview_marks_what_trains(weight_file):
     marked = [line.split()[1] for line in lines if "yes" in line]
     assert marked == ["fc7/bias", "fc7/kernel", "fc8/bias", "fc8/kernel"]
     trained = 12 * 12 + 12 + 12 * 7 + 7
-    assert lines[-1] == f"Total: {network.count(params):,}, trained: {trained:,}"
+    assert lines[-1] == f"Total: {optax.tree.size(params):,}, trained: {trained:,}"
