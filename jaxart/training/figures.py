@@ -27,7 +27,7 @@ def confusion_matrix(
     picture = Image.new("RGB", (side, side), "white")
     draw = ImageDraw.Draw(picture)
     draw.text((gutter - MARGIN, gutter - MARGIN), corner, "gray", font, anchor="rb")
-    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    rates = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
 
     for i, name in enumerate(class_names):
         middle = gutter + CELL * i + CELL // 2
@@ -37,7 +37,7 @@ def confusion_matrix(
         draw.text(corner_of_name, name, "black", upwards)
         for j in range(len(class_names)):
             x, y = gutter + CELL * j, gutter + CELL * i
-            shade = 255 - shares[i, j] * (255 - BLUE)
+            shade = 255 - rates[i, j] * (255 - BLUE)
             draw.rectangle((x, y, x + CELL - 2, y + CELL - 2), tuple(map(int, shade)))
             ink = "white" if shares[i, j] > 0.5 else "black"
             centre = (x + CELL // 2 - 1, y + CELL // 2 - 1)
