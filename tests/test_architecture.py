@@ -16,7 +16,7 @@ LONG_FUNCTIONS = {
     "data.features.compute": "a store from its name to its parts, in order",
 }
 
-# What says nothing of what it holds, and where it is still to go.
+# Words that say nothing of what they hold, or mean a part.
 EMPTY_WORDS = {"found", "taken", "those", "share", "shares"}
 
 # A room: its modules and packages, and the rooms above it that it may import.

@@ -39,7 +39,7 @@ def confusion_matrix(
             x, y = gutter + CELL * j, gutter + CELL * i
             shade = 255 - rates[i, j] * (255 - BLUE)
             draw.rectangle((x, y, x + CELL - 2, y + CELL - 2), tuple(map(int, shade)))
-            ink = "white" if shares[i, j] > 0.5 else "black"
+            ink = "white" if rates[i, j] > 0.5 else "black"
             centre = (x + CELL // 2 - 1, y + CELL // 2 - 1)
             draw.text(centre, str(counts[i, j]), ink, font, anchor="mm")
     return np.asarray(picture)
