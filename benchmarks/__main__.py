@@ -14,8 +14,6 @@ import importlib.util
 import sys
 from pathlib import Path
 
-import platformdirs
-
 from benchmarks import report, runner
 from benchmarks.machine import Clock
 from benchmarks.workloads import WORKLOADS, Call, Setup, Workload
@@ -89,16 +87,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         help="training images that the peer runs through VGG16 (128)",
     )
     add("--saliency_images", type=int, default=64, help="images of w3 (64)")
-    add(
-        "--cache_dir",
-        default=str(platformdirs.user_cache_path("jaxart") / "benchmarks"),
-        help="keeps paintings and random weights (the user's cache folder)",
-    )
-    add(
-        "--out",
-        default=str(report.RESULTS),
-        help="folder for results (benchmarks/results)",
-    )
+    report.add_folders(parser)
     return parser.parse_args(argv)
 
 

@@ -22,8 +22,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import platformdirs
-
 from benchmarks import flops, report, runner
 from benchmarks.machine import Clock
 from benchmarks.sides.accelerator import Piece
@@ -241,16 +239,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     add("--smoke", action="store_true", help="tiny sizes: does everything run?")
     add("--rounds", type=int, default=5, help="how often each side runs (5)")
     add("--minutes", type=float, default=5, help="for the pieces (5)")
-    add(
-        "--cache_dir",
-        default=str(platformdirs.user_cache_path("jaxart") / "benchmarks"),
-        help="keeps paintings and random weights (the user's cache folder)",
-    )
-    add(
-        "--out",
-        default=str(report.RESULTS),
-        help="folder for results (benchmarks/results)",
-    )
+    report.add_folders(parser)
     return parser.parse_args(argv)
 
 

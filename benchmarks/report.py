@@ -3,6 +3,7 @@
 `python -m benchmarks.report` prints the README's table of benchmarks/results.
 """
 
+import argparse
 import datetime
 import json
 import subprocess
@@ -10,12 +11,26 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import platformdirs
+
 from benchmarks import machine
 from benchmarks.runner import AGREE, OURS, ROOT, Result, summarize
 from benchmarks.workloads import WORKLOADS, Workload
 
 RESULTS = ROOT / "benchmarks" / "results"
 HEADER = ("", "seconds", "images/s", "x ours", "peak MB", "of matmul")
+
+
+def add_folders(parser: argparse.ArgumentParser) -> None:
+    """Adds --cache_dir and --out."""
+    parser.add_argument(
+        "--cache_dir",
+        default=str(platformdirs.user_cache_path("jaxart") / "benchmarks"),
+        help="keeps paintings and random weights (the user's cache folder)",
+    )
+    parser.add_argument(
+        "--out", default=str(RESULTS), help="folder for results (benchmarks/results)"
+    )
 
 
 def make(

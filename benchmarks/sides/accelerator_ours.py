@@ -11,13 +11,13 @@ import numpy as np
 
 from benchmarks.material import random_images
 from benchmarks.sides.accelerator import Piece, Ready, answers
+from benchmarks.sides.saliency_ours import bind
+from benchmarks.sides.training_step import compile_step
 from jaxart.classifier import from_weights
-from jaxart.devices import compiling, layout
+from jaxart.devices import compiling
 from jaxart.models.layers import trainable
-from jaxart.saliency import catalogue, work
-from jaxart.training import optim, steps
+from jaxart.saliency import work
 from jaxart.training.config import Config
-from jaxart.training.plan import Plan
 
 _PRECISIONS = {"float32": "highest", "tf32": "tensorfloat32", "bfloat16": "default"}
 _SETTINGS = {
@@ -69,14 +69,7 @@ def _maps(piece, read):
     given = {}
     if piece.method in _SETTINGS:
         given[_SETTINGS[piece.method]] = piece.samples
-    attribute = catalogue.bind(
-        piece.method,
-        model,
-        catalogue.complete_settings(piece.method, model, given),
-        channel_rule=catalogue.find(piece.method).channel_rule,
-        batch_size=piece.at_once or piece.count,
-        key=jax.random.key(0),
-    )
+    attribute = bind(piece.method, model, given, piece.at_once or piece.count)
     targets = jnp.full(piece.count, work.PREDICTED, jnp.int32)
     return _compiled(
         work.make_step(model, attribute),
@@ -87,27 +80,12 @@ def _maps(piece, read):
 
 def _train(piece, read):
     model, params, images = _network(piece, read)
-    train_layers = piece.layers or tuple(trainable(model.layers()))
-    config = Config(train_layers=train_layers, learning_rate=1e-6)
-    tx = optim.make_optimizer(config, Plan(config, num_train=piece.count))
-    where = layout.over_all_devices()
-    batch = where.put_batch(
-        {
-            "image": np.asarray(images),
-            "label": np.arange(piece.count, dtype=np.int32) % 10,
-            "mask": np.ones(piece.count, bool),
-        }
+    config = Config(
+        train_layers=piece.layers or tuple(trainable(model.layers())),
+        learning_rate=1e-6,
     )
     params = jax.tree.map(jnp.copy, params)  # the step uses up what it is given
-    state = where.put(steps.TrainState(jnp.int32(0), params, tx.init(params)))
-    step = steps.make_train_step(
-        config,
-        lambda p, x, keys: model.apply({"params": p}, x, dropout_keys=keys),
-        tx,
-        jax.random.key(2),
-        where,
-    )
-    program = step.lower(state, batch, False).compile()
+    program, state, batch = compile_step(model, params, config, np.asarray(images))
 
     def run_step():
         nonlocal state

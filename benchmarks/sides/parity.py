@@ -9,8 +9,9 @@ import numpy as np
 
 from benchmarks import machine
 from benchmarks.material import random_images
+from benchmarks.sides.saliency_ours import bind
 from jaxart.classifier import from_weights
-from jaxart.saliency import catalogue, work
+from jaxart.saliency import work
 
 METHODS = {
     "gradient": {},
@@ -33,14 +34,7 @@ def run(weights: str, count: int) -> dict[str, Any]:
         explained = []
         for device in devices:
             with jax.default_device(device), jax.default_matmul_precision("highest"):
-                attribute = catalogue.bind(
-                    method,
-                    model,
-                    catalogue.complete_settings(method, model, given),
-                    channel_rule=catalogue.find(method).channel_rule,
-                    batch_size=count,
-                    key=jax.random.key(0),
-                )
+                attribute = bind(method, model, given, count)
                 # Plain jit: `compiling.jit` asks what the default backend needs.
                 step = jax.jit(work.make_step(model, attribute).__wrapped__)
                 targets = jnp.arange(count, dtype=jnp.int32)

@@ -3,7 +3,7 @@
 import os
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import numpy as np
 from benchmarks.timing import repeat
 from jaxart.classifier import from_weights
 from jaxart.data import images, listing
+from jaxart.models import Network
 from jaxart.saliency import catalogue, run, work
 from jaxart.saliency.options import Options
 
@@ -58,14 +59,7 @@ def in_memory(
     """Times the compiled step of a saliency run on one batch of images."""
     classifier = from_weights(Path(weights))
     model, params = classifier.model, classifier.params
-    attribute = catalogue.bind(
-        method,
-        model,
-        catalogue.complete_settings(method, model, given),
-        channel_rule=catalogue.find(method).channel_rule,
-        batch_size=batch_size,
-        key=jax.random.key(0),
-    )
+    attribute = bind(method, model, given, batch_size)
     facts = model.preprocessing
     batch = np.stack([images.load(p, resize="antialias", **facts) for p in paths])
     arrays = jax.device_put((batch, np.full(len(paths), work.PREDICTED, np.int32)))
@@ -79,3 +73,17 @@ def in_memory(
             "check": sorted(np.abs(explained.maps).mean((1, 2)).tolist()),
             "compile_seconds": compile_seconds,
         }
+
+
+def bind(
+    method: str, model: Network, given: dict[str, Any], batch_size: int
+) -> Callable[..., Any]:
+    """A method with some settings given, as a run binds it."""
+    return catalogue.bind(
+        method,
+        model,
+        catalogue.complete_settings(method, model, given),
+        channel_rule=catalogue.find(method).channel_rule,
+        batch_size=batch_size,
+        key=jax.random.key(0),
+    )

@@ -10,7 +10,7 @@ import numpy as np
 from benchmarks.flops import layer_shapes
 from benchmarks.timing import repeat
 from jaxart.devices import layout, processes
-from jaxart.models import AlexNet
+from jaxart.models import AlexNet, Network
 from jaxart.models.layers import trainable
 from jaxart.training import optim, steps
 from jaxart.training.config import Config
@@ -57,6 +57,32 @@ def run(
     return {"seconds": seconds, "bytes": sizes}
 
 
+def compile_step(
+    model: Network, params: Any, config: Config, images: np.ndarray
+) -> tuple[Any, steps.TrainState, Any]:
+    """The step on a batch of images, compiled; its state and its batch."""
+    tx = optim.make_optimizer(config, Plan(config, num_train=len(images)))
+    where = layout.over_all_devices()
+    where.check_batch_size(len(images), 1)
+    rows = where.own_rows(len(images))
+    batch = where.put_batch(
+        {
+            "image": images[rows],
+            "label": np.arange(len(images), dtype=np.int32)[rows] % 10,
+            "mask": np.ones(len(images), bool)[rows],
+        }
+    )
+    state = where.put(steps.TrainState(jnp.int32(0), params, tx.init(params)))
+    step = steps.make_train_step(
+        config,
+        lambda p, x, keys: model.apply({"params": p}, x, dropout_keys=keys),
+        tx,
+        jax.random.key(2),
+        where,
+    )
+    return step.lower(state, batch, False).compile(), state, batch
+
+
 def _measure(
     model: AlexNet, train_layers: tuple[str, ...], batch_size: int, repeats: int
 ) -> tuple[list[float], dict[str, int]]:
@@ -66,28 +92,10 @@ def _measure(
     for name, (kernel, _) in layer_shapes(model).items():
         values = 0.01 * rng.standard_normal(kernel, np.float32)
         params[name] = {"kernel": values, "bias": np.zeros(kernel[-1], np.float32)}
-    config = Config(train_layers=tuple(train_layers))
-    tx = optim.make_optimizer(config, Plan(config, num_train=batch_size))
-    where = layout.over_all_devices()
-    where.check_batch_size(batch_size, 1)
     size = model.preprocessing["size"]
-    rows = where.own_rows(batch_size)
     images = rng.standard_normal((batch_size, size, size, 3), np.float32)
-    batch = {
-        "image": images[rows],
-        "label": np.arange(batch_size)[rows] % 10,
-        "mask": np.ones(batch_size, bool)[rows],
-    }
-    batch = where.put_batch(batch)
-    state = where.put(steps.TrainState(jnp.int32(0), params, tx.init(params)))
-    step = steps.make_train_step(
-        config,
-        lambda p, x, keys: model.apply({"params": p}, x, dropout_keys=keys),
-        tx,
-        jax.random.key(2),
-        where,
-    )
-    program = step.lower(state, batch, False).compile()
+    config = Config(train_layers=tuple(train_layers))
+    program, state, batch = compile_step(model, params, config, images)
 
     def run_step():
         nonlocal state
