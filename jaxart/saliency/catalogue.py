@@ -5,6 +5,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, PRNGKeyArray
 
@@ -114,14 +115,17 @@ def bind(
     channel_rule: str,
     batch_size: int,
     key: PRNGKeyArray,
+    score: str = "logit",
 ) -> Callable[[Any, Array, Array], Array]:
-    """A method as (params, images [B, H, W, C], targets [B]) -> maps [B, H, W].
+    """A method as (params, images [B, H, W, C], targets) -> maps [B, H, W].
 
+    Targets are classes [B], or [B, 2] with the classes that they are against.
     `settings` are those of `complete_settings`. `channel_rule` makes a map of an
-    attribution; it is unused where there are maps.
+    attribution; it is unused where there are maps. `score` is one of `choices.SCORES`.
     """
     method = find(name)
     settings = dict(settings)
+    scores_of = {"logit": lambda x: x, "log_probability": jax.nn.log_softmax}[score]
     layer = settings.pop("layer", None)
     if "baseline" in settings:
         mean = jnp.asarray(model.preprocessing["mean"])
@@ -132,12 +136,15 @@ def bind(
         variables = {"params": params}
 
         def logits_fn(images, relu=model.relu):
-            return model.clone(relu=relu).apply(variables, images)
+            return scores_of(model.clone(relu=relu).apply(variables, images))
+
+        def head_fn(features):
+            return scores_of(model.apply(variables, features, after=layer))
 
         provided = {
             "logits_fn": logits_fn,
             "features_fn": lambda images: model.apply(variables, images, upto=layer),
-            "head_fn": lambda features: model.apply(variables, features, after=layer),
+            "head_fn": head_fn,
             "key": key,
             "batch_size": batch_size,
         }

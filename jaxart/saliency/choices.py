@@ -9,6 +9,9 @@ BASELINES = ("mean", "black", "white")
 # Where a path's steps lie.
 QUADRATURES = ("gauss_legendre", "midpoint")
 
+# What is explained of the target: its logit, or the logarithm of its probability.
+SCORES = ("logit", "log_probability")
+
 # The files of an image. Sheets hold many images; the others belong to one.
 KINDS = ("overlay", "heatmap", "npy", "sheet")
 

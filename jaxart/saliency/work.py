@@ -23,6 +23,7 @@ from jaxart.saliency.options import Options
 from jaxart.storage import AnyPath
 
 PREDICTED = -1  # as a target: the class with the highest logit
+BEST_OTHER = -1  # as what a target is against: the highest logit of the other classes
 
 _NUM_THREADS = 4  # Pillow works outside of the interpreter's lock
 _NUM_REMOTE_THREADS = 16  # where they mostly wait for an object store
@@ -45,10 +46,13 @@ class Loaded(NamedTuple):
 
 
 class Explained(NamedTuple):
-    """What the network makes of a batch: logits [B, K], targets [B], maps [B, S, S]."""
+    """What the network makes of a batch: logits [B, K], targets, maps [B, S, S].
+
+    Targets are [B], or [B, 2] with what they are against.
+    """
 
     logits: Float[Array, "b k"]
-    targets: Int[Array, " b"]
+    targets: Int[Array, "b *against"]
     maps: Float[Array, "b s s"]
 
 
@@ -58,6 +62,8 @@ Step = Callable[[Any, Any, Any], Explained]
 def make_step(model: Network, attribute: Callable[[Any, Array, Array], Array]) -> Step:
     """Compiles (params, images, targets) -> `Explained`; `catalogue.bind` attributes.
 
+    Targets [B] may be `PREDICTED`; in [B, 2], what they are against, `BEST_OTHER`.
+
     The logits that tell the class and those that are differentiated are one and the
     same computation: XLA merges them.
     """
@@ -65,10 +71,23 @@ def make_step(model: Network, attribute: Callable[[Any, Array, Array], Array]) -
     @compiling.jit
     def step(params, images, targets):
         logits = model.apply({"params": params}, images)
-        targets = jnp.where(targets == PREDICTED, logits.argmax(axis=-1), targets)
+        targets = resolve(logits, targets)
         return Explained(logits, targets, attribute(params, images, targets))
 
     return step
+
+
+def resolve(
+    logits: Float[Array, "b k"], targets: Int[Array, "b *against"]
+) -> Int[Array, "b *against"]:
+    """The classes that `PREDICTED` and `BEST_OTHER` stand for, in their place."""
+    if targets.ndim == 1:
+        return jnp.where(targets == PREDICTED, logits.argmax(axis=-1), targets)
+    chosen = resolve(logits, targets[:, 0])
+    is_chosen = jnp.arange(logits.shape[1]) == chosen[:, None]
+    best_other = jnp.where(is_chosen, -jnp.inf, logits).argmax(axis=-1)
+    against = jnp.where(targets[:, 1] == BEST_OTHER, best_other, targets[:, 1])
+    return jnp.stack([chosen, against], axis=1)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -23,7 +23,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from jaxart.saliency.choices import CHANNEL_RULES
 from jaxart.saliency.methods.batching import sum_samples
-from jaxart.saliency.methods.scores import LogitsFn, Targets, score_gradient
+from jaxart.saliency.methods.scores import LogitsFn, Targets, per_image, score_gradient
 
 Images = Float[Array, "b h w c"]
 
@@ -184,7 +184,7 @@ def _mean_noisy(
     """The mean of transform(gradients at noisy images, image indices)."""
     if not noise_level >= 0:
         raise ValueError(f"noise_level={noise_level}: not below 0")
-    targets = jnp.broadcast_to(jnp.asarray(targets), images.shape[:1])
+    targets = per_image(targets, len(images))
 
     def evaluate(indices, samples):
         noisy = _add_noise(images, indices, samples, key, noise_level)

@@ -13,7 +13,7 @@ from jaxtyping import Array, Float
 
 from jaxart.saliency.methods.batching import sum_samples
 from jaxart.saliency.methods.blur import gaussian_blur
-from jaxart.saliency.methods.scores import LogitsFn, Targets, score_gradient
+from jaxart.saliency.methods.scores import LogitsFn, Targets, per_image, score_gradient
 
 # Where the path of blurs begins: a neighbour weighs exp(-12.5), 4e-6.
 MIN_SIGMA = 0.2
@@ -40,7 +40,7 @@ def integrated_gradients(
         polynomial of degree 2 num_steps - 1, or 'midpoint', evenly spaced.
     """
     nodes, weights = _quadrature(quadrature, num_steps)
-    targets = jnp.broadcast_to(jnp.asarray(targets), images.shape[:1])
+    targets = per_image(targets, len(images))
     difference = images - baseline
 
     def evaluate(i, step):
@@ -82,7 +82,7 @@ def blur_integrated_gradients(
         raise ValueError(f"max_sigma={max_sigma}: above {MIN_SIGMA} and finite")
     # The kinks of rectifiers bound the error, not the order: evenly spaced is best.
     nodes, weights = _quadrature("midpoint", num_steps)
-    targets = jnp.broadcast_to(jnp.asarray(targets), images.shape[:1])
+    targets = per_image(targets, len(images))
 
     def evaluate(i, step):
         def path(u):
@@ -128,7 +128,7 @@ def guided_integrated_gradients(
             raise ValueError(f"{name}={value}: from 0 to 1")
     if num_steps < 1:
         raise ValueError(f"num_steps={num_steps}: at least 1")
-    targets = jnp.broadcast_to(jnp.asarray(targets), images.shape[:1])
+    targets = per_image(targets, len(images))
     difference = images - baseline
     distance = jnp.abs(difference)
     total = distance.sum(axis=(1, 2, 3), keepdims=True)

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from jaxart.saliency.methods.batching import sum_samples
-from jaxart.saliency.methods.scores import LogitsFn, Targets, target_logits
+from jaxart.saliency.methods.scores import LogitsFn, Targets, per_image, target_logits
 
 
 def occlusion(
@@ -45,7 +45,7 @@ def occlusion(
         raise ValueError(f"stride={stride}: from 1 to window={window}")
     rows = _windows(shape[1], window, stride)
     columns = _windows(shape[2], window, stride)
-    targets = jnp.broadcast_to(jnp.asarray(targets), shape[:1])
+    targets = per_image(targets, len(images))
     baseline = jnp.broadcast_to(baseline, shape)
 
     def score(x, i):
@@ -98,7 +98,7 @@ def rise(
             raise ValueError(f"{name}={value}: at least 1")
     if not 0 < probability <= 1:
         raise ValueError(f"probability={probability}: above 0, at most 1")
-    targets = jnp.broadcast_to(jnp.asarray(targets), images.shape[:1])
+    targets = per_image(targets, len(images))
 
     def draw(number):
         mask_key = jax.random.fold_in(key, number)

@@ -1,4 +1,4 @@
-"""The score that is explained: the target's logit, never its probability."""
+"""The score that is explained: a logit, or how far it is above another one."""
 
 from collections.abc import Callable
 
@@ -7,11 +7,18 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 LogitsFn = Callable[[Array], Array]  # [B, ...] -> logits [B, K]
-Targets = int | Int[Array, "..."]  # one class for all images, or [B]
+# One class for all images, or [B]; or [B, 2]: a class, and the one that it is against.
+Targets = int | Int[Array, "..."]
+
+
+def per_image(targets: Targets, count: int) -> Int[Array, "b ..."]:
+    """Targets as an array that has a row for each of `count` images."""
+    rows = jnp.asarray(targets)
+    return jnp.broadcast_to(rows, (count, *rows.shape[1:]))
 
 
 def target_logits(logits: Float[Array, "b k"], targets: Targets) -> Float[Array, " b"]:
-    """Each image's logit of its target class.
+    """Each image's logit of its target class, less that of the class it is against.
 
     Raises:
       ValueError: `targets` is an int, and no class.
@@ -19,8 +26,9 @@ def target_logits(logits: Float[Array, "b k"], targets: Targets) -> Float[Array,
     num_classes = logits.shape[1]
     if isinstance(targets, int) and not 0 <= targets < num_classes:
         raise ValueError(f"targets={targets}: the classes are 0 to {num_classes - 1}")
-    targets = jnp.broadcast_to(jnp.asarray(targets), logits.shape[:1])
-    return jnp.take_along_axis(logits, targets[:, None], axis=1)[:, 0]
+    columns = per_image(targets, len(logits)).reshape(len(logits), -1)
+    chosen = jnp.take_along_axis(logits, columns, axis=1)
+    return chosen[:, 0] - chosen[:, 1] if columns.shape[1] == 2 else chosen[:, 0]
 
 
 def score_gradient(
