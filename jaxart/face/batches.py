@@ -36,7 +36,9 @@ def run(
     starts = range(0, len(pictures), batch_size)
     blocks = [pictures[start : start + batch_size] for start in starts]
     results: list[T] = []
-    with tqdm(total=len(pictures), unit="img", delay=_QUIET_SECONDS) as bar:
+    is_quick = len(blocks) == 1
+    bar = tqdm(total=len(images), unit="img", delay=_QUIET_SECONDS, disable=is_quick)
+    with bar:
         for block, batch in _load(network, blocks, batch_size):
             results += finish(block, jax.device_get(step(batch)))
             bar.update(len(block))

@@ -113,10 +113,10 @@ class Explanation:
 
     def _repr_html_(self) -> str:
         """The picture beside its map, with the colour scale below."""
+        scale = html.scale(self.look.table, *self.range)
         return html.row(
             html.figure(self.picture, self.prediction.describe()),
-            html.figure(self.overlay(), self.describe()),
-            html.scale(self.look.table, *self.range),
+            html.figure(self.overlay(), self.describe(), scale),
         )
 
     def _repr_png_(self) -> bytes:

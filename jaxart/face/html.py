@@ -20,12 +20,13 @@ def row(*pieces: str) -> str:
     return f'<div style="{style}">{"".join(pieces)}</div>'
 
 
-def figure(picture: Image.Image, caption: str) -> str:
-    """A picture, scaled to be looked at, and what it is."""
+def figure(picture: Image.Image, caption: str, below: str = "") -> str:
+    """A picture, scaled to be looked at, what it is, and what is below it."""
     text = html.escape(caption)
+    small = render.fit(picture, SIDE)
     return (
-        f'<figure style="margin:0;max-width:{SIDE}px">'
-        f'<img src="{_url(render.fit(picture, SIDE))}" alt="{text}">'
+        f'<figure style="margin:0;width:{small.width}px">'
+        f'<img src="{_url(small)}" alt="{text}">{below}'
         f'<figcaption style="overflow-wrap:anywhere">{text}</figcaption></figure>'
     )
 
@@ -46,7 +47,7 @@ def scale(table: UInt8[np.ndarray, "256 3"], low: float, high: float) -> str:
     """A colour table from its lowest to its highest value."""
     stops = ",".join(f"rgb({r},{g},{b})" for r, g, b in table[1::15].tolist())
     return (
-        f'<div style="width:{SIDE}px"><div style="height:.8em;'
+        '<div><div style="height:.8em;'
         f'background:linear-gradient(to right,{stops})"></div>'
         '<div style="display:flex;justify-content:space-between">'
         f"<span>{low:.3g}</span><span>{high:.3g}</span></div></div>"

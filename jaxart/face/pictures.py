@@ -25,6 +25,11 @@ class Picture(NamedTuple):
         """Its path; '' of pixels."""
         return "" if isinstance(self.source, Image.Image) else str(self.source)
 
+    @property
+    def short_name(self) -> str:
+        """Its file's name; '' of pixels."""
+        return "" if isinstance(self.source, Image.Image) else self.source.name
+
     def decode(self) -> Image.Image:
         """The picture as RGB, upright, at its own size.
 

@@ -88,5 +88,5 @@ class Prediction:
     def _repr_html_(self) -> str:
         """The picture, and the best classes as bars."""
         return html.row(
-            html.figure(self.picture, self.image.name), html.bars(self.top())
+            html.figure(self.picture, self.image.short_name), html.bars(self.top())
         )
