@@ -11,8 +11,10 @@ import pytest
 from PIL import Image
 
 import jaxart
+from jaxart import storage
 from jaxart.classifier import ClassifierError
 from jaxart.data.images import ImageError
+from jaxart.export import weight_files
 from jaxart.face import programs
 from jaxart.face.pictures import picture_of
 from jaxart.saliency import catalogue
@@ -237,3 +239,20 @@ def test_a_network_is_itself_and_travels_as_where_it_is_from(network, tiny_run):
     assert len({network, network, again}) == 2
     with pytest.raises(ClassifierError, match="from no file and no run"):
         pickle.dumps(network._replace(source=None))
+
+
+def test_weights_images_and_results_are_in_an_object_store(
+    network, picture, bucket, tmp_path
+):
+    weight_files.write_safetensors(tmp_path / "tiny.safetensors", network)
+    for file in (tmp_path / "tiny.safetensors", picture):
+        bucket.put(file.name, file.read_bytes())
+    there = jaxart.load(f"{bucket.url}/tiny.safetensors")
+    url = f"{bucket.url}/{picture.name}"
+    np.testing.assert_array_equal(there.logits(url), network.logits(picture))
+    explanation = there.explain(storage.path(url))
+    explanation.save(f"{bucket.url}/map.npy")
+    saved = np.load(io.BytesIO(bucket.get("map.npy")))
+    np.testing.assert_array_equal(saved, network.explain(picture).map)
+    with pytest.raises(ImageError, match=f"{bucket.url}/none.png: "):
+        there.predict([url, f"{bucket.url}/none.png"])
