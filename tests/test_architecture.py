@@ -45,7 +45,8 @@ ROOMS = {
     "paintings": ("paintings", "storage passes data"),
     "face": (
         "face",
-        "storage passes models data classifier training predict methods saliency",
+        "storage passes models weights data classifier training predict methods "
+        "saliency",
     ),
     "cli": (
         "cli __main__ main predict.__main__ saliency.__main__ saliency.class_model "
@@ -229,6 +230,7 @@ TEXT_BECOMES_A_PATH = {
     "face.comparison": "where it is saved",
     "face.pictures": "an image",
     "face.prediction": "where it is saved",
+    "face.network": "source, class_names",
     "face.training": "workdir",
     "paintings.download.hugging_face": "a file in the hub's cache",
     "storage.paths": "a text that is given, a name that is joined, a temporary folder",

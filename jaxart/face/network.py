@@ -7,13 +7,15 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32
 
-from jaxart import classifier
+from jaxart import classifier, storage
 from jaxart.classifier import Classifier
 from jaxart.face import batches, programs, question
 from jaxart.face.pictures import ImageLike, Picture
 from jaxart.face.prediction import Prediction
+from jaxart.models import MODELS
 from jaxart.predict.run import Scores
 from jaxart.saliency import catalogue, class_image
+from jaxart.weights import WeightsError, canonical, convert, known_files
 
 # Of a list, as in the commands.
 PREDICT_BATCH, EXPLAIN_BATCH = 32, 8
@@ -185,14 +187,42 @@ class TrainedNetwork(Classifier):
         return f"<{kind} of {len(self.class_names)} classes{source}>"
 
 
-def load(source: str | os.PathLike) -> TrainedNetwork:
+def load(
+    source: str | os.PathLike,
+    *,
+    model: str | None = None,
+    channel_order: str | None = None,
+    class_names: str | os.PathLike | None = None,
+) -> TrainedNetwork:
     """The network of a run's best epoch, or of a weight file.
 
     Args:
-      source: a run's folder, or a file of `jaxart convert`; by its URL, too.
+      source: a run's folder, a file of `jaxart convert`, or one of any format that it
+        reads; by its URL, too.
+      model: of a file of another format, which network it is for: 'alexnet',
+        'caffenet', 'vgg16' or 'vgg19'. The public files are known by their names.
+      channel_order: likewise, where it does not say: 'bgr', 'rgb' or 'torchvision'.
+      class_names: likewise, a text file with a class a line, where they are not
+        ImageNet's.
 
     Raises:
-      WeightsError: not a usable weight file.
+      WeightsError: not a usable weight file, or not of the network that is stated.
       ClassifierError: no classifier can be made of it.
+      FileNotFoundError: there is no such file.
     """
-    return TrainedNetwork(*classifier.load(source))
+    path = storage.path(source)
+    is_public = path.is_file() and not canonical.is_canonical(path)
+    if not is_public:
+        return TrainedNetwork(*classifier.load(path))
+    known = known_files.named(path.name)
+    if known:
+        model = model or known.model
+        channel_order = channel_order or known.channel_order
+    if model is None or model not in MODELS:
+        raise WeightsError(
+            f"{path}: model={model!r}: state the network that the file is for: one of "
+            f"{', '.join(MODELS)}"
+        )
+    names = storage.path_or_none(class_names)
+    stated = convert.Stated(model, channel_order, names)
+    return TrainedNetwork(*classifier.from_public_weights(path, stated))
