@@ -48,11 +48,15 @@ ROOMS = {
         "storage passes models weights data classifier training predict methods "
         "saliency",
     ),
+    "hub": (
+        "hub",
+        "storage models data classifier predict export",
+    ),
     "cli": (
         "cli __main__ main predict.__main__ saliency.__main__ saliency.class_model "
         "export.__main__",
         "storage passes devices models weights data classifier training predict "
-        "methods saliency export paintings face",
+        "methods saliency export paintings face hub",
     ),
 }
 
