@@ -5,6 +5,7 @@ import hashlib
 import http.server
 import json
 import re
+from typing import Any
 
 
 class Hub(http.server.ThreadingHTTPServer):
@@ -28,7 +29,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def log_message(self, *_):
         pass
 
-    def answer(self, status, content=b"", **headers):
+    def answer(self, status, content: Any = b"", **headers):
         if not isinstance(content, bytes):
             content = json.dumps(content).encode()
             headers["Content-Type"] = "application/json"
@@ -82,7 +83,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             ]
             self.answer(200, {"files": files})
         elif "/commit/" in self.path:
-            repo = re.fullmatch("/api/models/(.+)/commit/.+", self.path)[1]
+            repo = self.path.removeprefix("/api/models/").partition("/commit/")[0]
             files = dict(commits[repo][-1]) if commits[repo] else {}
             for line in map(json.loads, body.splitlines()):
                 value = line["value"]

@@ -50,9 +50,9 @@ def push(run, *flags):
     return jobs.main(["push", str(run), "me/net", *flags])
 
 
-def test_what_is_pushed_loads_with_the_same_bits(run, hub, capsys, monkeypatch):
-    assert push(run) == 0, capsys.readouterr().err
-    assert f"{hub.url}/me/net/commit/{1:040x}" in capsys.readouterr().out
+def test_what_is_pushed_loads_with_the_same_bits(run, hub, capfd, monkeypatch):
+    assert push(run) == 0, capfd.readouterr().err
+    assert f"{hub.url}/me/net/commit/{1:040x}" in capfd.readouterr().out
     loaded, own = classifier.load("hf://me/net"), classifier.load(run)
     jax.tree.map(np.testing.assert_array_equal, loaded.params, own.params)
     assert loaded.class_names == own.class_names == tuple(CLASSES)
@@ -65,8 +65,8 @@ def test_what_is_pushed_loads_with_the_same_bits(run, hub, capsys, monkeypatch):
     assert len(hub.requests) == asked
 
 
-def test_a_file_that_is_not_what_the_hub_recorded_is_refused(run, hub, capsys):
-    assert push(run) == 0, capsys.readouterr().err
+def test_a_file_that_is_not_what_the_hub_recorded_is_refused(run, hub, capfd):
+    assert push(run) == 0, capfd.readouterr().err
     ((digest, content),) = hub.blobs.items()
     hub.blobs[digest] = content[:-1] + bytes([content[-1] ^ 1])
     with pytest.raises(storage.StorageError, match="damaged: its SHA-256 is"):
@@ -98,11 +98,11 @@ def test_nothing_else_is_at_an_address_of_the_hub():
 
 
 def test_a_dry_run_sends_nothing_and_tells_nothing_of_the_machine(
-    run, hub, tmp_path, capsys
+    run, hub, tmp_path, capfd
 ):
     folder = tmp_path / "card"
     assert push(run, f"--dry_run={folder}") == 0
-    assert str(folder) in capsys.readouterr().out
+    assert str(folder) in capfd.readouterr().out
     assert not hub.requests
     for file in folder.iterdir():
         assert b"secret_place" not in file.read_bytes(), file
@@ -112,15 +112,16 @@ def test_a_dry_run_sends_nothing_and_tells_nothing_of_the_machine(
     sums = (folder / "SHA256SUMS").read_text()
     assert sums == f"{digest}  model.safetensors\n"
     assert push(run, f"--dry_run={folder}") == 1
-    assert "is there already" in capsys.readouterr().err
+    assert "is there already" in capfd.readouterr().err
 
 
 def test_the_card_says_what_the_run_says(run, tmp_path):
     folder = tmp_path / "card"
     assert push(run, f"--dry_run={folder}", "--license=mit") == 0
     card = huggingface_hub.ModelCard.load(folder / "README.md")
-    assert (card.data.license, card.data.library_name) == ("mit", "jaxart")
-    (metric,) = card.data.eval_results
+    fields = vars(card.data)
+    assert (fields["license"], fields["library_name"]) == ("mit", "jaxart")
+    (metric,) = fields["eval_results"]
     assert metric.metric_value == 2 / 3
     assert "**0.6667** (95 % interval 0.2077 to 0.9385)" in card.text
     assert "most frequent class gives 0.6667" in card.text
@@ -131,7 +132,7 @@ def test_the_card_says_what_the_run_says(run, tmp_path):
         assert f"| {name} | {' | '.join(map(str, row))} |" in card.text
 
 
-def test_a_run_that_is_not_finished_is_refused(run, tmp_path, capsys):
+def test_a_run_that_is_not_finished_is_refused(run, tmp_path, capfd):
     (run / "result.json").unlink()
     assert push(run, f"--dry_run={tmp_path / 'card'}") == 1
-    assert "no finished run (result.json is missing)" in capsys.readouterr().err
+    assert "no finished run (result.json is missing)" in capfd.readouterr().err
