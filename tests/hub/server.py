@@ -42,7 +42,14 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def body(self):
         self.server.requests.append((self.command, self.path))
-        return self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        if self.headers.get("Transfer-Encoding") != "chunked":
+            return self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        pieces = []
+        while size := int(self.rfile.readline(), 16):
+            pieces.append(self.rfile.read(size))
+            self.rfile.readline()
+        self.rfile.readline()
+        return b"".join(pieces)
 
     def do_PUT(self):
         self.server.blobs[self.path.removeprefix("/lfs/")] = self.body()
