@@ -50,7 +50,8 @@ def package(text: str) -> Any:
 
 def one_line(text: str, error: Exception) -> StorageError:
     """What the hub's client says, in a line; it wraps what went wrong when sending."""
-    error = error.__cause__ if isinstance(error.__cause__, Exception) else error
+    if type(error) is RuntimeError and isinstance(error.__cause__, Exception):
+        error = error.__cause__
     reason = " ".join(f"{type(error).__name__}: {error}".split())
     return StorageError(f"{text}: {reason[:300]}")
 

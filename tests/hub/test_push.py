@@ -13,6 +13,9 @@ from jaxart import classifier, storage
 from tests import runs, servers
 from tests.hub.server import Hub
 
+# huggingface_hub 2.4.0 itself uploads with an argument that httpx deprecates.
+pytestmark = pytest.mark.filterwarnings("ignore:Use .content=:DeprecationWarning")
+
 CLASSES = ["bark", "moss", "rust"]
 
 
