@@ -23,6 +23,7 @@ JOBS = {
     "saliency": "explain what a network looks at, for whole folders of images",
     "class_model": "draw the image that a class is, to a network",
     "export": "write a network for other programs: ONNX, StableHLO, weights",
+    "push": "share a run on the Hugging Face hub, with a model card",
     "convert": "make weight files of public ones; fetch and check them",
     "wikiart download": "fetch paintings by style",
     "wikiart curate": "make a data set: each painting once, a clean split",

@@ -230,7 +230,7 @@ def load(
       ClassifierError: no classifier can be made of it.
       FileNotFoundError: there is no such file.
     """
-    path = storage.path(source)
+    path = storage.weights_path(source)
     is_public = path.is_file() and not canonical.is_canonical(path)
     if not is_public:
         return TrainedNetwork(*classifier.load(path))
