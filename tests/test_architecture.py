@@ -41,13 +41,17 @@ ROOMS = {
         "saliency",
         "storage passes devices models data classifier predict methods",
     ),
+    "report": (
+        "report",
+        "storage models data classifier training predict methods saliency",
+    ),
     "export": ("export", "storage models weights data classifier"),
     "paintings": ("paintings", "storage passes data"),
     "cli": (
         "cli __main__ main predict.__main__ saliency.__main__ saliency.class_model "
-        "export.__main__",
+        "export.__main__ report.__main__",
         "storage passes devices models weights data classifier training predict "
-        "methods saliency export paintings",
+        "methods saliency report export paintings",
     ),
 }
 
@@ -222,6 +226,7 @@ def test_one_function_puts_what_is_written_in_its_place():
 TEXT_BECOMES_A_PATH = {
     "classifier": "weights, workdir",
     "paintings.download.hugging_face": "a file in the hub's cache",
+    "report.reading": "train_data, val_data, image_root",
     "storage.paths": "a text that is given, a name that is joined, a temporary folder",
     "training.sides": "train_data, val_data, image_root",
     "training.run": "workdir, cache_dir",

@@ -11,6 +11,7 @@ __all__ = [
     "methods",
     "options",
     "pictures",
+    "render",
     "run",
     "work",
 ]
