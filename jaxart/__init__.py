@@ -5,9 +5,28 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from jaxart import saliency
-    from jaxart.classifier import Classifier, load
+    from jaxart.face import (
+        Comparison,
+        Explanation,
+        Prediction,
+        Run,
+        TrainedNetwork,
+        compare,
+        load,
+        train,
+    )
 
-__all__ = ["Classifier", "load", "saliency"]
+__all__ = [
+    "Comparison",
+    "Explanation",
+    "Prediction",
+    "Run",
+    "TrainedNetwork",
+    "compare",
+    "load",
+    "saliency",
+    "train",
+]
 
 __version__ = "0.1.0"
 
@@ -17,5 +36,9 @@ def __getattr__(name: str) -> Any:
     if name == "saliency":
         return importlib.import_module("jaxart.saliency")
     if name in __all__:
-        return getattr(importlib.import_module("jaxart.classifier"), name)
+        return getattr(importlib.import_module("jaxart.face"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

@@ -3,6 +3,7 @@
 import difflib
 import json
 import os
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -13,7 +14,7 @@ from jaxart.data.images import RESIZE_RULES
 from jaxart.models import MODELS, Network, with_todays_name
 from jaxart.models.layers import FC_NAMES, HEAD, trainable
 from jaxart.storage import AnyPath
-from jaxart.weights import WeightsError, canonical
+from jaxart.weights import WeightsError, canonical, convert
 
 MAX_CLASSES_IN_ERROR = 30
 
@@ -99,9 +100,29 @@ def from_weights(path: AnyPath) -> Classifier:
             "and then use --workdir=RUN."
         )
     params, _ = canonical.read(path)
+    return _of_weights(path, params, metadata)
+
+
+def from_public_weights(path: AnyPath, stated: convert.Stated) -> Classifier:
+    """The classifier that a file of any format holds that `jaxart convert` reads.
+
+    Raises:
+      WeightsError: the file is bad, does not fit, or contradicts what is stated.
+      ClassifierError: its last layers are missing: it classifies nothing.
+    """
+    converted = convert.read(path, stated)
+    if HEAD not in converted.params:
+        raise ClassifierError(f"{path} has no {HEAD}: it tells no classes apart")
+    return _of_weights(path, converted.params, converted.metadata)
+
+
+def _of_weights(
+    path: AnyPath, params: Mapping[str, Any], metadata: dict[str, str]
+) -> Classifier:
+    """Parameters that were read, as what their metadata say."""
     model = MODELS[metadata["model"]](
         num_classes=params[HEAD]["bias"].size,
-        hidden=tuple(params[name]["bias"].size for name in FC_NAMES if name in layers),
+        hidden=tuple(params[name]["bias"].size for name in FC_NAMES if name in params),
         **canonical.model_fields(metadata),
     )
     missing = [name for name in trainable(model.layers()) if name not in params]

@@ -47,11 +47,16 @@ ROOMS = {
     ),
     "export": ("export", "storage models weights data classifier"),
     "paintings": ("paintings", "storage passes data"),
+    "face": (
+        "face",
+        "storage devices passes models weights data classifier training predict "
+        "methods saliency report",
+    ),
     "cli": (
         "cli __main__ main predict.__main__ saliency.__main__ saliency.class_model "
         "export.__main__ report.__main__",
         "storage passes devices models weights data classifier training predict "
-        "methods saliency report export paintings",
+        "methods saliency report export paintings face",
     ),
 }
 
@@ -225,9 +230,16 @@ def test_one_function_puts_what_is_written_in_its_place():
 # says, and what another library says where a file is.
 TEXT_BECOMES_A_PATH = {
     "classifier": "weights, workdir",
+    "face.explanation": "where it is saved",
+    "face.comparison": "where it is saved",
+    "face.pictures": "an image",
+    "face.prediction": "where it is saved",
+    "face.network": "source, class_names",
+    "face.training": "workdir",
     "paintings.download.hugging_face": "a file in the hub's cache",
     "report.reading": "train_data, val_data, image_root",
     "storage.paths": "a text that is given, a name that is joined, a temporary folder",
+    "training.experiments": "a config of the package, a file of your own",
     "training.sides": "train_data, val_data, image_root",
     "training.run": "workdir, cache_dir",
     "training.network": "weights",

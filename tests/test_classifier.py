@@ -9,7 +9,6 @@ import jax
 import numpy as np
 import pytest
 
-import jaxart
 from jaxart import classifier
 from jaxart.classifier import Classifier, ClassifierError
 from jaxart.export import weight_files
@@ -62,15 +61,11 @@ def test_a_run_gives_back_its_numbers_and_its_facts(alexnet, workdir):
     assert_trees_equal(found.params, params)
 
 
-def test_the_face_loads_a_run_and_a_weight_file(alexnet, workdir, tmp_path):
-    assert jaxart.load is classifier.load and jaxart.Classifier is Classifier
-    assert "run" in jaxart.saliency.__all__
-    with pytest.raises(AttributeError, match="no attribute 'explode'"):
-        _ = jaxart.explode
-    network = jaxart.load(str(workdir))
+def test_a_run_and_a_weight_file_are_loaded(alexnet, workdir, tmp_path):
+    network = classifier.load(str(workdir))
     file = tmp_path / "a.safetensors"
     weight_files.write_safetensors(file, network)
-    for loaded in (network, jaxart.load(file), pickle.loads(pickle.dumps(network))):
+    for loaded in (network, classifier.load(file), pickle.loads(pickle.dumps(network))):
         assert loaded.class_names == CLASSES and loaded.resize == "crop"
         assert_trees_equal(loaded.params, alexnet[1])
 

@@ -4,4 +4,4 @@
 Nothing here imports JAX before a job runs.
 """
 
-__all__ = ["experiments", "flags", "start"]
+__all__ = ["flags", "start"]

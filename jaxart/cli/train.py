@@ -30,9 +30,9 @@ from absl import flags as absl_flags
 from ml_collections import ConfigDict, config_flags
 
 from jaxart import storage
-from jaxart.cli import experiments, start
+from jaxart.cli import start
 from jaxart.cli.flags import FlagError, Parser, count, refuse, require, respelled, whole
-from jaxart.training import config
+from jaxart.training import config, experiments
 
 STOPPED = "the same command goes on from the last checkpoint"
 
@@ -62,7 +62,10 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     for word in rest:
         if word.startswith("--"):
             _check(word, known)
-    file = experiments.find(flags.config)
+    try:
+        file = experiments.find(flags.config)
+    except ValueError as error:
+        raise FlagError(f"--{error}") from None
     require(flags, "workdir")
     return argparse.Namespace(**vars(flags), fields=_read(file, rest, known))
 

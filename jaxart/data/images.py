@@ -73,6 +73,26 @@ def load(
     # 'tf1_bilinear' takes single pixels, which are there at full size only.
     side_enough = 2 * _short_side(size, resize, view)
     image = decode(path, None if resize == "tf1_bilinear" else side_enough)
+    return prepare(
+        image,
+        resize=resize,
+        view=view,
+        size=size,
+        channel_order=channel_order,
+        mean=mean,
+    )
+
+
+def prepare(
+    image: Image.Image,
+    *,
+    resize: str,
+    view: str = "whole",
+    size: int,
+    channel_order: str,
+    mean: Sequence[float],
+) -> Float32[np.ndarray, "size size 3"]:
+    """An RGB image as a network wants it; see `load`."""
     pixels = resize_to(image, size, resize, view)
     if channel_order == "bgr":
         pixels = pixels[:, :, ::-1]
@@ -100,7 +120,7 @@ def decode(
                 image.draft(None, (side_enough, side_enough))
             ImageOps.exif_transpose(image, in_place=True)
             image.load()
-            return _to_rgb(image)
+            return to_rgb(image)
     except ImageError:
         raise
     except Image.UnidentifiedImageError:
@@ -146,7 +166,12 @@ def _is_whole(view: str) -> bool:
     return view.removesuffix(MIRRORED) == "whole"
 
 
-def _to_rgb(image: Image.Image) -> Image.Image:
+def to_rgb(image: Image.Image) -> Image.Image:
+    """An image of any mode as RGB; see `decode`.
+
+    Raises:
+      ImageError: its pixels have no fixed range.
+    """
     if image.mode == "F":
         raise ImageError("floating-point pixels have no fixed range")
     if image.mode.startswith("I"):  # 16-bit grey, in one of Pillow's ways of holding it

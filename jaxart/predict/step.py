@@ -27,7 +27,7 @@ Step = Callable[[Any, Any, Any], Scores]
 
 
 def make_step(
-    model: Network, num_kept: int, features: str | None, temperature: float
+    model: Network, num_kept: int, features: str | None, temperature: float = 1.0
 ) -> Step:
     """Compiles (params, images, labels) -> `Scores`, of logits / `temperature`.
 

@@ -74,16 +74,27 @@ def convert(src: AnyPath, stated: Stated) -> Converted:
     return Converted(params, metadata, source.reason, contradiction)
 
 
-def write(out: AnyPath, src: AnyPath, stated: Stated) -> Converted:
-    """Converts a source to a file; returns what is in it.
+def read(src: AnyPath, stated: Stated) -> Converted:
+    """As `convert`, of a source that says nothing against what is stated.
 
     Raises:
       WeightsError: as `convert`; or the values contradict the order stated.
-      OSError: the source cannot be opened, or `out` not be written.
+      OSError: the source cannot be opened.
     """
     converted = convert(src, stated)
     if converted.contradiction:
         raise WeightsError(f"{src}: {converted.contradiction}")
+    return converted
+
+
+def write(out: AnyPath, src: AnyPath, stated: Stated) -> Converted:
+    """Converts a source to a file; returns what is in it.
+
+    Raises:
+      WeightsError: as `read`.
+      OSError: the source cannot be opened, or `out` not be written.
+    """
+    converted = read(src, stated)
     canonical.write(out, converted.params, converted.metadata)
     return converted._replace(metadata=canonical.read_metadata(out))
 

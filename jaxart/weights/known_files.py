@@ -123,6 +123,11 @@ def find(model: str, name: str = "") -> KnownFile:
     raise WeightsError(f"{name!r}: no known weight file of {model}; known: {choices}")
 
 
+def named(name: str) -> KnownFile | None:
+    """The known file of that name, if any."""
+    return next((file for file in KNOWN_FILES if file.name == name), None)
+
+
 def command_for(path: AnyPath) -> str | None:
     """Returns the command that makes a missing weight file, if its name says which.
 

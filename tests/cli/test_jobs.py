@@ -52,7 +52,7 @@ def test_every_job_is_in_the_table():
         module = importlib.import_module(f"jaxart.cli.{name.replace(' ', '_')}")
         assert module.parse and module.run and module.STOPPED
         modules.remove(name.replace(" ", "_"))
-    assert modules == {"__init__", "experiments", "flags", "shared", "start"}
+    assert modules == {"__init__", "flags", "shared", "start"}
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,12 @@
 """The experiments of configs/, found by name."""
 
 import ast
+import runpy
 from pathlib import Path
 
+from ml_collections import ConfigDict
+
 import jaxart
-from jaxart.cli.flags import FlagError
 
 _PACKAGE = Path(jaxart.__file__).parent
 # In an installed package, and beside it where this is a checkout.
@@ -15,16 +17,29 @@ def find(name: str | None) -> Path:
     """The file of an experiment: by its own path, or by its name.
 
     Raises:
-      FlagError: there is none; lists those that there are.
+      ValueError: there is none; lists those that there are.
     """
     if not name:
-        raise FlagError(f"--config is missing: one of\n{describe()}\nor your own file")
+        raise ValueError(f"config is missing: one of\n{describe()}\nor your own file")
     file = Path(name)
     if file.suffix == ".py" and file.is_file():
         return file
     if name in (known := _files()):
         return known[name]
-    raise FlagError(f"--config={name}: no such file, and none of\n{describe()}")
+    raise ValueError(f"config={name}: no such file, and none of\n{describe()}")
+
+
+def read(name: str) -> ConfigDict:
+    """What an experiment's get_config() gives.
+
+    Raises:
+      ValueError: there is no such experiment, or its file has no get_config().
+    """
+    file = find(name)
+    names = runpy.run_path(str(file))
+    if "get_config" not in names:
+        raise ValueError(f"config={name}: {file} has no get_config()")
+    return names["get_config"]()
 
 
 def describe() -> str:
