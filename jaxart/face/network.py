@@ -1,8 +1,7 @@
 """A trained network that can be asked: what it sees in images, and why."""
 
 import os
-from collections.abc import Sequence
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 from jaxtyping import Float32
@@ -10,12 +9,16 @@ from jaxtyping import Float32
 from jaxart import classifier, storage
 from jaxart.classifier import Classifier
 from jaxart.face import batches, programs, question
+from jaxart.face.explanation import Explanation
 from jaxart.face.pictures import ImageLike, Picture
 from jaxart.face.prediction import Prediction
 from jaxart.models import MODELS
 from jaxart.predict.run import Scores
 from jaxart.saliency import catalogue, class_image
 from jaxart.weights import WeightsError, canonical, convert, known_files
+
+# Several images.
+Many = list[Any] | tuple[Any, ...]
 
 # Of a list, as in the commands.
 PREDICT_BATCH, EXPLAIN_BATCH = 32, 8
@@ -34,9 +37,17 @@ class TrainedNetwork(Classifier):
     and networks of the same architecture.
     """
 
+    @overload
     def predict(
-        self, image: ImageLike | Sequence[ImageLike], *, batch_size: int | None = None
-    ) -> Any:
+        self, image: Many, *, batch_size: int | None = ...
+    ) -> list[Prediction]: ...
+    @overload
+    def predict(
+        self, image: ImageLike, *, batch_size: int | None = ...
+    ) -> Prediction: ...
+    def predict(
+        self, image: ImageLike | Many, *, batch_size: int | None = None
+    ) -> Prediction | list[Prediction]:
         """What images show: a `Prediction`, or a list of them.
 
         Raises:
@@ -58,7 +69,7 @@ class TrainedNetwork(Classifier):
         return self._each(image, batch_size, PREDICT_BATCH, self._score, finish)
 
     def logits(
-        self, image: ImageLike | Sequence[ImageLike], *, batch_size: int | None = None
+        self, image: ImageLike | Many, *, batch_size: int | None = None
     ) -> Float32[np.ndarray, "*n k"]:
         """Logits [K] of an image, or [N, K] of a list; raises as `predict`."""
         predictions = self.predict(image, batch_size=batch_size)
@@ -69,7 +80,7 @@ class TrainedNetwork(Classifier):
 
     def features(
         self,
-        image: ImageLike | Sequence[ImageLike],
+        image: ImageLike | Many,
         layer: str = "fc7",
         *,
         batch_size: int | None = None,
@@ -89,9 +100,17 @@ class TrainedNetwork(Classifier):
         rows = self._each(image, batch_size, PREDICT_BATCH, step, finish)
         return np.stack(rows) if isinstance(rows, list) else rows
 
+    @overload
+    def explain(
+        self, image: Many, method: str = ..., **how: Any
+    ) -> list[Explanation]: ...
+    @overload
+    def explain(
+        self, image: ImageLike, method: str = ..., **how: Any
+    ) -> Explanation: ...
     def explain(
         self,
-        image: ImageLike | Sequence[ImageLike],
+        image: ImageLike | Many,
         method: str = "gradient",
         *,
         target: str | int = "predicted",
@@ -103,7 +122,7 @@ class TrainedNetwork(Classifier):
         colormap: str = "auto",
         batch_size: int | None = None,
         **settings: Any,
-    ) -> Any:
+    ) -> Explanation | list[Explanation]:
         """What the network looks at: an `Explanation`, or a list of them.
 
         Args:
