@@ -77,6 +77,7 @@ def of_folder(run: RunFolder) -> dict[str, Any]:
         "curves": run.curves,
         "data": {
             "num_train": result.get("num_train"),
+            "num_copies": run.num_copies,
             "num_val": count,
             "num_skipped": len(run.skipped),
             "leaks": result.get("leaks"),

@@ -195,7 +195,7 @@ def _number(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.4g}"
     if isinstance(value, list | tuple):
-        return ", ".join(map(str, value))
+        return ", ".join(map(_number, value))
     return "–" if value in (None, "") else str(value)
 
 

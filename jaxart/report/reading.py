@@ -11,6 +11,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tensorboard.util import tensor_util
 
 from jaxart import storage
+from jaxart.data import trained_on
 from jaxart.storage import AnyPath
 
 # How many values of each kind are kept of event files: all numbers, and no more.
@@ -53,6 +54,7 @@ class RunFolder(NamedTuple):
     curves: Curves
     skipped: list[dict[str, str]]
     leaks: list[dict[str, str]]
+    num_copies: int | None  # training images that another has the content of
     missing: list[str]
 
     @property
@@ -105,6 +107,7 @@ def read(workdir: AnyPath) -> RunFolder:
         curves,
         _dicts(workdir / "skipped.csv"),
         _dicts(workdir / "leaks.csv"),
+        _count_copies(workdir),
         missing,
     )
 
@@ -139,6 +142,11 @@ def _table(rows: list[list[str]]) -> Table:
         np.array([index_of[row[2]] for row in rows], np.int64),
         np.array([row[3:] for row in rows], np.float64),
     )
+
+
+def _count_copies(workdir: AnyPath) -> int | None:
+    rows = _dicts(workdir / trained_on.NAME)
+    return len(rows) - len({row["sha256"] for row in rows}) if rows else None
 
 
 def _json(path: AnyPath) -> dict[str, Any] | None:
