@@ -82,7 +82,7 @@ def run(flags: argparse.Namespace) -> int:
             logging.getLogger("jaxart").setLevel(logging.ERROR)
         result = loop.train_and_evaluate(flags.fields, flags.workdir)
     if is_first:
-        writing.write_after_training(storage.path(flags.workdir))
+        writing.write_after_training(storage.path(flags.workdir), processes.count())
         print(json.dumps(result, indent=2))
     return 0
 

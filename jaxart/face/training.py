@@ -74,5 +74,5 @@ def train(
     result = loop.train_and_evaluate(fields, workdir)
     run = Run(storage.path(workdir), result)
     if processes.is_first():
-        writing.write_after_training(run.workdir)
+        writing.write_after_training(run.workdir, processes.count())
     return run

@@ -133,7 +133,9 @@ def _matrix(numbers: dict[str, Any], shown: Shown) -> dict[str, Any]:
     }
 
 
-def _figures(runs: dict[str, dict[str, Any]], sides: Sequence[str]) -> list[str]:
+def _figures(
+    runs: dict[str, dict[str, Any]], sides: Sequence[str]
+) -> list[dict[str, str]]:
     """Curves of loss and accuracy, of all runs on the same axes."""
     words = {"train": "training (a batch's)", "val": "validation"}
     figures = []

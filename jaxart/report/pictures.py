@@ -85,7 +85,7 @@ def overlays(
 
 def _overlay(path: AnyPath, values: np.ndarray, resize: str) -> str:
     picture = render.fit(images.decode(path, CARD), CARD)
-    levels = render.to_levels(values, render.magnitude(values, 99), signed=False)
+    levels = render.to_levels(values, render.magnitude(values, 99.0), signed=False)
     box = images.field_of_view(*picture.size, len(levels), resize)
     placed = render.place(levels, picture.size, box, render.zero_level(False))
     table = render.color_table("auto", signed=False)

@@ -32,7 +32,7 @@ _SETTINGS: dict[Any, Any] = {
 }
 _DASHES = ("-", "--", ":", "-.")  # after as many runs as there are colours
 
-Points = Sequence[tuple[float, float]]
+Points = Sequence[tuple[int, float]]
 
 
 def curves(name: str, lines: Mapping[str, Points], label: str) -> str:

@@ -16,7 +16,11 @@ logger = logging.getLogger(__name__)
 
 
 def write(
-    workdir: AnyPath, out: AnyPath | None = None, image_root: AnyPath | None = None
+    workdir: AnyPath,
+    out: AnyPath | None = None,
+    image_root: AnyPath | None = None,
+    *,
+    with_maps: bool = True,
 ) -> AnyPath:
     """Writes the report of a run; gives its path.
 
@@ -24,13 +28,18 @@ def write(
       workdir: the run's folder.
       out: the page; by default report.html in the run's folder.
       image_root: where its images lie now, if they were moved.
+      with_maps: whether to load the network, and show what it looks at.
 
     Raises:
       ReportError: the folder holds no run, or one without predictions.
     """
     run = reading.read(workdir)
     numbers = facts.of_folder(run)
-    shown = show(run, numbers, image_root or run.image_root)
+    if not with_maps:
+        numbers["missing"].append(
+            "maps: `jaxart report` with this run's folder adds them"
+        )
+    shown = show(run, numbers, image_root or run.image_root, with_maps)
     return _write(page.of_run(numbers, shown), out or workdir / NAME)
 
 
@@ -49,20 +58,25 @@ def write_comparison(workdirs: Sequence[AnyPath], out: AnyPath) -> AnyPath:
     return _write(page.of_runs(numbers, compare.pairs(runs, names)), out)
 
 
-def write_after_training(workdir: AnyPath) -> AnyPath | None:
+def write_after_training(workdir: AnyPath, num_processes: int) -> AnyPath | None:
     """As `write`; what is wrong with a report is logged, and no fault of the training.
+
+    Of several processes, one calls this, and cannot load the network alone: checkpoints
+    are read by all of them.
 
     Returns:
       The page; None where there is none.
     """
     try:
-        return write(workdir)
+        return write(workdir, with_maps=num_processes == 1)
     except Exception as error:
         logger.warning("%s: no report.html: %r", workdir, error)
         return None
 
 
-def show(run: RunFolder, numbers: dict[str, Any], root: AnyPath) -> page.Shown:
+def show(
+    run: RunFolder, numbers: dict[str, Any], root: AnyPath, with_maps: bool
+) -> page.Shown:
     """The pictures of a report; what is missing of them is added to the numbers'."""
     table, missing = run.table, numbers["missing"]
     in_cells = pictures.of_matrix(table)
@@ -84,7 +98,7 @@ def show(run: RunFolder, numbers: dict[str, Any], root: AnyPath) -> page.Shown:
             f"below {root}; --image_root says where they are now"
         )
     maps = {}
-    network = _load(run, missing) if cards else None
+    network = _load(run, missing) if cards and with_maps else None
     if network:
         rows = list(cards)
         names = [table.names[row] for row in rows]

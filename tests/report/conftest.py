@@ -12,11 +12,11 @@ from jaxart.data.predictions import write_predictions
 from tests import runs
 
 CLASSES = ("baroque", "cubism", "op <art>", "never")  # the last has no images
-NUM_IMAGES = 90
+NUM_IMAGES = 240
 MAX_STEP = 40
 
 
-def make_run(workdir, seed=0, skill=1.5, temperature=2.5):
+def make_run(workdir, seed=0, skill=1.0, temperature=4.0):
     """Predictions of some skill, on the same pictures whatever the seed."""
     labels = np.arange(NUM_IMAGES) % 3
     rng = np.random.default_rng(seed)

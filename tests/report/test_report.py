@@ -117,9 +117,15 @@ def test_a_training_leaves_a_report_a_temperature_and_what_it_was_made_with(
         assert len(row["phash"]) == 64
 
 
-def test_a_report_that_fails_does_not_fail_the_training(run, tmp_path, caplog):
-    assert writing.write_after_training(tmp_path / "none") is None
+def test_a_report_that_fails_does_not_fail_the_training(tmp_path, caplog):
+    assert writing.write_after_training(tmp_path / "none", 1) is None
     assert "no report.html: ReportError" in caplog.text
+
+
+def test_one_of_several_processes_does_not_load_the_network(better, monkeypatch):
+    monkeypatch.setattr(writing, "_load", None)
+    text = writing.write_after_training(better, 2).read_text()
+    assert "maps: `jaxart report` with this run" in text
 
 
 def test_predict_knows_the_runs_own_images(trained, paintings, run_command, tmp_path):
@@ -153,26 +159,25 @@ def test_predict_knows_the_runs_own_images(trained, paintings, run_command, tmp_
 
 
 def test_predict_calibrated(trained, paintings, run_command, tmp_path):
-    tables = {}
+    tables, losses = {}, {}
     for name, flags in (("plain", ()), ("calibrated", ("--calibrated",))):
-        out = tmp_path / f"{name}.csv"
+        out = tmp_path / f"{name}.jsonl"
         words = ("predict", f"--workdir={trained}", f"--images={paintings}")
         assert run_command(*words, f"--out={out}", *flags)[0] == 0
-        with open(out, newline="") as file:
-            tables[name] = list(csv.reader(file))
+        tables[name] = [
+            json.loads(line)["top"] for line in out.read_text().splitlines()
+        ]
+        metrics = json.loads(out.with_name(f"{name}.metrics.json").read_text())
+        losses[name] = metrics["log_loss"]
     temperature = json.loads((trained / "result.json").read_text())["temperature"]
-    for plain, calibrated in zip(
-        tables["plain"][1:], tables["calibrated"][1:], strict=True
-    ):
-        assert plain[:3] == calibrated[:3]
-        logits = np.log(np.array(plain[3:], float))
-        wanted = special.softmax(logits / temperature)
-        np.testing.assert_allclose(np.array(calibrated[3:], float), wanted, rtol=1e-3)
-    losses = [
-        json.loads((tmp_path / f"{name}.metrics.json").read_text())["log_loss"]
-        for name in ("plain", "calibrated")
-    ]
-    assert losses[0] != losses[1]
+    for plain, calibrated in zip(*tables.values(), strict=True):
+        assert [top["name"] for top in plain] == [top["name"] for top in calibrated]
+        scaled = np.array([top["logit"] for top in plain]) / temperature
+        np.testing.assert_allclose([top["logit"] for top in calibrated], scaled, 1e-5)
+        np.testing.assert_allclose(
+            [top["probability"] for top in calibrated], special.softmax(scaled), 1e-4
+        )
+    assert losses["plain"] != pytest.approx(losses["calibrated"], rel=0.01)
 
 
 def test_calibrated_needs_a_temperature(run, paintings, run_command, tmp_path):
@@ -182,5 +187,5 @@ def test_calibrated_needs_a_temperature(run, paintings, run_command, tmp_path):
     words = (f"--workdir={old}", f"--images={paintings}", f"--out={tmp_path}/x.csv")
     status, _, error = run_command("predict", *words, "--calibrated")
     assert status == 1
-    assert error.startswith(f"jaxart: {old}: has no temperature. A run of `jaxart t")
+    assert f"jaxart: {old}: has no temperature. A run of `jaxart train` has" in error
     assert len(CLASSES) == 4 and run_command("predict", *words)[0] == 0
