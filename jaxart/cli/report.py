@@ -1,7 +1,7 @@
 """Writes what became of a run on one page, or sets several runs beside each other.
 
   jaxart report runs/demo
-  jaxart report runs/fc8 runs/fc7_fc8 --out=both.html
+  jaxart report --out=both.html runs/fc8 runs/fc7_fc8
 
 The page opens offline in any browser: report.html in the run's folder, or of several
 runs in this folder, unless --out says where. It shows the accuracy with its interval
