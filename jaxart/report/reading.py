@@ -7,18 +7,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-from tensorboard.util import tensor_util
 
 from jaxart import storage
 from jaxart.data import trained_on
+from jaxart.report import curves
 from jaxart.storage import AnyPath
-
-# How many values of each kind are kept of event files: all numbers, and no more.
-_SIZES = {"scalars": 0, "tensors": 0, "images": 1, "histograms": 1}
-_CURVES = ("train/loss", "train/accuracy", "val/loss", "val/accuracy")
-
-Curves = dict[str, list[tuple[int, float]]]  # of steps and values, by tag
 
 
 class ReportError(ValueError):
@@ -51,7 +44,7 @@ class RunFolder(NamedTuple):
     config: dict[str, Any]
     result: dict[str, Any]
     table: Table
-    curves: Curves
+    curves: curves.Curves
     skipped: list[dict[str, str]]
     leaks: list[dict[str, str]]
     num_copies: int | None  # training images that another has the content of
@@ -96,40 +89,20 @@ def read(workdir: AnyPath) -> RunFolder:
         missing.append("result.json: the run did not end")
     elif "temperature" not in result:
         missing.append("the temperature and versions: the run is of an earlier jaxart")
-    curves = read_curves(workdir)
-    if not curves:
+    of_steps = curves.read(workdir)
+    if not of_steps:
         missing.append("curves: there are no event files of TensorBoard")
     return RunFolder(
         workdir,
         config,
         result or {},
         _table(rows),
-        curves,
+        of_steps,
         _dicts(workdir / "skipped.csv"),
         _dicts(workdir / "leaks.csv"),
         _count_copies(workdir),
         missing,
     )
-
-
-def read_curves(workdir: AnyPath) -> Curves:
-    """Loss and accuracy by step, whichever writer wrote them; none if none did."""
-    if storage.is_remote(workdir):
-        return {}
-    events = EventAccumulator(str(workdir), size_guidance=_SIZES).Reload()
-    tags, curves = events.Tags(), {}
-    for tag in _CURVES:
-        values = {}
-        if tag in tags["scalars"]:
-            values = {event.step: event.value for event in events.Scalars(tag)}
-        elif tag in tags["tensors"]:
-            values = {
-                event.step: float(tensor_util.make_ndarray(event.tensor_proto))
-                for event in events.Tensors(tag)
-            }
-        if values:
-            curves[tag] = sorted(values.items())
-    return curves
 
 
 def _table(rows: list[list[str]]) -> Table:

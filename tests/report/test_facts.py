@@ -1,5 +1,6 @@
 """The report's numbers, recomputed from predictions.csv by those who know."""
 
+import contextlib
 import csv
 
 import numpy as np
@@ -9,7 +10,9 @@ from sklearn import metrics
 from statsmodels.stats.proportion import proportion_confint
 
 from jaxart.data import temperature
-from jaxart.report import facts, reading
+from jaxart.report import curves, facts, reading
+from jaxart.training import writers
+from tests import events
 from tests.report.conftest import CLASSES, MAX_STEP, NUM_IMAGES
 
 
@@ -187,3 +190,19 @@ def test_curves_and_data(numbers):
     assert data["leaks"] == {"exact": 1, "near": 0}
     assert data["leaking"][0]["train_path"] == "t.png"
     assert numbers["missing"] == []
+
+
+@pytest.mark.parametrize("writer", ["tensorboardx", "tensorflow"])
+def test_curves_are_those_that_tensorboard_reads(tmp_path, writer):
+    with contextlib.closing(writers.create_writer(writer, tmp_path)) as board:
+        for step in range(1, 6):
+            scalars = {"train/loss": 1 / step, "val/accuracy": step / 7, "other": 1.0}
+            board.write_scalars(step, scalars)
+    found = curves.read(tmp_path)
+    wanted = events.read(tmp_path)
+    assert found == {
+        tag: list(wanted[tag].items()) for tag in ("train/loss", "val/accuracy")
+    }
+    (file,) = tmp_path.glob("*tfevents*")
+    file.write_bytes(file.read_bytes()[:-3])  # as a killed run leaves it
+    assert len(curves.read(tmp_path)["train/loss"]) in (4, 5)
