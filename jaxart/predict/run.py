@@ -145,7 +145,9 @@ class Predicting:
             says = [column[row].tolist() for column in columns]
             record: Record = dict(zip(_COLUMNS, says, strict=True))
             if self.trained_on is not None:
-                record["trained_on"] = self.contents.get(item[0]) in self.trained_on
+                # Of an item that is done alone, its part may be another process's.
+                content = self.contents.get(item[0]) or self.identify([item])[0]
+                record["trained_on"] = content in self.trained_on
             records.append(record)
         if activation is None:
             return Results(records)

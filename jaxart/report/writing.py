@@ -68,7 +68,9 @@ def write_after_training(workdir: AnyPath, num_processes: int) -> AnyPath | None
       The page; None where there is none.
     """
     try:
-        return write(workdir, with_maps=num_processes == 1)
+        path = write(workdir, with_maps=num_processes == 1)
+        logger.info("The report of the run: %s", path)
+        return path
     except Exception as error:
         logger.warning("%s: no report.html: %r", workdir, error)
         return None

@@ -1,9 +1,12 @@
 """The page in a browser."""
 
 import re
+import shutil
 
+import numpy as np
 import pytest
 
+from jaxart.data import predictions
 from jaxart.report import facts, reading, writing
 from tests.report.conftest import CLASSES
 
@@ -122,3 +125,26 @@ def test_names_are_shown_and_not_run(run, tmp_path, browse):
     assert hostile.replace("\udce9", "\ufffd") in cards
     assert CLASSES[2] in cards
     assert "<i>never" in page.locator(".matrix").inner_text()
+
+
+def test_the_matrix_has_the_classes_with_the_most_mistakes(run, tmp_path, browse):
+    """50 classes of 2 images; of the last 5, one is taken for the one before."""
+    workdir = tmp_path / "wide"
+    workdir.mkdir()
+    shutil.copy(run / "config.json", workdir)
+    names = tuple(f"class {i:02}" for i in range(50))
+    labels = np.repeat(np.arange(50), 2)
+    predicted = labels - (np.arange(100) >= 90) * (np.arange(100) % 2)
+    predictions.write_predictions(
+        workdir / "predictions.csv",
+        [f"{i}.png" for i in range(100)],
+        labels,
+        0.02 + 0.5 * np.eye(50)[predicted],
+        names,
+    )
+    page = browse(writing.write(workdir))
+    text = page.locator("main").inner_text()
+    assert "10 classes with fewer mistakes are left out." in text
+    shown = page.locator(".matrix tbody th").all_inner_texts()
+    assert [text[:8] for text in shown] == [*names[:34], *names[44:]]
+    assert page.locator(".off [data-cell]").count() == 5
