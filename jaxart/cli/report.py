@@ -42,6 +42,8 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     flags = parser.parse(words)
     if not flags.runs:
         raise FlagError("which run? jaxart report RUN [RUN ...]")
+    if flags.image_root and len(flags.runs) > 1:
+        raise FlagError("--image_root is for one run: a page of several has no images")
     return flags
 
 

@@ -36,6 +36,7 @@ def test_several_runs(run, better, run_command, tmp_path, monkeypatch):
         (("{empty}",), "{empty}: no run of `jaxart train` (config.json is missing)"),
         (("{begun}",), "{begun}: the run has no predictions yet (predictions.csv is"),
         (("{run}", "--otu=x"), "unknown flag --otu; did you mean --out?"),
+        (("{run}", "{run}", "--image_root=x"), "--image_root is for one run: a page"),
         (("{run}", "{empty}"), "{empty}: no run of `jaxart train`"),
     ],
 )
