@@ -31,6 +31,7 @@ class Classifier(NamedTuple):
     class_names: tuple[str, ...]  # what each logit stands for
     resize: str  # the rule of its training; '' where the weights do not say
     source: AnyPath | None = None  # its run or weight file; None if made by hand
+    temperature: float | None = None  # of its run's validation; None if not known
 
     def __reduce__(self):
         """Travels to another process as where it is from, and is loaded there."""
@@ -173,7 +174,16 @@ def from_run(workdir: AnyPath) -> Classifier:
     )
     checkpoints.close()
     source = storage.resolve(workdir)
-    return Classifier(model, params, class_names, config["resize"], source)
+    temperature = _read_result(workdir).get("temperature")
+    return Classifier(model, params, class_names, config["resize"], source, temperature)
+
+
+def _read_result(workdir: AnyPath) -> dict[str, Any]:
+    """What a run says of itself; nothing where it did not end."""
+    try:
+        return json.loads((workdir / "result.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
 
 
 def param_shapes(model: Network) -> Any:

@@ -41,12 +41,16 @@ ROOMS = {
         "saliency",
         "storage passes devices models data classifier predict methods",
     ),
+    "report": (
+        "report",
+        "storage models data classifier training predict methods saliency",
+    ),
     "export": ("export", "storage models weights data classifier"),
     "paintings": ("paintings", "storage passes data"),
     "face": (
         "face",
-        "storage passes models weights data classifier training predict methods "
-        "saliency",
+        "storage devices passes models weights data classifier training predict "
+        "methods saliency report",
     ),
     "hub": (
         "hub",
@@ -54,9 +58,9 @@ ROOMS = {
     ),
     "cli": (
         "cli __main__ main predict.__main__ saliency.__main__ saliency.class_model "
-        "export.__main__",
+        "export.__main__ report.__main__",
         "storage passes devices models weights data classifier training predict "
-        "methods saliency export paintings face hub",
+        "methods saliency report export paintings face hub",
     ),
 }
 
@@ -237,6 +241,7 @@ TEXT_BECOMES_A_PATH = {
     "face.network": "source, class_names",
     "face.training": "workdir",
     "paintings.download.hugging_face": "a file in the hub's cache",
+    "report.reading": "train_data, val_data, image_root",
     "storage.hub": "a text that is given, a file in the hub's cache",
     "storage.paths": "a text that is given, a name that is joined, a temporary folder",
     "training.experiments": "a config of the package, a file of your own",

@@ -48,12 +48,13 @@ class Parser(argparse.ArgumentParser):
     """The flags of a job. Errors are `FlagError`s; flags may have - for _, or _ for -.
 
     `text` says what the job does, with an example; it is above the flags in --help.
+    `words` are those that the job takes beside its flags.
     """
 
-    def __init__(self, job: str, text: str | None):
+    def __init__(self, job: str, text: str | None, words: str = ""):
         super().__init__(
             prog=f"jaxart {job}",
-            usage=f"jaxart {job} [--flag=value ...]",
+            usage=f"jaxart {job}{words and ' '}{words} [--flag=value ...]",
             description=text,
             formatter_class=_Formatter,
             allow_abbrev=False,

@@ -33,6 +33,12 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
         help="the best classes of each image, this many (default: 5, but all of up to "
         f"{tables.MAX_CLASS_COLUMNS} classes in a .csv file, a column each)",
     )
+    add(
+        "--calibrated",
+        action="store_true",
+        help="divide logits by the run's temperature, which was fitted on its "
+        "validation images: other probabilities, the same classes",
+    )
     add("--features", metavar="LAYER", help="also write this layer's activations")
     shared.add_strict(add)
     shared.add_pass(parser, 32, "images")
@@ -62,6 +68,7 @@ def run(flags: argparse.Namespace) -> int:
             part_size=flags.part_size,
             resize=flags.resize or network.resize or "antialias",
             features=flags.features,
+            calibrated=flags.calibrated,
             ray=shared.cluster_of(flags),
         )
     print(f"{outcome.num_images} images: {out}")
@@ -70,4 +77,6 @@ def run(flags: argparse.Namespace) -> int:
         print(f"{outcome.num_skipped} skipped: see {skipped}")
     if outcome.metrics:
         print(evaluation.table(outcome.metrics))
+    if outcome.trained is not None and outcome.trained.any():
+        print(evaluation.warning(outcome.trained, outcome.metrics))
     return int(flags.strict and outcome.num_skipped > 0)

@@ -1,7 +1,7 @@
 """Shares a run on the Hugging Face hub: its best epoch's weights and a model card.
 
-  jaxart push runs/vgg16 OWNER/NAME --dry_run=card
-  jaxart push runs/vgg16 OWNER/NAME --private
+  jaxart push --dry_run=card runs/vgg16 OWNER/NAME
+  jaxart push --private runs/vgg16 OWNER/NAME
 
 The first writes the folder and sends nothing. Who you are comes from `hf auth login`
 or the environment variable HF_TOKEN. Everyone reads it with --weights=hf://OWNER/NAME.
@@ -19,7 +19,7 @@ STOPPED = "the repository has what was sent whole before"
 
 
 def parse(words: Sequence[str]) -> argparse.Namespace:
-    parser = Parser("push", __doc__)
+    parser = Parser("push", __doc__, "RUN OWNER/NAME")
     parser.add_argument("run", type=storage.path, metavar="RUN", help="a finished run")
     parser.add_argument("repo", metavar="OWNER/NAME", help="a repository on the hub")
     add = parser.add_argument_group("how").add_argument

@@ -29,6 +29,7 @@ from typing import Any
 from absl import flags as absl_flags
 from ml_collections import ConfigDict, config_flags
 
+from jaxart import storage
 from jaxart.cli import start
 from jaxart.cli.flags import FlagError, Parser, count, refuse, require, respelled, whole
 from jaxart.training import config, experiments
@@ -71,6 +72,7 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
 
 def run(flags: argparse.Namespace) -> int:
     from jaxart.devices import processes  # noqa: PLC0415  (JAX, late)
+    from jaxart.report import writing  # noqa: PLC0415
     from jaxart.training import loop  # noqa: PLC0415
 
     processes.start(flags.coordinator, flags.num_processes, flags.process_id)
@@ -80,6 +82,7 @@ def run(flags: argparse.Namespace) -> int:
             logging.getLogger("jaxart").setLevel(logging.ERROR)
         result = loop.train_and_evaluate(flags.fields, flags.workdir)
     if is_first:
+        writing.write_after_training(storage.path(flags.workdir), processes.count())
         print(json.dumps(result, indent=2))
     return 0
 

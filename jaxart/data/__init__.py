@@ -13,4 +13,6 @@ __all__ = [
     "pipeline",
     "predictions",
     "procedural",
+    "temperature",
+    "trained_on",
 ]

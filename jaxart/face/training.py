@@ -8,7 +8,9 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from jaxart import storage
+from jaxart.devices import processes
 from jaxart.face.network import TrainedNetwork, load
+from jaxart.report import writing
 from jaxart.storage import AnyPath
 from jaxart.training import config as configs
 from jaxart.training import experiments, loop
@@ -30,6 +32,10 @@ class Run:
     def network(self) -> TrainedNetwork:
         """The network of the best epoch."""
         return load(self.workdir)
+
+    def report(self) -> AnyPath:
+        """Writes report.html in its folder anew; gives its path."""
+        return writing.write(self.workdir)
 
     def __repr__(self) -> str:
         accuracy = self.result["val_accuracy"]
@@ -66,4 +72,7 @@ def train(
     for name, value in overrides.items():
         fields[name] = tuple(value) if isinstance(value, list) else value
     result = loop.train_and_evaluate(fields, workdir)
-    return Run(storage.path(workdir), result)
+    run = Run(storage.path(workdir), result)
+    if processes.is_first():
+        writing.write_after_training(run.workdir, processes.count())
+    return run

@@ -42,16 +42,20 @@ def find_labels(image_list: Listing, classifier: Classifier) -> Int32[np.ndarray
     return np.array([classes[label] for label in image_list.labels], np.int32)
 
 
-def evaluate(predictions: Predictions) -> dict[str, Any] | None:
+def evaluate(
+    predictions: Predictions, trained: Bool[np.ndarray, " n"] | None = None
+) -> dict[str, Any] | None:
     """Metrics of the images whose label is known; None where no label is.
 
-    The predictions are of at least 5 classes each (or of all, if fewer).
+    The predictions are of at least 5 classes each (or of all, if fewer). `trained` are
+    the images that the network was trained on, if that is known.
 
     Returns:
       {'count', 'accuracy', 'accuracy_ci95', 'log_loss', 'classes', 'per_class',
       'confusion', 'calibration'}, and 'top_5_accuracy' where there are more than 5
-      classes. Classes that are neither any image's label nor predicted are left
-      out; rows of the confusion matrix are labels, columns are predictions.
+      classes; where `trained` is known, 'trained_on' and 'accuracy_of_others' (None
+      if there are no others). Classes that are neither any image's label nor predicted
+      are left out; rows of the confusion matrix are labels, columns are predictions.
     """
     class_names = predictions.class_names
     is_known = predictions.labels != UNKNOWN
@@ -71,6 +75,11 @@ def evaluate(predictions: Predictions) -> dict[str, Any] | None:
     if len(class_names) > 5:
         is_near = (indices[:, :5] == labels[:, None]).any(axis=1)
         report["top_5_accuracy"] = float(is_near.mean())
+
+    if trained is not None:
+        others = is_right[~trained[is_known]]
+        report["trained_on"] = int(trained.sum())
+        report["accuracy_of_others"] = float(others.mean()) if len(others) else None
 
     occurring = np.union1d(labels, predicted)
     names = [class_names[index] for index in occurring]
@@ -126,6 +135,18 @@ def calibrate(
             }
         )
     return {"expected_calibration_error": error, "bins": bins}
+
+
+def warning(trained: Bool[np.ndarray, " n"], report: Mapping[str, Any] | None) -> str:
+    """That images are the run's own, and how right it is on the others, for people."""
+    counts = f"{trained.sum()} of {len(trained)}"
+    text = f"{counts} images are the run's own training images"
+    if report is None:
+        return text
+    accuracy = report["accuracy_of_others"]
+    if accuracy is None:
+        return f"{text}: the accuracy says nothing of others"
+    return f"{text}: the accuracy of the others is {accuracy:.4f}"
 
 
 def table(report: Mapping[str, Any]) -> str:

@@ -2,26 +2,23 @@
 
 import dataclasses
 import itertools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array
 
 from jaxart import storage
-from jaxart.classifier import Classifier
+from jaxart.classifier import Classifier, ClassifierError
 from jaxart.data import features as feature_store
-from jaxart.data import files, images, listing, pipeline
-from jaxart.devices import compiling
-from jaxart.models import Network
-from jaxart.models.layers import HEAD, select
+from jaxart.data import files, images, listing, pipeline, trained_on
+from jaxart.models.layers import select
 from jaxart.passes import folder, rows, running
 from jaxart.passes.outputs import sibling
 from jaxart.passes.work import Record, Results
 from jaxart.predict import evaluation, tables
+from jaxart.predict.step import Scores, Step, make_step
 from jaxart.predict.tables import Predictions
 from jaxart.storage import AnyPath, results
 
@@ -44,19 +41,7 @@ class Outcome(NamedTuple):
     num_images: int  # that could be read
     num_skipped: int
     metrics: dict[str, Any] | None  # of those whose label is known, if any
-
-
-class Scores(NamedTuple):
-    """What the network says of a batch: as in `Predictions`, and an activation."""
-
-    indices: Array
-    logits: Array
-    probabilities: Array
-    losses: Array
-    activation: Array | None  # where a layer is asked for
-
-
-Step = Callable[[Any, Any, Any], Scores]
+    trained: np.ndarray | None  # bool, which are its training images; None: unknown
 
 
 class Item(NamedTuple):
@@ -84,12 +69,34 @@ class Predicting:
     num_kept: int  # best classes of each image
     features: str | None  # a layer whose activations are kept, too
     batch_size: int
+    temperature: float = 1.0  # that logits are divided by
     step: Step | None = None
+    trained_on: frozenset[str] | None = None  # contents, where they can be told
+    contents: dict[str, str] = dataclasses.field(default_factory=dict)  # by name
 
     def open(self) -> "Predicting":
         """Makes the step, which compiles with the first batch."""
-        step = make_step(self.network.model, self.num_kept, self.features)
-        return dataclasses.replace(self, step=step)
+        step = make_step(
+            self.network.model, self.num_kept, self.features, self.temperature
+        )
+        trained = None
+        if not storage.is_remote(self.root):  # whose versions are no digests
+            trained = trained_on.read(self.network.source)
+        return dataclasses.replace(self, step=step, trained_on=trained)
+
+    def calibrated(self) -> "Predicting":
+        """The same, at the network's temperature.
+
+        Raises:
+          ClassifierError: it has none.
+        """
+        temperature = self.network.temperature
+        if temperature is None:
+            raise ClassifierError(
+                f"{self.network.source}: has no temperature. A run of `jaxart train` "
+                "has one; a weight file, or a run of an earlier jaxart, has none"
+            )
+        return dataclasses.replace(self, temperature=temperature)
 
     def skip(self, item: Item, reason: str) -> Record:
         """What stands for an image that cannot be read."""
@@ -97,7 +104,11 @@ class Predicting:
 
     def identify(self, items: Sequence[Item]) -> list[str]:
         """What each image's content is."""
-        return files.versions([storage.join(self.root, name) for name, _ in items])
+        versions = files.versions([storage.join(self.root, name) for name, _ in items])
+        if self.trained_on is not None:
+            names = (name for name, _ in items)
+            self.contents.update(zip(names, versions, strict=True))
+        return versions
 
     def load(self, items: Sequence[Item | None]) -> Loaded:
         """Reads a batch's images."""
@@ -132,7 +143,12 @@ class Predicting:
                 continue
             is_read[row] = True
             says = [column[row].tolist() for column in columns]
-            records.append(dict(zip(_COLUMNS, says, strict=True)))
+            record: Record = dict(zip(_COLUMNS, says, strict=True))
+            if self.trained_on is not None:
+                # Of an item that is done alone, its part may be another process's.
+                content = self.contents.get(item[0]) or self.identify([item])[0]
+                record["trained_on"] = content in self.trained_on
+            records.append(record)
         if activation is None:
             return Results(records)
         return Results(records, np.asarray(activation)[is_read].astype(np.float32))
@@ -148,6 +164,7 @@ def predict_images(
     part_size: int | None = None,
     resize: str,
     features: str | None = None,
+    calibrated: bool = False,
     ray: running.Cluster | None = None,
 ) -> Outcome:
     """Writes the best classes of images, and what belongs to them beside the table.
@@ -157,11 +174,12 @@ def predict_images(
 
     The table's suffix is its format, which chooses how many classes are written where
     `top_k` is None. `features` is a layer whose activations are written, too.
-    `part_size` and `ray` are as in `saliency.run.explain_images`.
+    `calibrated` divides logits by the network's temperature. The rest is as in
+    `saliency.run.explain_images`.
 
     Raises:
-      ValueError: the format, its package or the layer is missing, the parts beside the
-        table are of another pass, or no image can be read.
+      ValueError: the format, its package, the layer or the temperature is missing, the
+        parts beside the table are of another pass, or no image can be read.
     """
     write = tables.find_format(out)
     select(classifier.model.layers(), None, features or None)  # raises
@@ -169,23 +187,21 @@ def predict_images(
     labels = evaluation.find_labels(image_list, classifier)
     root = storage.resolve(image_list.root)
     work = Predicting(classifier, root, resize, num_kept, features, batch_size)
+    work = work.calibrated() if calibrated else work
     items = [Item(*row) for row in zip(image_list.names, labels.tolist(), strict=True)]
     num_batches = 1 if features else _NUM_BATCHES  # activations may be large
     part_size = part_size or folder.part_size(len(items), batch_size, num_batches)
-    passed = folder.Folder(sibling(out, PARTS), _describe(work, items, part_size))
-    passed.begin()
-    parts = folder.cut(items, part_size)
-    part_names = running.run(work, parts, passed, title="predicting", ray=ray).names
-    columns, reasons = _read(passed, part_names)
+    passed, part_names = _pass(sibling(out, PARTS), work, items, part_size, ray)
+    columns, reasons, trained = _read(passed, part_names)
     skipped = [row for row in zip(image_list.names, reasons, strict=True) if row[1]]
-    if len(skipped) == len(items):
+    is_read = [not reason for reason in reasons]
+    if not any(is_read):
         passed.remove()
         first = f"the first is {image_list.paths[0]}: {reasons[0]}"
         raise ValueError(f"none of the {len(items)} images can be read; {first}")
-    is_read = [not reason for reason in reasons]
     names = list(itertools.compress(image_list.names, is_read))
     predictions = Predictions(names, labels[is_read], classifier.class_names, *columns)
-    metrics = evaluation.evaluate(predictions)
+    metrics = evaluation.evaluate(predictions, trained)
     # What a killed process leaves of it goes with the parts.
     with storage.written_together(out, passed.path) as table:
         write(table, predictions, top_k)
@@ -197,7 +213,21 @@ def predict_images(
     if not metrics:  # an earlier table's would be taken for this one's
         sibling(out, "metrics.json").unlink(missing_ok=True)
     passed.remove()
-    return Outcome(len(names), len(skipped), metrics)
+    return Outcome(len(names), len(skipped), metrics, trained)
+
+
+def _pass(
+    path: AnyPath,
+    work: Predicting,
+    items: Sequence[Item],
+    part_size: int,
+    ray: running.Cluster | None,
+) -> tuple[folder.Folder, list[str]]:
+    """Does all parts; gives their folder and their names."""
+    passed = folder.Folder(path, _describe(work, items, part_size))
+    passed.begin()
+    parts = folder.cut(items, part_size)
+    return passed, running.run(work, parts, passed, title="predicting", ray=ray).names
 
 
 def _describe(work: Predicting, items: Sequence[Item], part_size: int) -> dict:
@@ -215,6 +245,7 @@ def _describe(work: Predicting, items: Sequence[Item], part_size: int) -> dict:
         "batch_size": work.batch_size,
         "classes_kept": work.num_kept,
         "features": work.features,
+        "temperature": work.temperature,
         "image_reader": images.READER_VERSION,
         "part_size": part_size,
     }
@@ -232,16 +263,19 @@ def _write_features(
 
 def _read(
     passed: folder.Folder, names: Sequence[str]
-) -> tuple[list[np.ndarray], list[str]]:
+) -> tuple[list[np.ndarray], list[str], np.ndarray | None]:
     """All parts' columns of the images that could be read, and all images' reasons.
+
+    And which of the former were trained on, if that is known.
 
     Only one part's records are in memory at a time, which take twenty times as much.
     """
-    pieces, reasons = [], []
+    pieces, reasons, trained = [], [], []
     for name in names:
         records = list(passed.records([name]))
         reasons += [record.get("reason", "") for record in records]
         readable = [record for record in records if "reason" not in record]
+        trained += [record.get("trained_on") for record in readable]
         if readable:
             pieces.append(
                 [
@@ -249,27 +283,5 @@ def _read(
                     for key, dtype in _COLUMNS.items()
                 ]
             )
-    return [np.concatenate(column) for column in zip(*pieces, strict=True)], reasons
-
-
-def make_step(model: Network, num_kept: int, features: str | None) -> Step:
-    """Compiles (params, images, labels) -> `Scores`.
-
-    Only the best classes, `num_kept` of them, leave the device. The activation of
-    layer `features` is on the way to the logits: it costs nothing.
-    """
-
-    @compiling.jit
-    def step(params, images, labels):
-        activation = model.apply({"params": params}, images, upto=features or HEAD)
-        logits = activation
-        if features not in (None, HEAD):
-            logits = model.apply({"params": params}, activation, after=features)
-        best, indices = jax.lax.top_k(logits, num_kept)
-        chosen = jnp.take_along_axis(jax.nn.softmax(logits), indices, axis=-1)
-        label = jnp.maximum(labels, 0)[:, None]
-        losses = -jnp.take_along_axis(jax.nn.log_softmax(logits), label, axis=-1)[:, 0]
-        losses = jnp.where(labels == tables.UNKNOWN, jnp.nan, losses)
-        return Scores(indices, best, chosen, losses, activation if features else None)
-
-    return step
+    columns = [np.concatenate(column) for column in zip(*pieces, strict=True)]
+    return columns, reasons, None if None in trained else np.array(trained, bool)

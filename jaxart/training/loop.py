@@ -8,13 +8,14 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import optax
+import scipy.special
 from ml_collections import ConfigDict
 
 from jaxart import runs
-from jaxart.data import predictions
+from jaxart.data import predictions, temperature
 from jaxart.devices import processes
 from jaxart.storage import results
-from jaxart.training import log, network, optim
+from jaxart.training import log, network, optim, versions
 from jaxart.training.config import Config
 from jaxart.training.feed import Feed, make_feed
 from jaxart.training.plan import Plan
@@ -34,8 +35,9 @@ def train_and_evaluate(
 
     Args:
       config: see `jaxart.training.config.base_config`.
-      workdir: gets config.json, checkpoints/, frozen/, event files, predictions.csv,
-        skipped.csv, leaks.csv and result.json, which holds what is returned.
+      workdir: gets config.json, training_images.csv, checkpoints/, frozen/, event
+        files, predictions.csv, skipped.csv, leaks.csv and result.json, which holds what
+        is returned.
 
     Raises:
       ValueError: the config, the data or the weights cannot be used; the message
@@ -93,13 +95,13 @@ def conclude(
     run, data = feed.run, feed.data
     checkpoints, train_layers = run.checkpoints, run.config.train_layers
     params = params | checkpoints.restore_best_trained(params, train_layers)
-    metrics, probabilities = evaluate(eval_step, params, feed.val_batches())
+    metrics, logits = evaluate(eval_step, params, feed.val_batches())
     if processes.is_first():
         predictions.write_predictions(
             run.workdir / "predictions.csv",
             [data.names[i] for i in data.val],
             data.labels[data.val],
-            probabilities,
+            scipy.special.softmax(logits, axis=1),
             data.class_names,
         )
     num_correct = int(metrics["confusion"].trace())
@@ -108,6 +110,7 @@ def conclude(
         "val_accuracy": metrics["accuracy"],
         "val_accuracy_ci95": predictions.wilson_interval(num_correct, len(data.val)),
         "val_loss": metrics["loss"],
+        "temperature": temperature.fit(logits, data.labels[data.val]),
         "best_epoch": plan.epoch(checkpoints.best_step),
         "last_val_accuracy": checkpoints.metrics(progress.step)["accuracy"],
         "num_train": plan.num_train,
@@ -126,6 +129,7 @@ def conclude(
         "jax_backend": jax.default_backend(),
         "devices": jax.device_count(),
         "processes": processes.count(),
+        "versions": versions.installed(),
     }
     if processes.is_first():
         results.write_json(run.workdir / "result.json", result)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from jaxart import storage
-from jaxart.data import examples, files, procedural
+from jaxart.data import examples, files, procedural, trained_on
 from jaxart.data.examples import Examples
 from jaxart.data.files import File
 from jaxart.devices import processes
@@ -44,6 +44,8 @@ def read_sides(run: Run) -> Sides:
     config = run.config
     train, val = read_examples(config, run.workdir)
     looked = look(train, val, run.cache_dir)
+    if processes.is_first():
+        trained_on.write(run.workdir, train.names, looked[: len(train.names)])
     num_leaks = None
     if config.check_leaks and config.train_data != PROCEDURAL and processes.is_first():
         num_leaks = leaks.find(train, val, files=looked, workdir=run.workdir)

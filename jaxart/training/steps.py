@@ -123,7 +123,7 @@ def _differentiate(config, logits_fn, dropout_key, params, batch, step):
 def make_eval_step(logits_fn: LogitsFn, layout: Layout) -> Callable:
     """The evaluation step: (params, batch) -> what every process gets to see.
 
-    That are the batch's `Metrics`, probabilities [B, K] and mask [B]. `logits_fn` gets
+    That are the batch's `Metrics`, logits [B, K] and mask [B]. `logits_fn` gets
     no keys, so that nothing drops out.
     """
     logits_fn = layout.by_rows(logits_fn)
@@ -132,7 +132,7 @@ def make_eval_step(logits_fn: LogitsFn, layout: Layout) -> Callable:
     def eval_step(params, batch):
         logits = logits_fn(params, batch["image"])
         metrics = Metrics.from_batch(logits, batch["label"], batch["mask"])
-        return metrics, jax.nn.softmax(logits), batch["mask"]
+        return metrics, logits, batch["mask"]
 
     return eval_step
 
@@ -144,14 +144,14 @@ def evaluate(
 
     Returns:
       {'loss': float, 'accuracy': float, 'confusion': int [K, K]}, and the
-      probabilities [N, K] in the examples' order.
+      logits [N, K] in the examples' order.
     """
-    batch_metrics, probabilities = [], []
+    batch_metrics, logits = [], []
     for batch in batches:
         metrics, *rows = eval_step(params, batch)
         batch_metrics.append(metrics)
-        batch_probabilities, mask = map(np.asarray, rows)
-        probabilities.append(batch_probabilities[mask])
+        batch_logits, mask = map(np.asarray, rows)
+        logits.append(batch_logits[mask])
     total = functools.reduce(Metrics.merge, batch_metrics).compute()
     confusion = np.asarray(total["confusion"])
     values = {
@@ -159,4 +159,4 @@ def evaluate(
         "accuracy": float(confusion.trace() / confusion.sum()),  # exact
         "confusion": confusion,
     }
-    return values, np.concatenate(probabilities)
+    return values, np.concatenate(logits)

@@ -15,8 +15,9 @@ SLOW = set("jax flax orbax grain scipy sklearn cmap optax ray tensorboard".split
 FORMS = (
     *(["-m", "jaxart", *name.split()] for name in ("", "wikiart", *jobs.JOBS)),
     *(["-m", f"jaxart.{name}"] for name in ("main", "predict", "saliency", "export")),
-    *(["-m", "jaxart.saliency.class_model"], ["tools/convert_weights.py"]),
-    *(["tools/wikiart.py"], ["tools/wikiart.py", "curate"]),
+    *(["-m", "jaxart.saliency.class_model"], ["-m", "jaxart.report"]),
+    *(["tools/convert_weights.py"], ["tools/wikiart.py"]),
+    ["tools/wikiart.py", "curate"],
 )
 
 

@@ -229,7 +229,7 @@ def test_batch_sizes_change_nothing(tiny, folder, listed, tmp_path):
 def test_the_network_is_traced_once(tiny, listed, tmp_path):
     run.make_step.cache_clear()
     predict_all(tiny, listed, tmp_path / "table.csv")
-    assert run.make_step(tiny.model, 4, None)._cache_size() == 1
+    assert run.make_step(tiny.model, 4, None, 1.0)._cache_size() == 1
 
 
 @pytest.mark.parametrize("layer", ["conv1", "pool5", "relu6", "fc8"])
@@ -266,9 +266,9 @@ def test_a_runs_own_validation_is_reproduced(folder, tmp_path):
         lambda params, x: network.model.apply({"params": params}, x),
         layout.over_all_devices(),
     )
-    metrics, probabilities = steps.evaluate(eval_step, network.params, batches)
+    metrics, logits = steps.evaluate(eval_step, network.params, batches)
     write_predictions(
-        tmp_path / "run.csv", val.names, val.labels, probabilities, val.class_names
+        tmp_path / "run.csv", val.names, val.labels, softmax(logits), val.class_names
     )
 
     for source in (path, folder):  # class folders say the same

@@ -397,6 +397,7 @@ def test_a_workdir_there_holds_all_but_checkpoints_that_orbax_keeps(
     keys = {key.removeprefix("run/").split(".tfevents")[0] for key in keys}
     assert keys == {
         *("config.json", "result.json", "predictions.csv", "skipped.csv"),
+        "training_images.csv",
         *("leaks.csv", "events.out"),
     }
     assert json.loads(bucket.get("run/result.json")) == json.loads(json.dumps(result))

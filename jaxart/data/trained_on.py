@@ -1,0 +1,33 @@
+"""The images that a run was trained on, by their content: a file of its folder."""
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+
+from jaxart.data.files import File
+from jaxart.storage import AnyPath, results
+
+NAME = "training_images.csv"
+
+
+def write(workdir: AnyPath, names: Sequence[str], files: Iterable[File]) -> None:
+    """Lists the readable training images: path, sha256 and fingerprint of each."""
+    rows = (
+        (name, file.sha256, file.phash)
+        for name, file in zip(names, files, strict=True)
+        if not file.reason
+    )
+    results.write_csv(workdir / NAME, ("path", "sha256", "phash"), rows)
+
+
+def read(source: AnyPath | None) -> frozenset[str] | None:
+    """The SHA-256 of each training image, in hex; None where no run kept a list."""
+    if source is None:
+        return None
+    try:
+        content = (source / NAME).read_bytes()
+    except (FileNotFoundError, NotADirectoryError):  # or no run
+        return None
+    text = content.decode("utf-8", "surrogateescape")
+    rows = csv.DictReader(io.StringIO(text, newline=""))
+    return frozenset(row["sha256"] for row in rows)
