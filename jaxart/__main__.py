@@ -24,6 +24,7 @@ JOBS = {
     "class_model": "draw the image that a class is, to a network",
     "report": "show what became of a run, or of several, on one page",
     "export": "write a network for other programs: ONNX, StableHLO, weights",
+    "push": "share a run on the Hugging Face hub, with a model card",
     "convert": "make weight files of public ones; fetch and check them",
     "wikiart download": "fetch paintings by style",
     "wikiart curate": "make a data set: each painting once, a clean split",

@@ -78,7 +78,7 @@ def load(source: str | os.PathLike) -> Classifier:
       WeightsError: not a usable weight file.
       ClassifierError: no classifier can be made of it.
     """
-    path = storage.path(source)
+    path = storage.weights_path(source)
     return from_run(path) if path.is_dir() else from_weights(path)
 
 

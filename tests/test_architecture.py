@@ -52,11 +52,15 @@ ROOMS = {
         "storage devices passes models weights data classifier training predict "
         "methods saliency report",
     ),
+    "hub": (
+        "hub",
+        "storage models data classifier predict export",
+    ),
     "cli": (
         "cli __main__ main predict.__main__ saliency.__main__ saliency.class_model "
         "export.__main__ report.__main__",
         "storage passes devices models weights data classifier training predict "
-        "methods saliency report export paintings face",
+        "methods saliency report export paintings face hub",
     ),
 }
 
@@ -238,6 +242,7 @@ TEXT_BECOMES_A_PATH = {
     "face.training": "workdir",
     "paintings.download.hugging_face": "a file in the hub's cache",
     "report.reading": "train_data, val_data, image_root",
+    "storage.hub": "a text that is given, a file in the hub's cache",
     "storage.paths": "a text that is given, a name that is joined, a temporary folder",
     "training.experiments": "a config of the package, a file of your own",
     "training.sides": "train_data, val_data, image_root",
@@ -251,6 +256,7 @@ TEXT_BECOMES_A_PATH = {
 
 def test_text_becomes_a_path_in_few_places():
     makers = {"Path", "path", "path_or_none", "storage.path", "storage.path_or_none"}
+    makers |= {"storage.weights_path"}
     made = {
         module
         for module, path in MODULES.items()

@@ -14,7 +14,7 @@ from benchmarks.timing import repeat
 from jaxart.classifier import from_weights
 from jaxart.data import images, listing
 from jaxart.models import Network
-from jaxart.saliency import catalogue, run, work
+from jaxart.saliency import catalogue, question, run, work
 from jaxart.saliency.options import Options
 
 
@@ -26,11 +26,9 @@ def folder(
     root = Path(os.path.commonpath([Path(path).parent for path in paths]))
     names = tuple(os.path.relpath(path, root) for path in paths)
     found = listing.Listing(root, names, ("",) * len(names))
+    asked = question.ask(classifier.model, method, settings=given, channel_rule=None)
     options = Options(
-        method=method,
-        settings=catalogue.complete_settings(method, classifier.model, given),
-        channel_rule=catalogue.find(method).channel_rule,
-        target="predicted",
+        questions=(asked,),
         resize="antialias",
         save=("npy",),
         scale="image",

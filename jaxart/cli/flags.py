@@ -160,5 +160,7 @@ def names(text: str) -> tuple[str, ...]:
 _METAVARS: dict[Any, str] = {
     **dict.fromkeys((int, count), "N"),
     **dict.fromkeys((float, positive), "X"),
-    **dict.fromkeys((storage.path, storage.path_or_none), "PATH"),
+    **dict.fromkeys(
+        (storage.path, storage.path_or_none, storage.weights_path_or_none), "PATH"
+    ),
 }

@@ -3,6 +3,8 @@ r"""Explains what a network looks at, for whole folders of images.
   jaxart saliency --weights=vgg16.safetensors --images=photos --out=out
   jaxart saliency --workdir=runs/demo --images=paintings --out=out \
       --method=smoothgrad --num_samples=50
+  jaxart saliency --workdir=runs/demo --images=test.txt --out=out \
+      --method=gradient,grad_cam --target=predicted,label
 
 Open out/index.html to look at the maps. The same command again goes on where the last
 one stopped. `--list_methods` says which methods there are. `--ray=auto` does it on all
@@ -17,7 +19,14 @@ from jaxart import storage
 from jaxart.cli import shared
 from jaxart.cli.flags import Parser, fill, names, require
 from jaxart.passes import driver
-from jaxart.saliency.choices import BASELINES, CHANNEL_RULES, KINDS, QUADRATURES, SCALES
+from jaxart.saliency.choices import (
+    BASELINES,
+    CHANNEL_RULES,
+    KINDS,
+    QUADRATURES,
+    SCALES,
+    SCORES,
+)
 
 STOPPED = "the same command goes on"
 
@@ -46,14 +55,34 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     shared.add_network(parser)
     shared.add_images(parser.add_argument_group("the images").add_argument)
     add = parser.add_argument_group("what to explain, and how").add_argument
-    add("--method", default="gradient", metavar="NAME", help="see --list_methods")
+    add(
+        "--method",
+        type=names,
+        default="gradient",
+        metavar="NAME,NAME",
+        help="see --list_methods; several make a map each (default: %(default)s)",
+    )
     add("--list_methods", action="store_true", help="list the methods and exit")
     add(
         "--target",
+        type=names,
         default="predicted",
-        metavar="CLASS",
+        metavar="CLASS,CLASS",
         help="the class to explain: `predicted`, a class index, a class name, or "
-        "`label`, what the list (or the class folder) says",
+        "`label`, what the list (or the class folder) says; several make a map each "
+        "(default: %(default)s)",
+    )
+    add(
+        "--against",
+        metavar="CLASS",
+        help="explain how far the target's logit is above that of this class, or of "
+        "the best other one: `best_other`",
+    )
+    add(
+        "--score",
+        choices=SCORES,
+        default="logit",
+        help="what is explained of the target (default: %(default)s)",
     )
     add(
         "--channel_rule",
@@ -103,7 +132,7 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     shared.add_pass(parser, 8, "network inputs")
     flags = parser.parse(words)
     if not flags.list_methods:
-        require(flags, "images", "out")
+        require(flags, "images", "out", "method", "target")
     return argparse.Namespace(**vars(flags), words=list(words))
 
 
@@ -126,23 +155,26 @@ def run(flags: argparse.Namespace) -> int:
 def explain(flags: argparse.Namespace) -> dict[str, Any]:
     """Makes options of the flags, and explains the images; what run.json holds."""
     from jaxart.data import listing  # noqa: PLC0415
-    from jaxart.saliency import catalogue, run  # noqa: PLC0415
+    from jaxart.saliency import catalogue, question, run  # noqa: PLC0415
     from jaxart.saliency.options import Options  # noqa: PLC0415
 
-    method = catalogue.find(flags.method)
-    if flags.channel_rule and not method.channel_rule:
-        raise ValueError(f"{flags.method} gives maps: no channel_rule applies")
+    for method in flags.method:
+        catalogue.find(method)  # raises, before the network is loaded
     images = listing.read(flags.images, flags.image_root).without(flags.out)
     given = {name: getattr(flags, name) for name in SETTINGS}
     given = {name: value for name, value in given.items() if value is not None}
     network = shared.load_network(flags)
-    options = fill(
-        Options,
-        flags,
-        settings=catalogue.complete_settings(flags.method, network.model, given),
-        channel_rule=flags.channel_rule or method.channel_rule,
-        resize=flags.resize or network.resize or "antialias",
+    questions = question.ask_all(
+        network.model,
+        flags.method,
+        flags.target,
+        settings=given,
+        channel_rule=flags.channel_rule,
+        against=flags.against,
+        score=flags.score,
     )
+    resize = flags.resize or network.resize or "antialias"
+    options = fill(Options, flags, questions=questions, resize=resize)
     return run.explain_images(
         network,
         images.first(flags.limit),

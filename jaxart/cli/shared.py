@@ -20,7 +20,11 @@ Add = Callable[..., argparse.Action]  # of a group of flags
 def add_network(parser: Parser) -> None:
     """Adds --weights and --workdir, for `load_network`."""
     add = parser.add_argument_group("the network, one of these").add_argument
-    add("--weights", type=storage.path_or_none, help="a file of `jaxart convert`")
+    add(
+        "--weights",
+        type=storage.weights_path_or_none,
+        help="a file of `jaxart convert`, or hf://OWNER/NAME of `jaxart push`",
+    )
     add(
         "--workdir",
         type=storage.path_or_none,

@@ -9,7 +9,7 @@ from jaxart import storage
 from jaxart.face.explanation import Explanation, draw
 from jaxart.face.network import TrainedNetwork
 from jaxart.face.pictures import ImageLike
-from jaxart.saliency import catalogue
+from jaxart.saliency import catalogue, question
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -68,25 +68,15 @@ def compare(
     """
     if isinstance(networks, TrainedNetwork):
         networks = [networks]
-    all_settings = {
-        name for method in catalogue.METHODS.values() for name in method.settings
+    others = {
+        name: how.pop(name) for name in list(how) if name not in catalogue.SETTINGS
     }
-    known = {method: catalogue.find(method).settings for method in methods}
-    for name in how.keys() & all_settings:
-        if not any(name in settings for settings in known.values()):
-            raise ValueError(f"none of {', '.join(methods)} has a setting {name}")
-    rows = []
-    for network in networks:
-        for method, settings in known.items():
-            own = {
-                name: value
-                for name, value in how.items()
-                if name in settings or name not in all_settings
-            }
-            rows.append(
-                [
-                    network.explain(image, method, target=target, **own)
-                    for target in targets
-                ]
-            )
+    rows = [
+        [
+            network.explain(image, method, target=target, **others, **settings)
+            for target in targets
+        ]
+        for network in networks
+        for method, settings in question.settings_of(methods, how)
+    ]
     return Comparison(rows)

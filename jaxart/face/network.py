@@ -8,13 +8,14 @@ from jaxtyping import Float32
 
 from jaxart import classifier, storage
 from jaxart.classifier import Classifier
-from jaxart.face import batches, programs, question
+from jaxart.face import batches, programs
+from jaxart.face.answering import Asked
 from jaxart.face.explanation import Explanation
 from jaxart.face.pictures import ImageLike, Picture
 from jaxart.face.prediction import Prediction
 from jaxart.models import MODELS
 from jaxart.predict.run import Scores
-from jaxart.saliency import catalogue, class_image
+from jaxart.saliency import catalogue, class_image, pictures, question
 from jaxart.weights import WeightsError, canonical, convert, known_files
 
 # Several images.
@@ -146,17 +147,17 @@ class TrainedNetwork(Classifier):
           TypeError, ValueError: what was given is no image, or a setting cannot be.
         """
         asked = question.ask(
-            self,
+            self.model,
             method,
+            settings=settings,
+            channel_rule=channel_rule,
             target=target,
             against=against,
             score=score,
-            channel_rule=channel_rule,
-            seed=seed,
-            percentile=percentile,
-            colormap=colormap,
-            settings=settings,
         )
+        asked.classes(self)  # raises
+        look = pictures.look(colormap, asked.is_signed, self.resize or "antialias")
+        asked = Asked(self, asked, seed, look, percentile)
         return self._each(image, batch_size, EXPLAIN_BATCH, asked.run, asked.finish)
 
     def class_model(
@@ -229,7 +230,7 @@ def load(
       ClassifierError: no classifier can be made of it.
       FileNotFoundError: there is no such file.
     """
-    path = storage.path(source)
+    path = storage.weights_path(source)
     is_public = path.is_file() and not canonical.is_canonical(path)
     if not is_public:
         return TrainedNetwork(*classifier.load(path))

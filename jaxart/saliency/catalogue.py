@@ -66,6 +66,8 @@ _ALL = (
 )
 METHODS = {method.function.__name__: method for method in _ALL}
 
+SETTINGS = {name for method in METHODS.values() for name in method.settings}
+
 SIGNED_RULES = ("sum", "mean")
 
 

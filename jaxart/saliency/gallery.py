@@ -28,7 +28,8 @@ def write(
         lines.append(_dumps(_needed(record)))
         classes |= {top["index"]: top["name"] for top in record["top5"]}
         classes[record["predicted"]] = record["predicted_name"]
-        classes[record["target"]] = record["target_name"]
+        for one in record["maps"]:
+            classes[one["target"]] = one["target_name"]
     classes = dict(sorted(classes.items()))
     head = _dumps({"title": title, "subtitle": subtitle, "classes": classes})
     body = ",\n".join(lines)
@@ -41,7 +42,8 @@ def write(
 
 def _needed(record: Mapping[str, Any]) -> dict[str, Any]:
     """What the page needs of a record; classes are named once for all."""
-    files = record["files"]
+    first = record["maps"][0]
+    files = record["files"] | first["files"]
     needed = {
         # Bytes that are no UTF-8 become U+FFFD.
         "path": record["path"]
@@ -52,7 +54,7 @@ def _needed(record: Mapping[str, Any]) -> dict[str, Any]:
         "logit": round(float(record["logit"]), 3),
         "probability": _probability(record),
         "top5": [[top["index"], _probability(top)] for top in record["top5"]],
-        "target": record["target"],
+        "target": first["target"],
         **{kind: _url(files[kind]) for kind in ("thumbnail", "picture", "map")},
         "links": {
             kind: _url(files[kind])

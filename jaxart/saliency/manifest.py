@@ -5,9 +5,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float32, Float64
 
 from jaxart import storage
+from jaxart.saliency.question import Question
 from jaxart.storage import AnyPath
 
 TOP = 5  # likeliest classes in a line
@@ -26,11 +27,14 @@ def write_records(path: AnyPath, records: Iterable[Mapping[str, Any]]) -> None:
             lines.write(json.dumps(record, allow_nan=False).encode() + b"\n")
 
 
-def describe(
-    class_names: Sequence[str],
-    logits: Float32[np.ndarray, " k"],
-    target: int,
-    label: int | None,
+def softmax(logits: Float32[np.ndarray, " k"]) -> Float64[np.ndarray, " k"]:
+    """Probabilities, to all digits."""
+    exponentials = np.exp(logits.astype(np.float64) - logits.max())
+    return exponentials / exponentials.sum()
+
+
+def describe_image(
+    class_names: Sequence[str], logits: Float32[np.ndarray, " k"], label: int | None
 ) -> dict[str, Any]:
     """What a network says of an image, for its record.
 
@@ -39,8 +43,7 @@ def describe(
     """
     if not np.isfinite(logits).all():
         raise FloatingPointError("the network's logits are not finite")
-    exponentials = np.exp(logits.astype(np.float64) - logits.max())
-    probabilities = exponentials / exponentials.sum()
+    probabilities = softmax(logits)
     order = np.argsort(-probabilities, kind="stable")[:TOP]
     record = {
         "predicted": int(order[0]),
@@ -55,10 +58,42 @@ def describe(
             }
             for i in order
         ],
-        "target": target,
-        "target_name": class_names[target],
-        "target_logit": float(logits[target]),
     }
     if label is not None:
         record |= {"label": label, "label_name": class_names[label]}
     return record
+
+
+def describe_map(
+    question: Question,
+    class_names: Sequence[str],
+    logits: Float32[np.ndarray, " k"],
+    classes: Sequence[int],
+    values: Float32[np.ndarray, "s s"],
+    limit: float,
+) -> dict[str, Any]:
+    """What a map shows, for its image's record.
+
+    `classes` are the target and, if any, the class that it is against; `limit` is the
+    value at the end of the colour table.
+    """
+    record = {
+        "method": question.method,
+        "settings": question.settings,
+        "score": question.score,
+        "asked": question.target,
+    }
+    for role, index in zip(("target", "against"), classes, strict=False):
+        record |= {
+            role: index,
+            f"{role}_name": class_names[index],
+            f"{role}_logit": float(logits[index]),
+        }
+    return record | {
+        "map": {
+            "min": float(values.min()),
+            "max": float(values.max()),
+            "sum": float(values.sum(dtype=np.float64)),
+            "limit": limit,
+        }
+    }

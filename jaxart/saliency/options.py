@@ -1,13 +1,12 @@
 """What a pass explains, and how it shows it."""
 
 import dataclasses
-import functools
 from typing import Any
 
 from jaxart.data.images import RESIZE_RULES
 from jaxart.saliency import pictures, render
-from jaxart.saliency.catalogue import SIGNED_RULES
-from jaxart.saliency.choices import CHANNEL_RULES, KINDS, SCALES
+from jaxart.saliency.choices import KINDS, SCALES
+from jaxart.saliency.question import Question
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,10 +17,7 @@ class Options:
       ValueError: a value that cannot be; names the choices.
     """
 
-    method: str  # a name of `catalogue.METHODS`
-    settings: dict[str, Any]  # the method's own, all of them
-    channel_rule: str  # makes a map of an attribution
-    target: str  # 'predicted', 'label', a class index or a class name
+    questions: tuple[Question, ...]  # the maps of each image, in order
     resize: str  # one of `images.RESIZE_RULES`
     save: tuple[str, ...]  # any of `choices.KINDS`
     scale: str  # 'image' draws each map on its own scale, 'common' all on one
@@ -33,7 +29,6 @@ class Options:
         for field, value, choices in (
             *(("save", kind, KINDS) for kind in self.save),
             ("scale", self.scale, SCALES),
-            ("channel_rule", self.channel_rule, (*CHANNEL_RULES, "")),
             ("resize", self.resize, RESIZE_RULES),
         ):
             if value not in choices:
@@ -42,9 +37,13 @@ class Options:
             raise ValueError(f"percentile={self.percentile}: above 0 and at most 100")
         render.color_table(self.colormap, signed=False)  # raises
 
-    @functools.cached_property
-    def look(self) -> pictures.Look:
-        """How maps are drawn; to find a colour table takes a millisecond."""
-        signed = self.channel_rule in SIGNED_RULES
-        table = render.color_table(self.colormap, signed)
-        return pictures.Look(table, signed, self.resize)
+    def look(self, question: Question) -> pictures.Look:
+        """How a question's maps are drawn."""
+        return pictures.look(self.colormap, question.is_signed, self.resize)
+
+    def describe(self) -> dict[str, Any]:
+        """The fields as plain data; those of questions hold one value for each."""
+        fields = dataclasses.asdict(self)
+        questions = fields.pop("questions")
+        columns = {name: [row[name] for row in questions] for name in questions[0]}
+        return columns | fields

@@ -1,5 +1,6 @@
 """The files of one image: the raw map, pictures of it, and what the page shows."""
 
+import functools
 import hashlib
 import io
 import itertools
@@ -21,7 +22,8 @@ SUFFIXES = {"overlay": ".jpg", "heatmap": ".png", "npy": ".npy"}
 FORMATS = {".png": {"format": "PNG"}, ".jpg": {"format": "JPEG", "quality": 90}}
 PAIRS_ON_SHEET = 10
 MAX_NAME_BYTES = 200  # file systems take 255, suffixes included
-PAGE_KINDS = {"thumbnail": 240, "picture": 1024, "map": 1024}  # longest side, pixels
+THUMBNAIL, PICTURE = 240, 1024  # longest side on the page, pixels
+IMAGE_KINDS, MAP_KINDS = ("thumbnail", "picture"), ("map",)  # the page's files
 
 
 class Look(NamedTuple):
@@ -32,16 +34,34 @@ class Look(NamedTuple):
     resize: str  # the rule that made the network's input, which says where a map lies
 
 
-def file_names(name: str, kinds: Collection[str]) -> dict[str, str]:
-    """Where an image's files lie, relative to the output folder, by kind.
+def look(colormap: str, signed: bool, resize: str) -> Look:
+    """How maps are drawn in a colour table of `render.color_table`.
+
+    Raises:
+      ValueError: there is no such table.
+    """
+    return Look(_table(colormap, signed), signed, resize)
+
+
+@functools.cache  # to find a table takes a millisecond
+def _table(colormap: str, signed: bool) -> UInt8[np.ndarray, "256 3"]:
+    return render.color_table(colormap, signed)
+
+
+def file_names(
+    name: str, kinds: Collection[str] = (), folder: str | None = None
+) -> dict[str, str]:
+    """Where the files of an image, or of its map, lie in the output folder, by kind.
 
     They mirror the input: `overlay/a/b.jpg.jpg` is that of `a/b.jpg`. No two images
-    share a file, and none lies outside the output folder.
+    share a file, and none lies outside the output folder. `folder` is of one of
+    several maps, '' of the only one; None is the image's own.
     """
     inside = PurePosixPath(os.path.normpath(name).replace(os.sep, "/"))
-    mirrored = "/".join(map(_safe, inside.parts))
+    mirrored = "/".join([*filter(None, [folder]), *map(_safe, inside.parts)])
     names = {kind: f"{kind}/{mirrored}{SUFFIXES[kind]}" for kind in kinds}
-    return names | {kind: f"gallery/{kind}/{mirrored}.jpg" for kind in PAGE_KINDS}
+    of_page = IMAGE_KINDS if folder is None else MAP_KINDS
+    return names | {kind: f"gallery/{kind}/{mirrored}.jpg" for kind in of_page}
 
 
 def _safe(name: str) -> str:
@@ -77,12 +97,19 @@ def save(picture: Image.Image, path: AnyPath) -> None:
         picture.save(beside, **FORMATS[path.suffix.lower()])
 
 
-def draw(
-    picture: UInt8[np.ndarray, "h w 3"],
+def draw_picture(picture: Image.Image, paths: Mapping[str, AnyPath]) -> None:
+    """Draws an image for the page, in two sizes."""
+    small = render.fit(picture, PICTURE)
+    save(small, paths["picture"])
+    save(render.fit(small, THUMBNAIL), paths["thumbnail"])
+
+
+def draw_map(
+    original: Image.Image,
     values: Float32[np.ndarray, "s s"],
     limit: float,
     look: Look,
-    paths: dict[str, AnyPath],
+    paths: Mapping[str, AnyPath],
 ) -> None:
     """Draws a map at its picture's size, and smaller for the page.
 
@@ -90,18 +117,16 @@ def draw(
     those without a path are not drawn.
     """
     levels = render.to_levels(values, limit, look.signed)
-    original = Image.fromarray(picture)
     if paths.keys() & {"heatmap", "overlay"}:
         placed = _place(levels, original.size, look)
         if "heatmap" in paths:
             save(render.heatmap(placed, look.table), paths["heatmap"])
         if "overlay" in paths:
-            over = render.overlay(picture, placed, look.table, look.signed)
+            pixels = np.asarray(original)
+            over = render.overlay(pixels, placed, look.table, look.signed)
             save(over, paths["overlay"])
-    small = render.fit(original, PAGE_KINDS["picture"])
-    save(small, paths["picture"])
-    save(render.fit(small, PAGE_KINDS["thumbnail"]), paths["thumbnail"])
-    heat = render.heatmap(_place(levels, small.size, look), look.table)
+    size = render.fitted(original.size, PICTURE)
+    heat = render.heatmap(_place(levels, size, look), look.table)
     save(heat.convert("RGB"), paths["map"])
 
 
@@ -113,17 +138,17 @@ def _place(
 
 
 def write_sheets(out: AnyPath, records: Iterable[Mapping[str, Any]]) -> None:
-    """Writes `sheet/0001.jpg` and so on: every picture of a manifest beside its map."""
+    """Writes `sheet/0001.jpg` and so on: a manifest's pictures beside their maps."""
     records = iter(records)
     sheets = iter(lambda: list(itertools.islice(records, PAIRS_ON_SHEET)), [])
     for number, sheet in enumerate(sheets, start=1):
         cells = []
         for record in sheet:
-            picture, map_ = (
-                images.decode(out / record["files"][kind])
-                for kind in ("picture", "map")
-            )
+            maps = [one["files"]["map"] for one in record["maps"]]
+            files = [record["files"]["picture"], *maps]
+            shown = [images.decode(out / file) for file in files]
             name = PurePosixPath(record["path"]).name
             says = f"{record['predicted_name']} {record['probability']:.0%}"
-            cells.append((picture, map_, f"{name}: {says}"))
-        save(render.sheet(cells), out / "sheet" / f"{number:04d}.jpg")
+            cells.append((shown, f"{name}: {says}"))
+        columns = 2 if len(cells[0][0]) == 2 else 1
+        save(render.sheet(cells, columns), out / "sheet" / f"{number:04d}.jpg")

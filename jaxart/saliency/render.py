@@ -162,7 +162,7 @@ def overlay(
 
 
 def sheet(
-    cells: Sequence[tuple[Image.Image, Image.Image, str]],
+    cells: Sequence[tuple[Sequence[Image.Image], str]],
     columns: int = 2,
     side: int = 256,
 ) -> Image.Image:
@@ -170,18 +170,20 @@ def sheet(
 
     Each picture and each map is scaled to fit a square of `side` pixels.
     """
+    count = max((len(shown) for shown, _ in cells), default=2)
     columns = max(1, min(columns, len(cells)))
     rows = math.ceil(len(cells) / columns)
-    width, height = 2 * side + GAP, side + CAPTION
+    width, height = count * (side + GAP) - GAP, side + CAPTION
     size = MARGIN + columns * (width + MARGIN), MARGIN + rows * (height + MARGIN)
     canvas = Image.new("RGB", size, PAPER)
     draw = ImageDraw.Draw(canvas)
     font = ImageFont.load_default(FONT_SIZE)
-    for i, (picture, heat, caption) in enumerate(cells):
+    for i, (shown, caption) in enumerate(cells):
         left = MARGIN + i % columns * (width + MARGIN)
         top = MARGIN + i // columns * (height + MARGIN)
-        for x, image in ((left, picture), (left + side + GAP, heat)):
+        for number, image in enumerate(shown):
             image = _scale(image, side)
+            x = left + number * (side + GAP)
             shift = (side - image.width) // 2, (side - image.height) // 2
             canvas.paste(image, (x + shift[0], top + shift[1]))
         line = shorten(caption, font, width)
@@ -205,9 +207,18 @@ def fit(image: Image.Image, side: int) -> Image.Image:
     return _scale(image, min(side, max(image.size)))
 
 
+def fitted(size: tuple[int, int], side: int) -> tuple[int, int]:
+    """Width and height of what `fit` makes of a picture of that size."""
+    return _scaled(size, min(side, max(size)))
+
+
 def _scale(image: Image.Image, long_side: int) -> Image.Image:
-    scale = long_side / max(image.size)
-    width, height = (max(1, round(edge * scale)) for edge in image.size)
     if image.mode == "P":
         image = image.convert("RGB")
-    return image.resize((width, height), Image.Resampling.BICUBIC)
+    return image.resize(_scaled(image.size, long_side), Image.Resampling.BICUBIC)
+
+
+def _scaled(size: tuple[int, int], long_side: int) -> tuple[int, int]:
+    scale = long_side / max(size)
+    width, height = (max(1, round(edge * scale)) for edge in size)
+    return width, height

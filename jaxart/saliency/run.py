@@ -1,6 +1,5 @@
 """One pass over many images: maps, pictures of them, a manifest and a page."""
 
-import dataclasses
 import json
 import logging
 import platform
@@ -24,7 +23,8 @@ from jaxart.predict.tables import UNKNOWN
 from jaxart.saliency import whole
 from jaxart.saliency.manifest import write_records
 from jaxart.saliency.options import Options
-from jaxart.saliency.work import PREDICTED, Explaining, Item
+from jaxart.saliency.question import Question
+from jaxart.saliency.work import Explaining, Item
 from jaxart.storage import AnyPath, results
 
 MANIFEST, REPORT, SKIPPED = "manifest.jsonl", "run.json", "skipped.csv"
@@ -65,12 +65,11 @@ def explain_images(
     """
     start = time.perf_counter()
     outputs.check_not_a_run(out)
-    items = find_items(image_list, classifier, options.target)
+    items = find_items(image_list, classifier, options.questions)
     root, resolved_out = map(storage.resolve, (image_list.root, out))
     work = Explaining(classifier, root, resolved_out, options, batch_size)
-    work.make_step()  # a mistake shows before anything is written
-    num_batches = 1 if _SAMPLES & options.settings.keys() else _NUM_BATCHES
-    part_size = part_size or folder.part_size(len(items), batch_size, num_batches)
+    work.make_steps()  # a mistake shows before anything is written
+    part_size = part_size or _part_size(options.questions, len(items), batch_size)
     parts = folder.cut(items, part_size)
     about = describe(work, image_list, part_size)
     passed = Folder(out / PARTS, flatten(about))
@@ -96,6 +95,14 @@ def explain_images(
     results.write_json(out / REPORT, report)  # says that all else is there
     passed.remove()
     return report
+
+
+def _part_size(questions: Sequence[Question], num_images: int, batch_size: int) -> int:
+    """Images of a part, which is about ten seconds' work."""
+    num_batches = max(1, _NUM_BATCHES // len(questions))
+    if any(_SAMPLES & question.settings.keys() for question in questions):
+        num_batches = 1
+    return folder.part_size(num_images, batch_size, num_batches)
 
 
 def find_finished(
@@ -150,7 +157,7 @@ def describe(
     """What run.json says of a pass before it begins: what it is of, and runs on."""
     classifier = work.network
     report = {
-        "options": dataclasses.asdict(work.options),
+        "options": work.options.describe(),
         "network": {
             "model": type(classifier.model).__name__.lower(),
             "compute_dtype": classifier.model.compute_dtype,
@@ -183,27 +190,30 @@ def flatten(report: dict[str, Any]) -> dict[str, Any]:
 
 
 def find_items(
-    image_list: listing.Listing, classifier: Classifier, target: str
+    image_list: listing.Listing, classifier: Classifier, questions: Sequence[Question]
 ) -> list[Item]:
-    """Each image with the class to explain, or `PREDICTED`, and its own.
+    """Each image with its own class, and with those that its maps are of.
 
     Raises:
-      ClassifierError: `target` is no class; or it is 'label', and an image's is missing
+      ClassifierError: a target is no class; or it is 'label', and an image's is missing
         or no class.
     """
     labels = evaluation.find_labels(image_list, classifier)
-    if target == "predicted":
-        targets = np.full_like(labels, PREDICTED)
-    elif target == "label":
+    if any(question.target == "label" for question in questions):
         for index in np.flatnonzero(labels == UNKNOWN):
             _refuse_label(image_list.names[index], image_list.labels[index], classifier)
-        targets = labels
-    else:
-        targets = np.full_like(labels, classifier.class_index(target))
+    columns = []
+    for question in questions:
+        classes = question.classes(classifier, labels)
+        if question.target != "label":
+            classes = np.broadcast_to(classes, (len(labels), *classes.shape))
+        columns.append(
+            map(tuple, classes.tolist()) if question.against else classes.tolist()
+        )
     return [
-        Item(name, target, None if label == UNKNOWN else label)
-        for name, target, label in zip(
-            image_list.names, targets.tolist(), labels.tolist(), strict=True
+        Item(name, None if label == UNKNOWN else label, tuple(classes))
+        for name, label, *classes in zip(
+            *(image_list.names, labels.tolist(), *columns), strict=True
         )
     ]
 

@@ -11,6 +11,7 @@ from jaxart.data import images
 from jaxart.passes.local import map_ahead
 from jaxart.saliency import gallery, pictures
 from jaxart.saliency.manifest import read_records
+from jaxart.saliency.question import Question
 from jaxart.saliency.work import Explaining
 from jaxart.storage import AnyPath
 
@@ -23,30 +24,43 @@ def write(
     Files of earlier maps of the images `skipped` go.
 
     Returns:
-      What run.json says of it: {'common_limit'} with a common scale.
+      What run.json says of it: with a common scale {'common_limit'}, of each method.
     """
     out, options = work.out, work.options
     report = {}
     for name in skipped:
-        for file in work.files(name).values():
-            (out / file).unlink(missing_ok=True)
+        own_files, of_maps = work.files(name)
+        for files in (own_files, *of_maps):
+            for file in files.values():
+                (out / file).unlink(missing_ok=True)
     if options.scale == "common":
         report["common_limit"] = _draw_on_common_scale(work, manifest)
     if "sheet" in options.save:
         pictures.write_sheets(out, read_records(manifest))
+    methods = dict.fromkeys(question.method for question in options.questions)
+    targets = dict.fromkeys(map(_target, options.questions))
+    model = type(work.network.model).__name__.lower()
     gallery.write(
         out,
-        f"{options.method} of {type(work.network.model).__name__.lower()}",
-        f"Explained: the {options.target} class"
-        if options.target in ("predicted", "label")
-        else f"Explained: {options.target}",
+        f"{', '.join(methods)} of {model}",
+        f"Explained: {', '.join(targets)}",
         read_records(manifest),
     )
     return report
 
 
-def _draw_on_common_scale(work: Explaining, manifest: AnyPath) -> float:
-    """Draws every map of a manifest on one scale, and returns it.
+def _target(question: Question) -> str:
+    """What a question is about, for people."""
+    target, against = question.target, question.against
+    said = f"the {target} class" if target in ("predicted", "label") else target
+    if not against:
+        return said
+    other = "the best other one" if against == "best_other" else against
+    return f"{said} against {other}"
+
+
+def _draw_on_common_scale(work: Explaining, manifest: AnyPath) -> dict[str, float]:
+    """Draws every map of a manifest on its method's one scale; returns the scales.
 
     It is to the maps' own scales what each of these is to its map: a percentile.
 
@@ -54,23 +68,30 @@ def _draw_on_common_scale(work: Explaining, manifest: AnyPath) -> float:
       ImageError: a picture is gone; names it.
     """
     out, options = work.out, work.options
-    limits = [record["map"]["limit"] for record in read_records(manifest)]
-    if not limits:
-        return 0.0
-    limit = float(np.percentile(limits, options.percentile))
+    of_method: dict[str, list[float]] = {}
+    num_images = 0
+    for record in read_records(manifest):
+        num_images += 1
+        for one in record["maps"]:
+            of_method.setdefault(one["method"], []).append(one["map"]["limit"])
+    limits = {
+        method: float(np.percentile(values, options.percentile))
+        for method, values in of_method.items()
+    }
 
     def draw(record: dict[str, Any]) -> None:
-        paths = {kind: out / file for kind, file in record["files"].items()}
         try:
-            picture = np.asarray(images.decode(storage.join(work.root, record["path"])))
+            picture = images.decode(storage.join(work.root, record["path"]))
         except images.ImageError as error:
             raise images.ImageError(f"{record['path']}: {error}") from None
-        pictures.draw(
-            picture, pictures.load_map(paths["npy"]), limit, options.look, paths
-        )
+        for question, one in zip(options.questions, record["maps"], strict=True):
+            paths = {kind: out / file for kind, file in one["files"].items()}
+            values = pictures.load_map(paths["npy"])
+            limit, look = limits[question.method], options.look(question)
+            pictures.draw_map(picture, values, limit, look, paths)
 
     num_threads = work.num_threads
     drawn = map_ahead(draw, read_records(manifest), num_threads, 8 * num_threads)
-    for _ in tqdm(drawn, total=len(limits), desc="drawing", unit="img"):
+    for _ in tqdm(drawn, total=num_images, desc="drawing", unit="img"):
         pass
-    return limit
+    return limits

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Float32, Int, Int32
+from jaxtyping import Array, Float, Int, Int32
 
 from jaxart import storage
 from jaxart.classifier import Classifier
@@ -18,31 +18,35 @@ from jaxart.models import Network
 from jaxart.passes.work import Record, Results
 from jaxart.saliency import catalogue, pictures, render
 from jaxart.saliency.choices import KINDS
-from jaxart.saliency.manifest import describe
+from jaxart.saliency.manifest import describe_image, describe_map
 from jaxart.saliency.options import Options
+from jaxart.saliency.question import BEST_OTHER, PREDICTED, Question
 from jaxart.storage import AnyPath
-
-PREDICTED = -1  # as a target: the class with the highest logit
-BEST_OTHER = -1  # as what a target is against: the highest logit of the other classes
 
 _NUM_THREADS = 4  # Pillow works outside of the interpreter's lock
 _NUM_REMOTE_THREADS = 16  # where they mostly wait for an object store
 
 
 class Item(NamedTuple):
-    """An image: its path as listed, its target or `PREDICTED`, its class if known."""
+    """An image: its path as listed, its class if known, and what each map is of.
+
+    That are classes as `Question.classes` gives them.
+    """
 
     name: str
-    target: int
     label: int | None
+    classes: tuple[int | tuple[int, int], ...]
 
 
 class Loaded(NamedTuple):
-    """A batch: images [B, S, S, 3], targets, and why a row holds no image, or ''."""
+    """A batch: images [B, S, S, 3], and why a row holds no image, or ''.
+
+    And for each question the classes, [B] or [B, 2].
+    """
 
     images: np.ndarray
-    targets: Int32[np.ndarray, " b"]
     reasons: list[str]
+    targets: list[Int32[np.ndarray, "b *against"]]
 
 
 class Explained(NamedTuple):
@@ -92,35 +96,44 @@ def resolve(
 
 @dataclasses.dataclass(frozen=True)
 class Explaining:
-    """The work of a pass: `passes.work.Work`, and, with a step, `Opened`."""
+    """The work of a pass: `passes.work.Work`, and, with steps, `Opened`."""
 
     network: Classifier
     root: AnyPath  # where relative names start
     out: AnyPath  # the folder of all files
     options: Options
     batch_size: int
-    step: Step | None = None
+    steps: tuple[Step, ...] = ()  # of each question
 
     def open(self) -> "Explaining":
-        """Makes the step, which compiles with the first batch."""
-        return dataclasses.replace(self, step=self.make_step())
+        """Makes the steps, which compile with the first batch."""
+        return dataclasses.replace(self, steps=self.make_steps())
 
-    def make_step(self) -> Step:
-        """The step of these options, traced without running it.
+    def make_steps(self) -> tuple[Step, ...]:
+        """The steps of these options, traced without running them.
 
         Raises:
-          ValueError: a setting of the method is out of range.
+          ValueError: a setting of a method is out of range.
         """
+        steps: dict[tuple, Step] = {}
+        for question in self.options.questions:
+            if question.program not in steps:
+                steps[question.program] = self._make_step(question)
+        return tuple(steps[question.program] for question in self.options.questions)
+
+    def _make_step(self, question: Question) -> Step:
+        model = self.network.model
         attribute = catalogue.bind(
-            self.options.method,
-            self.network.model,
-            self.options.settings,
-            channel_rule=self.options.channel_rule,
+            question.method,
+            model,
+            question.settings,
+            channel_rule=question.channel_rule,
             batch_size=self.batch_size,
             key=jax.random.key(self.options.seed),
+            score=question.score,
         )
-        step = make_step(self.network.model, attribute)
-        size = self.network.model.preprocessing["size"]
+        step = make_step(model, attribute)
+        size = model.preprocessing["size"]
         shape = (self.batch_size, size, size, 3)
         images = jax.ShapeDtypeStruct(shape, jnp.float32)
         targets = jax.ShapeDtypeStruct(shape[:1], jnp.int32)
@@ -137,12 +150,17 @@ class Explaining:
         """What stands for an image that gave no map."""
         return {"path": item[0], "reason": reason}
 
-    def files(self, name: str) -> dict[str, str]:
-        """Where an image's files lie, relative to `out`, by kind."""
+    def files(self, name: str) -> tuple[dict[str, str], list[dict[str, str]]]:
+        """Where an image's own files lie, and those of its maps, by kind."""
         kinds = [kind for kind in KINDS[:-1] if kind in self.options.save]
         if self.options.scale == "common" and "npy" not in kinds:
             kinds.append("npy")  # pictures are drawn when all maps are known
-        return pictures.file_names(name, kinds)
+        questions = self.options.questions
+        folders = [question.name for question in questions]
+        if len(questions) == 1:
+            folders = [""]
+        of_maps = [pictures.file_names(name, kinds, folder) for folder in folders]
+        return pictures.file_names(name), of_maps
 
     def identify(self, items: Sequence[Item]) -> list[str]:
         """What each image's content is."""
@@ -157,64 +175,76 @@ class Explaining:
             self.network.model.preprocessing,
             self.batch_size,
         )
-        targets = np.zeros(self.batch_size, np.int32)
-        for row, item in enumerate(items):
-            targets[row] = item[1] if item else 0
-        return Loaded(batch, targets, reasons)
+        targets = []
+        for number, question in enumerate(self.options.questions):
+            shape = (self.batch_size, 2) if question.against else (self.batch_size,)
+            targets.append(np.zeros(shape, np.int32))
+            for row, item in enumerate(items):
+                targets[-1][row] = item[2][number] if item else 0
+        return Loaded(batch, reasons, targets)
 
-    def start(self, loaded: Loaded) -> Explained:
-        """Runs the step."""
-        assert self.step is not None, "not opened"
-        arrays = jax.device_put((loaded.images, loaded.targets))
-        return self.step(self.network.params, *arrays)
+    def start(self, loaded: Loaded) -> list[Explained]:
+        """Runs the steps."""
+        assert self.steps, "not opened"
+        images = jax.device_put(loaded.images)
+        return [
+            step(self.network.params, images, jax.device_put(targets))
+            for step, targets in zip(self.steps, loaded.targets, strict=True)
+        ]
 
     def finish(
-        self, items: Sequence[Item | None], loaded: Loaded, values: Explained
+        self, items: Sequence[Item | None], loaded: Loaded, values: list[Explained]
     ) -> Results:
         """Writes the files of each image, in threads; gives their records."""
-        logits, targets, maps = map(np.asarray, values)
+        answers = [tuple(map(np.asarray, answer)) for answer in values]
 
         def write(row: int, item: Item) -> Record:
             if loaded.reasons[row]:
                 return self.skip(item, loaded.reasons[row])
-            return self._write(item, logits[row], int(targets[row]), maps[row])
+            try:
+                return self._write(item, [[x[row] for x in one] for one in answers])
+            except (ValueError, FloatingPointError) as error:
+                return self.skip(item, str(error))
 
         rows = [row for row, item in enumerate(items) if item is not None]
         there = [item for item in items if item is not None]
         with concurrent.futures.ThreadPoolExecutor(self.num_threads) as pool:
             return Results(list(pool.map(write, rows, there)))
 
-    def _write(
-        self,
-        item: Item,
-        logits: Float32[np.ndarray, " k"],
-        target: int,
-        values: Float32[np.ndarray, "s s"],
-    ) -> Record:
-        name, _, label = item
-        options, file_of = self.options, self.files(name)
-        paths = {kind: self.out / file for kind, file in file_of.items()}
-        try:
-            says = describe(self.network.class_names, logits, target, label)
+    def _write(self, item: Item, answers: Sequence[Sequence[Any]]) -> Record:
+        """Writes an image's files, once all of its maps are known to be sound.
+
+        An answer is of a question: logits [K], classes and a map [S, S].
+        """
+        options, class_names = self.options, self.network.class_names
+        record = describe_image(class_names, answers[0][0], item.label)
+        maps = []
+        for question, (logits, classes, values) in zip(
+            options.questions, answers, strict=True
+        ):
             limit = render.magnitude(values, options.percentile)
-            picture = np.asarray(images.decode(storage.join(self.root, name)))
-        except (ValueError, FloatingPointError) as error:
-            return self.skip(item, str(error))
-        if "npy" in file_of:
-            pictures.save_map(values, paths["npy"])
-        if options.scale == "image":
-            pictures.draw(picture, values, limit, options.look, paths)
+            chosen = np.atleast_1d(classes).tolist()
+            says = describe_map(question, class_names, logits, chosen, values, limit)
+            maps.append(says)
+        picture = images.decode(storage.join(self.root, item.name))
+        own_files, files_of_maps = self.files(item.name)
+        for question, (*_, values), says, names in zip(
+            options.questions, answers, maps, files_of_maps, strict=True
+        ):
+            says["files"] = names
+            paths = {kind: self.out / name for kind, name in names.items()}
+            if "npy" in paths:
+                pictures.save_map(values, paths["npy"])
+            if options.scale == "image":
+                limit, look = says["map"]["limit"], options.look(question)
+                pictures.draw_map(picture, values, limit, look, paths)
+        paths = {kind: self.out / name for kind, name in own_files.items()}
+        pictures.draw_picture(picture, paths)
+        size = [picture.width, picture.height]
         return {
-            "path": name,
-            "size": [picture.shape[1], picture.shape[0]],
-            **says,
-            "method": options.method,
-            "settings": options.settings,
-            "map": {
-                "min": float(values.min()),
-                "max": float(values.max()),
-                "sum": float(values.sum(dtype=np.float64)),
-                "limit": limit,
-            },
-            "files": file_of,
+            "path": item.name,
+            "size": size,
+            **record,
+            "files": own_files,
+            "maps": maps,
         }

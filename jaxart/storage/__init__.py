@@ -4,6 +4,7 @@ A file system renames and locks. An object store does neither, but an object app
 whole; so what is written beside and renamed in the one is one PUT in the other.
 """
 
+from jaxart.storage.hub import weights_path, weights_path_or_none
 from jaxart.storage.paths import (
     AnyPath,
     copy,
@@ -32,6 +33,7 @@ __all__ = [
     "StorageError",
     "copy",
     "fetched",
+    "hub",
     "is_remote",
     "join",
     "local_copy",
@@ -44,6 +46,8 @@ __all__ = [
     "resolve",
     "results",
     "version",
+    "weights_path",
+    "weights_path_or_none",
     "write_bytes",
     "written",
     "written_folder",

@@ -31,6 +31,10 @@ def path(text: str | os.PathLike) -> AnyPath:
     scheme, mark, rest = text.partition("://")
     if not mark or not scheme.isalnum():
         return Path(text)
+    if scheme == "hf":
+        raise StorageError(
+            f"{text}: hf:// is for weights, which are read; `jaxart push` writes there"
+        )
     if scheme not in PACKAGES:
         known = " and ".join(f"{name}://" for name in PACKAGES)
         raise StorageError(f"{text}: of URLs, {known} can be used")

@@ -44,7 +44,7 @@ def _make_model(config: Config) -> Network:
     """The network, with what a weight file of it says of its layers."""
     fields = {}
     if config.weights:
-        metadata = canonical.read_metadata(storage.path(config.weights))
+        metadata = canonical.read_metadata(storage.weights_path(config.weights))
         if metadata["model"] == config.model:
             fields = canonical.model_fields(metadata)
     return MODELS[config.model](
@@ -63,7 +63,7 @@ def _make_params(config: Config, model: Network, key: Array) -> Any:
         logger.info("weights='': every layer starts from random parameters")
         return draw(shapes, key)
     merged = merge.load(
-        storage.path(config.weights),
+        storage.weights_path(config.weights),
         shapes,
         model=config.model,
         train_layers=config.train_layers,

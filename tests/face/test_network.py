@@ -152,7 +152,7 @@ def test_what_is_of_another_type_is_refused(image):
         ({"method": "gradcam"}, "did you mean 'grad_cam'?"),
         ({"target": "owls"}, "no class is called 'owls': one of owl?"),
         ({"target": 4}, "class 4: the indices are 0 to 3"),
-        ({"target": "owl", "against": 1}, "against=1 is the target itself"),
+        ({"target": "owl", "against": 1}, "against='1' is the target itself"),
         ({"against": "dog"}, "no class is called 'dog'"),
         ({"score": "probability"}, "score='probability': one of logit, log_prob"),
         ({"score": "log_probability", "against": "owl"}, "leave score out"),
@@ -205,8 +205,8 @@ def test_other_pictures_and_classes_do_not_compile_again(network, folder):
     for path, target, against in zip(paths[:3], CLASSES, CLASSES[1:], strict=False):
         network.explain(path, "grad_cam", target=target, against=against)
     assert programs.explaining.cache_info().currsize == 1
-    key = ("grad_cam", tuple(network.methods()["grad_cam"].items()), "", "logit", 0)
-    step = programs.explaining(network.model, *key, batch_size=1)
+    key = ("grad_cam", (("layer", "relu5"),), "", "logit", 0)
+    step = programs.explaining(network.model, *key, 1)
     assert programs.explaining.cache_info().currsize == 1
     assert step._cache_size() == 1
 

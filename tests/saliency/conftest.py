@@ -87,11 +87,16 @@ def shell(start):
 
 @pytest.fixture
 def entries():
-    """Reads a manifest."""
+    """Reads a manifest of one map an image: each record with what it says of it."""
 
     def read(out):
         lines = (out / "manifest.jsonl").read_text(encoding="ascii").splitlines()
-        return [json.loads(line) for line in lines]
+        found = []
+        for record in map(json.loads, lines):
+            (of_map,) = record.pop("maps")
+            files = record["files"] | of_map["files"]
+            found.append(record | of_map | {"files": files})
+        return found
 
     return read
 

@@ -6,7 +6,13 @@ import math
 import numpy as np
 import pytest
 
-from jaxart.saliency.manifest import describe, read_records, write_records
+from jaxart.saliency.manifest import (
+    describe_image,
+    describe_map,
+    read_records,
+    write_records,
+)
+from jaxart.saliency.question import Question
 
 ENTRIES = [
     {"path": "a.jpg", "value": 1.5},
@@ -36,6 +42,14 @@ def test_an_entry_with_nan_leaves_the_record_that_is_there(tmp_path):
 # --- What a network says of an image --------------------------------------------------
 
 NAMES = ("ant", "bee", "cat")
+QUESTION = Question("grad_cam", {"layer": "relu5"}, "", "predicted")
+
+
+def describe(names, logits, target, label, against=(), question=QUESTION):
+    """An image and its map."""
+    values = np.array([[-1, 2], [0, 0.5]], np.float32)
+    of_map = describe_map(question, names, logits, [target, *against], values, 1.5)
+    return describe_image(names, logits, label) | of_map
 
 
 def test_three_classes_by_hand():
@@ -58,8 +72,20 @@ def test_three_classes_by_hand():
         "target": 2,
         "target_name": "cat",
         "target_logit": pytest.approx(math.log(3) + 2, rel=1e-6),
+        "method": "grad_cam",
+        "settings": {"layer": "relu5"},
+        "score": "logit",
+        "asked": "predicted",
+        "map": {"min": -1, "max": 2, "sum": 1.5, "limit": 1.5},
     }
     json.dumps(found)
+
+
+def test_what_a_target_is_against_is_said():
+    question = Question("gradient", {}, "sum", "cat", against="best_other")
+    found = describe(NAMES, np.arange(3, dtype=np.float32), 2, None, [1], question)
+    said = [found[f"against{what}"] for what in ("", "_name", "_logit")]
+    assert said == [1, "bee", 1.0] and found["asked"] == "cat"
 
 
 def test_a_label_is_said_even_if_it_is_class_0():

@@ -96,7 +96,7 @@ def test_folders_and_lists_of_urls_name_the_same_images(command, place):
     assert [entry["path"] for entry in entries] == urls
     for entry, name in zip(entries, names, strict=True):
         wanted_map = (here / "out" / "npy" / f"{name}.npy").read_bytes()
-        assert (out / entry["files"]["npy"]).read_bytes() == wanted_map
+        assert (out / entry["maps"][0]["files"]["npy"]).read_bytes() == wanted_map
 
 
 class Killed(BaseException):
@@ -128,7 +128,8 @@ def test_a_killed_run_goes_on_and_makes_no_part_again(
         f"out/{file}"
         for key in parts
         for record in json.loads(bucket.get(key))
-        for file in record.get("files", {}).values()
+        for files in record.get("maps", ())
+        for file in files["files"].values()
     }
     assert len(parts) == 2  # of 3
     there = set(bucket.keys())

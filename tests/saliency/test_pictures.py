@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from jaxart.saliency import choices, pictures, render
-from jaxart.saliency.pictures import Look, draw, file_names, save_map, write_sheets
+from jaxart.saliency.pictures import Look, save_map, write_sheets
 
 KINDS = ("overlay", "heatmap", "npy")
 PAGE = {"thumbnail", "picture", "map"}
@@ -22,6 +22,19 @@ NAMES = (
     *("c/../../x/a.jpg", ".../a.jpg", "..a.jpg", "~/a.jpg", "été/日本.jpg", "A.JPG"),
     *("a b#?%&.jpg", "C:\\a.jpg", "npy/a.jpg", "gallery/map/a.jpg", "-rf.jpg"),
 )
+
+
+def file_names(name, kinds):
+    """Of an image and its only map."""
+    of_map = pictures.file_names(name, kinds, "")
+    return pictures.file_names(name) | of_map
+
+
+def draw(picture, values, limit, look, paths):
+    """An image and its only map."""
+    image = Image.fromarray(picture)
+    pictures.draw_map(image, values, limit, look, paths)
+    pictures.draw_picture(image, paths)
 
 
 # --- Where they lie -------------------------------------------------------------------
@@ -195,7 +208,8 @@ def make_entries(out, count):
             "path": f"folder/{i} é\udce9.jpg",
             "predicted_name": "red fox",
             "probability": 0.5,
-            "files": files,
+            "files": {"picture": files["picture"]},
+            "maps": [{"files": {"map": files["map"]}}],
         }
 
 

@@ -182,7 +182,8 @@ def test_thin_pictures_get_through(tmp_path, size, box_of, signed):
     heat = render.heatmap(levels, table)
     assert laid.size == heat.size == size
     assert render.fit(laid, 64).size == tuple(min(side, 64) for side in size)
-    pictures.save(render.sheet([(laid, heat, "thin")], side=16), tmp_path / "sheet.png")
+    sheet = render.sheet([([laid, heat], "thin")], side=16)
+    pictures.save(sheet, tmp_path / "sheet.png")
 
 
 def test_a_box_below_a_pixel_is_a_pixel():
@@ -314,7 +315,7 @@ def plain(color, size):
 def test_sheet_golden():
     """3 cells of side 32 in 2 columns: 12 + 2 * (68 + 12) by 12 + 2 * (54 + 12)."""
     heat = render.heatmap(np.full((64, 16), 200, np.uint8), GREYS)
-    cells = [(plain("red", (8, 4)), heat, "caption")] * 3
+    cells = [([plain("red", (8, 4)), heat], "caption")] * 3
     found = render.sheet(cells, columns=2, side=32)
     assert found.mode == "RGB" and found.size == (172, 144)
     pixels = np.asarray(found)
@@ -332,9 +333,11 @@ def test_sheet_golden():
 
 
 def test_sheet_is_as_wide_as_its_cells():
-    cell = (plain("red", (9, 9)), plain("blue", (9, 9)), "")
+    red, blue = plain("red", (9, 9)), plain("blue", (9, 9))
+    cell = ([red, blue], "")
     assert render.sheet([cell]).size == (12 + 528, 12 + 290)
     assert render.sheet([cell] * 7, columns=3, side=100).size == (660, 414)
+    assert render.sheet([([red, blue, red], "")]).width == 12 + 776 + 12
     assert render.sheet([]).mode == "RGB"
 
 
@@ -343,7 +346,7 @@ def test_sheet_is_as_wide_as_its_cells():
     ["Mönch am Meer", "猫 👍", "two\nlines\t", "\udcff", "é" * 5000, "a\0b", ""],
 )
 def test_any_caption_can_be_drawn_and_stays_in_its_cell(caption):
-    cell = (plain("red", (9, 9)), plain("blue", (9, 9)), caption)
+    cell = ([plain("red", (9, 9)), plain("blue", (9, 9))], caption)
     pixels = np.asarray(render.sheet([cell], side=40))
     border = np.concatenate([pixels[:, :11], pixels[:, -11:]], axis=1)
     assert (border == render.PAPER).all()

@@ -18,15 +18,21 @@ from jaxart.passes.folder import OtherPassError
 from jaxart.saliency import catalogue, render, run, work
 from jaxart.saliency.choices import SCALES
 from jaxart.saliency.options import Options
+from jaxart.saliency.question import Question
 from tests import runs
 from tests.saliency.conftest import CLASSES
 
 
 def explain(classifier, source, out, batch_size=4, part_size=None, **changed):
     """Grad-CAM of every image, raw maps only, unless told otherwise."""
-    options = {
+    asked = {
         **{"method": "grad_cam", "settings": {"layer": "relu5"}, "channel_rule": ""},
-        **{"target": "predicted", "resize": "antialias", "save": ("npy",)},
+        "target": "predicted",
+    }
+    for name in ("method", "settings", "channel_rule", "target", "against"):
+        asked |= {name: changed.pop(name)} if name in changed else {}
+    options = {
+        **{"questions": (Question(**asked),), "resize": "antialias", "save": ("npy",)},
         **{"scale": "image", "percentile": 99.0, "colormap": "auto", "seed": 0},
     }
     return run.explain_images(
@@ -151,7 +157,7 @@ def test_a_folder_becomes_maps_pictures_record_and_page(
         **{"found": 10, "done_before": 0, "done_now": 10, "skipped": 0}
     }
     assert report["list"]["batch_size"] == 4
-    assert report["options"]["settings"] == {"layer": "relu5"}
+    assert report["options"]["settings"] == [{"layer": "relu5"}]
     assert report["options"]["resize"] == "antialias"  # the run's own
     assert report["network"]["num_classes"] == 4
     assert report["seconds"] > 0 and report["images_per_second"] > 0
@@ -246,9 +252,9 @@ def test_labels_of_a_list_are_targets(tiny, folder, tmp_path, entries):
         "path,label\n0.png,red fox\nb/1.png,3\nb/c d/2.png,teddy\n3.png,owl\n"
     )
     found = listing.read(source, folder)
+    asked = Question("grad_cam", {"layer": "relu5"}, "", "label")
     options = Options(
-        **{"method": "grad_cam", "settings": {"layer": "relu5"}, "channel_rule": ""},
-        **{"target": "label", "resize": "antialias", "save": ("npy",)},
+        **{"questions": (asked,), "resize": "antialias", "save": ("npy",)},
         **{"scale": "image", "percentile": 99.0, "colormap": "auto", "seed": 0},
     )
     out = tmp_path / "out"
@@ -379,11 +385,11 @@ def test_a_picture_that_was_replaced_under_its_name_is_explained_anew(
 @pytest.mark.parametrize(
     ("field", "old", "new"),
     [
-        ("target", "'predicted'", "owl"),
+        ("target", "['predicted']", "owl"),
         ("save", r"\['npy'\]", ("npy", "heatmap")),
         ("percentile", "99.0", 90.0),
         ("scale", "'image'", "common"),
-        ("settings", "{'layer': 'relu5'}", {"layer": "pool1"}),
+        ("settings", "[{'layer': 'relu5'}]", {"layer": "pool1"}),
         ("resize", "'antialias'", "crop"),
     ],
 )
@@ -393,6 +399,8 @@ def test_other_options_into_the_same_folder_are_refused(
     explain(tiny, folder / "0.png", tmp_path / "out")
     before = files_of(tmp_path / "out")
     shown = json.loads(json.dumps(new))
+    if field in ("target", "settings"):  # of each map
+        shown = [shown]
     with pytest.raises(OtherPassError) as error:
         explain(tiny, folder / "0.png", tmp_path / "out", **{field: new})
     assert str(error.value) == (
@@ -469,7 +477,7 @@ def test_a_common_scale_draws_every_map_with_one_limit(
     limit = np.percentile(once, percentile)
     # The larger of two limits, or what lies between them.
     limit *= 2 if percentile == 100 else 1.5
-    assert report["common_limit"] == pytest.approx(limit, rel=1e-6)
+    assert report["common_limit"] == {"grad_cam": pytest.approx(limit, rel=1e-6)}
     saved = json.loads((tmp_path / "out" / "run.json").read_text())
     assert saved["common_limit"] == report["common_limit"]
     for name, values in (("a", once), ("b", twice)):
@@ -662,3 +670,114 @@ def test_methods_are_listed_without_a_network(command):
     done = command("--list_methods")
     assert done.status == 0
     assert done.stdout == catalogue.table() + "\n"
+
+
+# --- Several maps of an image ---------------------------------------------------------
+
+
+def test_several_maps_are_those_of_single_runs(
+    command, tiny_run, folder, tmp_path, monkeypatch
+):
+    source = tmp_path / "list.csv"
+    names = ["0.png", "b/1.png", "3.png", "b/4.png", "6.png"]
+    rows = [f"{name},{CLASSES[i % 4]}" for i, name in enumerate(names)]
+    source.write_text("\n".join(["path,label", *rows]))
+
+    def run_into(out, *more):
+        done = command(
+            *(f"--workdir={tiny_run}", f"--images={source}", f"--image_root={folder}"),
+            *(f"--out={tmp_path / out}", "--save=npy,heatmap,sheet", "--batch_size=4"),
+            *more,
+        )
+        assert done.status == 0, done.stderr
+        lines = (tmp_path / out / "manifest.jsonl").read_text().splitlines()
+        return [json.loads(line) for line in lines]
+
+    decoded, loaded = [], []
+    decode, load_one = images.decode, images.load
+
+    def counting(count, function):
+        def call(path, *more, **how):
+            count.append(str(path))
+            return function(path, *more, **how)
+
+        return call
+
+    with monkeypatch.context() as patch:
+        patch.setattr(images, "decode", counting(decoded, decode))
+        patch.setattr(images, "load", counting(loaded, load_one))
+        together = run_into(
+            "all", "--method=gradient,grad_cam", "--target=predicted,label,owl"
+        )
+    pictures = [str(folder / name) for name in names]
+    assert sorted(loaded) == sorted(pictures)
+    # Once for the network's input, and once at full size for all drawings.
+    assert sorted(path for path in decoded if path in pictures) == sorted(2 * pictures)
+
+    asked = itertools.product(("gradient", "grad_cam"), ("predicted", "label", "owl"))
+    for number, (method, target) in enumerate(asked):
+        words = (f"--method={method}", f"--target={target}")
+        alone = run_into(f"{method}-{target}", *words)
+        for one, of_all in zip(alone, together, strict=True):
+            (wanted,), found = one["maps"], of_all["maps"][number]
+            assert {**found, "files": 0} == {**wanted, "files": 0}
+            assert found["asked"] == target
+            folder_name = f"{method}-{target}"
+            assert found["files"]["npy"] == f"npy/{folder_name}/{one['path']}.npy"
+            for kind in ("npy", "heatmap", "map"):
+                saved = tmp_path / folder_name / wanted["files"][kind]
+                there = tmp_path / "all" / found["files"][kind]
+                assert there.read_bytes() == saved.read_bytes()
+            assert {**of_all, "maps": 0} == {**one, "maps": 0}
+
+
+def test_a_target_against_another_class(tiny, folder, tmp_path):
+    """By the sum over channels the map of a difference is the difference of maps."""
+
+    def read(out, **asked):
+        how = {"method": "gradient", "settings": {}, "channel_rule": "sum"}
+        explain(tiny, folder, tmp_path / out, **how, **asked)
+        lines = (tmp_path / out / "manifest.jsonl").read_text().splitlines()
+        maps = [json.loads(line)["maps"][0] for line in lines]
+        return maps, maps_of(tmp_path / out)
+
+    _, owl = read("owl", target="owl")
+    _, fox = read("fox", target="red fox")
+    said, both = read("both", target="owl", against="red fox")
+    wanted = {name: owl[name] - fox[name] for name in owl}
+    assert_maps_equal(both, wanted, rtol=1e-4)
+    assert {(one["target"], one["against"], one["against_name"]) for one in said} == {
+        (1, 0, "red fox")
+    }
+    said, _ = read("other", target="owl", against="best_other")
+    assert all(one["against"] != 1 for one in said)
+    said, _ = read("predicted", against="best_other")
+    assert all(one["target_logit"] >= one["against_logit"] for one in said)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (
+            "--method=gradient,rise --num_samples=3",
+            "none of gradient, rise has a",
+        ),
+        ("--method=gradient,gradcam", "did you mean 'grad_cam'?"),
+        ("--method=grad_cam,layer_cam --channel_rule=sum", "no channel_rule applies"),
+        ("--method=gradient,gradient", "'gradient' with target='predicted' is asked"),
+        ("--target=owl,dog", "no class is called 'dog'"),
+        ("--target=owl --against=owl", "against='owl' is the target itself"),
+        ("--against=dog", "no class is called 'dog'"),
+        ("--score=log_probability --against=owl", "leave score out"),
+        ("--score=probability", "invalid choice: 'probability'"),
+        ("--method=", "--method is missing"),
+        ("--target=", "--target is missing"),
+    ],
+)
+def test_questions_without_an_answer_are_refused(
+    command, tiny_run, folder, tmp_path, words, message
+):
+    here = (f"--workdir={tiny_run}", f"--images={folder}", f"--out={tmp_path / 'out'}")
+    done = command(*here, *words.split())
+    assert (done.status, done.stdout) == (1, "")
+    assert message in done.stderr and not (tmp_path / "out").exists()
