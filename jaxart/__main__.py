@@ -22,6 +22,7 @@ JOBS = {
     "predict": "say what images show: a table of the best classes of each",
     "saliency": "explain what a network looks at, for whole folders of images",
     "class_model": "draw the image that a class is, to a network",
+    "app": "look at a picture with a network, in the browser",
     "report": "show what became of a run, or of several, on one page",
     "export": "write a network for other programs: ONNX, StableHLO, weights",
     "push": "share a run on the Hugging Face hub, with a model card",

@@ -67,6 +67,23 @@ def config(paintings, tmp_path):
 
 
 @pytest.fixture(scope="session")
+def chromium():
+    """A browser, where there is one."""
+    api = pytest.importorskip("playwright.sync_api", reason="needs playwright")
+    names = ("chromium", "chromium-browser", "google-chrome")
+    executable = next(filter(None, map(shutil.which, names)), None)
+    if executable is None:
+        pytest.skip("needs Chromium or Chrome")
+    with api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=executable,
+            args=["--no-sandbox", "--disable-background-networking"],
+        )
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
 def s3(tmp_path_factory):
     """A client of an object store that `s3://` leads to while tests run."""
     with (

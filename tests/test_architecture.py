@@ -56,11 +56,15 @@ ROOMS = {
         "hub",
         "storage models data classifier predict export",
     ),
+    "app": (
+        "app",
+        "storage devices models data classifier training methods saliency face",
+    ),
     "cli": (
         "cli __main__ main predict.__main__ saliency.__main__ saliency.class_model "
-        "export.__main__ report.__main__",
+        "export.__main__ report.__main__ app.__main__",
         "storage passes devices models weights data classifier training predict "
-        "methods saliency report export paintings face hub",
+        "methods saliency report export paintings face hub app",
     ),
 }
 
@@ -233,6 +237,9 @@ def test_one_function_puts_what_is_written_in_its_place():
 # Where text becomes a path, but for the commands: what a Python user gives or a config
 # says, and what another library says where a file is.
 TEXT_BECOMES_A_PATH = {
+    "app.interface": "the folder of uploads",
+    "app.serving": "a temporary folder",
+    "app.training_images": "cache_dir",
     "classifier": "weights, workdir",
     "face.explanation": "where it is saved",
     "face.comparison": "where it is saved",

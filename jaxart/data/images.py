@@ -7,6 +7,7 @@ References:
   neural networks, section 4.1; Caffe's crop_size and mirror.
 """
 
+import functools
 import io
 import os
 from collections.abc import Sequence
@@ -115,7 +116,7 @@ def decode(
     """
     readable = _readable(file)
     try:
-        with Image.open(readable) as image:
+        with Image.open(readable, formats=_formats()) as image:
             if side_enough is not None:
                 image.draft(None, (side_enough, side_enough))
             ImageOps.exif_transpose(image, in_place=True)
@@ -136,10 +137,17 @@ def decode(
 
 def read_size(file: str | os.PathLike | bytes) -> tuple[int, int]:
     """Width and height of a sound image file, upright, without decoding it."""
-    with Image.open(_readable(file)) as image:
+    with Image.open(_readable(file), formats=_formats()) as image:
         is_turned = image.getexif().get(ExifTags.Base.Orientation, 1) >= 5
         width, height = image.size
         return (height, width) if is_turned else (width, height)
+
+
+@functools.cache
+def _formats() -> tuple[str, ...]:
+    """What Pillow reads by itself: EPS is a program, which Ghostscript would run."""
+    Image.init()
+    return tuple(name for name in Image.ID if name != "EPS")
 
 
 def _readable(file: str | os.PathLike | bytes) -> str | os.PathLike | io.BytesIO:

@@ -3,4 +3,4 @@
 What a run is fed, what it compiles, which layers train, and what TensorBoard shows.
 """
 
-__all__ = ["config", "experiments", "frozen", "loop", "optim", "plan", "steps"]
+__all__ = ["config", "experiments", "frozen", "loop", "optim", "plan", "sides", "steps"]

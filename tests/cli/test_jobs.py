@@ -16,6 +16,7 @@ FORMS = (
     *(["-m", "jaxart", *name.split()] for name in ("", "wikiart", *jobs.JOBS)),
     *(["-m", f"jaxart.{name}"] for name in ("main", "predict", "saliency", "export")),
     *(["-m", "jaxart.saliency.class_model"], ["-m", "jaxart.report"]),
+    *(["-m", "jaxart.app"],),
     *(["tools/convert_weights.py"], ["tools/wikiart.py"]),
     ["tools/wikiart.py", "curate"],
 )

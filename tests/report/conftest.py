@@ -1,7 +1,6 @@
 """A run that nobody trained: its network, its predictions, its curves, its pictures."""
 
 import json
-import shutil
 
 import numpy as np
 import pytest
@@ -68,22 +67,6 @@ def run(tmp_path_factory):
 def better(run):
     """Of the same validation images, and right on nearly all of them."""
     return make_run(run.with_name("better"), seed=1, skill=6.0, temperature=0.5)
-
-
-@pytest.fixture(scope="session")
-def chromium():
-    api = pytest.importorskip("playwright.sync_api", reason="needs playwright")
-    names = ("chromium", "chromium-browser", "google-chrome")
-    executable = next(filter(None, map(shutil.which, names)), None)
-    if executable is None:
-        pytest.skip("needs Chromium or Chrome")
-    with api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=executable,
-            args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
-        )
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
