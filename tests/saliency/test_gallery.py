@@ -1,6 +1,5 @@
 """The gallery: what Python writes, and what a browser makes of it."""
 
-import json
 import os
 import re
 import shutil
@@ -10,6 +9,7 @@ import pytest
 from PIL import Image
 
 from jaxart.saliency import gallery
+from tests.saliency.page_data import read
 
 HOSTILE = (
     "a b#c?d%20e.jpg",
@@ -35,7 +35,7 @@ def one_map(method, target, files):
         "target": target,
         "target_name": NAMES[target],
         "target_logit": 2.50049,
-        "map": {"min": 0.0, "max": 0.123456, "sum": 12.0, "limit": 0.1},
+        "map": {"min": 0.0, "max": 0.250009, "sum": 12.0, "limit": 0.1},
         "files": {"map": f"gallery/{method}.jpg"} | files,
     }
 
@@ -63,12 +63,6 @@ def entry(i, path=None, files=FILES, of_maps=None, methods=MAPS):
 
 def label(record, name):
     return record | {"label": NAMES.index(name), "label_name": name}
-
-
-def read(out):
-    text = (out / "gallery" / "entries.js").read_text(encoding="ascii")
-    quoted = re.fullmatch(r"window\.GALLERY = JSON\.parse\('(.*)'\);\n", text)[1]
-    return json.loads(re.sub(r"\\(.)", r"\1", quoted))
 
 
 def test_the_page_gets_what_it_needs_and_no_more(tmp_path):
@@ -103,7 +97,7 @@ def test_the_page_gets_what_it_needs_and_no_more(tmp_path):
                 *(0, 12.346, 0.6),
                 [0, 0.6, 1, 0.3, 2, 0.0001],
                 1,
-                [[1, 2.5, 0.0, 0.1235, 12.0, 0.1, 4, -1]],
+                [[1, 2.5, 0.0, 0.25, 12.0, 0.1, 4, -1]],
             ]
         ],
     }
@@ -323,7 +317,7 @@ def test_viewer(browse, animals):
         page.locator("#facts").inner_text().split()
         == (
             "Path animals/picture 3.jpg Size 640 × 480 Logit 12.35 Method gradient "
-            "Score logit Values 0 to 0.124 Sum 12 Colours end 0.1"
+            "Score logit Values 0 to 0.25 Sum 12 Colours end 0.1"
         ).split()
     )
 
