@@ -4,7 +4,8 @@
 const $ = (id) => document.getElementById(id);
 const names = new Intl.Collator("en", { numeric: true });
 const shares = new Intl.NumberFormat("en", { style: "percent", minimumFractionDigits: 1 });
-const count = (n) => n.toLocaleString("en");
+const counts = new Intl.NumberFormat("en");
+const count = (n) => counts.format(n);
 const percent = (p) => (p < 0.0005 ? "<0.1%" : shares.format(p));
 const fold = (text) => text.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase();
 

@@ -5,6 +5,7 @@ const GAP = 4; // between the tiles of a card
 const SPACE = { x: 18, y: 24 }; // between cards
 const TEXT = 56; // below a card's tiles
 const AHEAD = 600; // pixels that are drawn above and below the window
+const PAUSE = 80; // milliseconds without a leap, after which pictures are loaded
 
 class Grid {
   constructor(root, open) {
@@ -13,6 +14,7 @@ class Grid {
     this.cards = new Map(); // by place
     this.entries = [];
     this.tiles = [];
+    this.top = 0; // of the window, when it was last drawn
     const draw = () => {
       this.waits ??= requestAnimationFrame(() => this.draw());
     };
@@ -74,15 +76,28 @@ class Grid {
       }
     }
     for (let at = first; at < Math.min(last, this.entries.length); at++) this.card(at);
+    const leaps = Math.abs(above - this.top) > innerHeight / 2;
+    this.top = above;
+    clearTimeout(this.pause);
+    this.pause = setTimeout(() => this.load(), leaps ? PAUSE : 0); // cards come first
+  }
+
+  /** Loads the pictures of the cards; none of those that only fly past. */
+  load() {
+    for (const image of this.root.querySelectorAll("img[data-src]")) {
+      image.src = image.dataset.src;
+      delete image.dataset.src;
+    }
   }
 
   /** The card at a place, made if need be; cards are in order, for the Tab key. */
   card(at) {
     if (this.cards.has(at)) return this.cards.get(at);
     const card = this.make(at);
-    const later = [...this.cards.keys()].filter((other) => other > at);
-    const next = later.length ? this.cards.get(Math.min(...later)) : null;
-    this.root.insertBefore(card, next);
+    let next = this.root.lastElementChild;
+    while (next && next.ariaPosInSet > at + 1) next = next.previousElementSibling;
+    if (next) next.after(card);
+    else this.root.prepend(card);
     this.cards.set(at, card);
     this.place(card, at);
     return card;
@@ -142,6 +157,6 @@ function makeTile({ src, alt }) {
   image.alt = alt;
   image.decoding = "async";
   image.addEventListener("error", blank);
-  if (src) image.src = src;
+  if (src) image.dataset.src = src;
   return src ? image : make("span", "tile");
 }

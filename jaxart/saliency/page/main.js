@@ -2,7 +2,6 @@
 
 const HASH = ["q", "class", "verdict", "order", "map", "view"]; // what the controls hold
 const ORDERS = {
-  __proto__: null,
   path: (a, b) => names.compare(a.path, b.path),
   high: (a, b) => b.probability - a.probability,
   low: (a, b) => a.probability - b.probability,
@@ -15,37 +14,41 @@ const field = controls.elements;
 function fill(run, maps) {
   field.verdict.hidden = !run.entries.some((entry) => entry.verdict);
   for (const [kind, title] of Object.entries({ predicted: "Predicted", label: "Labelled" })) {
-    const counts = new Map();
+    const times = new Map();
     for (const entry of run.entries) {
       const index = entry[kind];
-      if (index >= 0) counts.set(index, (counts.get(index) ?? 0) + 1);
+      if (index >= 0) times.set(index, (times.get(index) ?? 0) + 1);
     }
     const group = make("optgroup");
     group.label = title;
     group.append(
-      ...[...counts]
+      ...[...times]
         .sort(([a], [b]) => names.compare(run.classes[a], run.classes[b]))
         .map(([index, n]) => new Option(`${run.classes[index]} (${count(n)})`, kind + index)),
     );
-    if (counts.size) field.class.append(group);
+    if (times.size) field.class.append(group);
   }
   field.map.append(...maps.map((map, i) => new Option(map.name, i ? i + 1 : "")));
   field.map.hidden = $("all").hidden = maps.length < 2;
 }
 
+/** A run's entries in an order, which is found once. */
+function sorted(run, order) {
+  run.sorted ??= { "": run.entries };
+  return (run.sorted[order] ??= [...run.entries].sort(ORDERS[order]));
+}
+
 /** The entries that pass the filters, in order. */
-function choose(entries) {
+function choose(run) {
   const wanted = fold(field.q.value.trim());
   const [, kind, index] = /^(\D*)(\d*)$/.exec(field.class.value);
   const verdict = field.verdict.value;
-  const chosen = entries.filter(
+  return sorted(run, field.order.value).filter(
     (entry) =>
       (!kind || entry[kind] === Number(index)) &&
       (!verdict || entry.verdict === verdict) &&
       (!wanted || entry.text.includes(wanted)),
   );
-  const order = ORDERS[field.order.value];
-  return order ? chosen.sort(order) : chosen;
 }
 
 /** What a card shows: functions of its entry. */
@@ -90,7 +93,7 @@ class Page {
 
   update() {
     const { entries } = this.run;
-    this.shown = choose(entries);
+    this.shown = choose(this.run);
     this.grid.show(this.shown, tiles(field.view.value, this.map, this.maps));
     $("count").textContent =
       (this.shown.length < entries.length ? `${count(this.shown.length)} of ` : "") +
