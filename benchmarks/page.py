@@ -22,6 +22,7 @@ from jaxart.saliency import gallery
 
 MAPS = ("gradient-predicted", "grad_cam-predicted")
 SIZES = {"thumbnail": 240, "picture": 512, "map": 512}
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 NUM_CLASSES = 1000
 NUM_PAINTED = 16  # pictures that differ; the others are links to them
 
@@ -78,6 +79,7 @@ def main(argv: list[str] | None = None) -> None:
         data = make(Path(folder), args.images)
         rounds = [measure(Path(folder), args.frames) for _ in range(args.rounds)]
     facts = {"machine": machine.describe(), "images": args.images}
+    facts |= {"load": os.getloadavg()[0]}  # what else ran: programs for the cores
     facts |= {"rounds": args.rounds, "entries_js_bytes": data} | _medians(rounds)
     out = Path(args.out)
     out.mkdir(parents=True, exist_ok=True)
@@ -176,8 +178,7 @@ def measure(out: Path, frames: int) -> dict[str, Any]:
         from playwright.sync_api import sync_playwright  # noqa: PLC0415
     except ImportError:
         sys.exit("benchmarks.page: pip install playwright")
-    names = ("chromium", "chromium-browser", "google-chrome")
-    executable = next(filter(None, map(shutil.which, names)), None)
+    executable = next(filter(None, map(shutil.which, BROWSERS)), None)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=executable, args=["--no-sandbox", "--disable-gpu"]

@@ -260,7 +260,7 @@ def test_filters_and_order(browse, animals):
     page.get_by_label("Right or wrong").select_option("✓ Right")
     assert files(page) == [4]
 
-    page.get_by_label("Right or wrong").select_option("Right and wrong")
+    page.get_by_label("Right or wrong").select_option("All verdicts")
     chosen.select_option("Érable (2)")  # a label
     assert files(page) == [1, 2]
 
@@ -305,7 +305,7 @@ def test_viewer(browse, animals):
     assert page.evaluate("document.activeElement.id") == "name"
     assert page.locator("#position").inner_text() == "4 of 12"
     assert page.locator("h3").inner_text() == "cat 60.0%"
-    assert viewer.get_by_text("The map explains dog (2.50)").is_visible()
+    assert viewer.get_by_text("The map explains dog (logit 2.50)").is_visible()
     assert viewer.get_by_text("✕ Wrong: it is dog").is_visible()
     assert page.locator("#top5 li").all_inner_texts() == [
         "cat\n60.0%",

@@ -131,7 +131,7 @@ class Viewer {
 /** The class that a map is about. */
 function sayMap(entry, { number }) {
   const { target, logit, against, againstLogit } = entry.shows(number);
-  const said = `${entry.className(target)} (${logit.toFixed(2)})`;
+  const said = `${entry.className(target)} (logit ${logit.toFixed(2)})`;
   if (against === undefined) return said;
   return `${said} against ${entry.className(against)} (${againstLogit.toFixed(2)})`;
 }
