@@ -2,6 +2,7 @@ import contextlib
 import dataclasses
 import importlib.util
 import json
+import shutil
 from pathlib import Path
 
 import jax
@@ -17,6 +18,7 @@ from benchmarks import (
     leaky_split,
     machine,
     material,
+    page,
     plot,
     report,
     runner,
@@ -448,3 +450,17 @@ def test_the_gpus_pieces_run_on_any_device(monkeypatch, tmp_path):
     for piece in result["pieces"]:
         assert not piece["errors"] and piece["seconds"]["ours"] > 0
     assert max(result["parity"]["alexnet"].values()) < 1e-5  # the CPU, and itself
+
+
+def test_the_page_is_measured(tmp_path):
+    pytest.importorskip("playwright", reason="needs playwright")
+    if not any(map(shutil.which, page.BROWSERS)):
+        pytest.skip("needs Chromium or Chrome")
+    page.main(["--images=40", "--frames=5", "--rounds=2", f"--out={tmp_path}"])
+    measured = json.loads((tmp_path / "page.json").read_text())
+    assert measured["images"] == 40
+    assert measured["entries_js_bytes"] > 40 * 100
+    assert measured["first_paint_ms"] > 0
+    assert measured["first_cards_ms"] > 0
+    assert all(value > 0 for value in measured["filter_ms"].values())
+    assert measured["scroll"]["frames"] == 6

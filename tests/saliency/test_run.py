@@ -20,6 +20,7 @@ from jaxart.saliency.choices import SCALES
 from jaxart.saliency.options import Options
 from jaxart.saliency.question import Question
 from tests import runs
+from tests.saliency import page_data
 from tests.saliency.conftest import CLASSES
 
 
@@ -164,9 +165,7 @@ def test_a_folder_becomes_maps_pictures_record_and_page(
     assert report["peak_memory_bytes"] > 50e6
     assert skipped_of(out) == {}
     assert (out / "index.html").is_file()
-    text = (out / "gallery" / "entries.js").read_text()
-    page = json.loads(text.removeprefix("window.GALLERY = ").removesuffix(";\n"))
-    assert [entry["path"] for entry in page["entries"]] == names
+    assert [row[0] for row in page_data.read(out)["rows"]] == names
     assert [path.name for path in (out / "sheet").iterdir()] == ["0001.jpg"]
     assert not [name for name in files_of(out) if ".tmp" in name]
 
