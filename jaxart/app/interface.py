@@ -121,12 +121,13 @@ def _choices(
         label="Against",
     )
     layers = asking.layers_of(first)
-    layer = gr.Dropdown(layers, value=layers[-2], label="Layer")
+    layer = gr.Dropdown(
+        layers, value=layers[-2], label="Layer", visible=_has_layer(method)
+    )
     samples = gr.Slider(1, 200, value=25, step=1, label="Samples", visible=False)
 
     def show(method: str) -> tuple[Any, Any]:
         known = asking.samples_of(method)
-        has_layer = "layer" in catalogue.find(method).settings
         label, value = known or ("samples", 1)
         shown = gr.update(
             visible=known is not None,
@@ -134,7 +135,7 @@ def _choices(
             value=value,
             maximum=max(200, 2 * value),
         )
-        return gr.update(visible=has_layer), shown
+        return gr.update(visible=_has_layer(method)), shown
 
     def rename(network: str) -> tuple[Any, Any, Any]:
         names = list(networks[network].class_names)
@@ -151,6 +152,10 @@ def _choices(
     how.input(show, how, [layer, samples], api_visibility="private")
     chosen.input(rename, chosen, [target, against, layer], api_visibility="private")
     return [chosen, how, target, against, layer, samples]
+
+
+def _has_layer(method: str) -> bool:
+    return "layer" in catalogue.find(method).settings
 
 
 def _ask(
@@ -209,7 +214,10 @@ def _side(networks: dict[str, TrainedNetwork], place: _Place, side: str) -> None
 
 def _paint_tab(networks: dict[str, TrainedNetwork], place: _Place) -> None:
     chosen = _choose_network(networks)
-    gr.Markdown("Paint over a part: does the network still say the same?")
+    gr.Markdown(
+        "Paint over a part: does the network still say the same? Both columns are of "
+        "the picture as it is here."
+    )
     editor = gr.ImageEditor(
         label="Picture",
         type="numpy",
@@ -254,24 +262,35 @@ def _paint_tab(networks: dict[str, TrainedNetwork], place: _Place) -> None:
 
 
 def _alike_tab(networks: dict[str, TrainedNetwork], place: _Place) -> None:
-    chosen = _choose_network(networks)
+    runs = {
+        name: network
+        for name, network in networks.items()
+        if training_images.are_known(network)
+    }
+    if not runs:
+        gr.Markdown("These networks are of weight files: no training images are known.")
+        return
+    chosen = _choose_network(runs)
     button = gr.Button("Find training images that are alike", elem_id="find")
+    says = gr.Markdown()
     gallery = gr.Gallery(label="Most alike first", columns=4, elem_id="alike")
     # Features of a run's images take a while where its training kept none.
-    read = functools.cache(lambda name: training_images.read(networks[name]))
+    read = functools.cache(lambda name: training_images.read(runs[name]))
 
     def find(path: str | None, name: str) -> Any:
         if path is None:
             raise gr.Error(EMPTY, print_exception=False, title="No picture")
         known = _or_sentence(read, name)
-        activation = _or_sentence(networks[name].features, path, known.layer)
-        alike = known.most_alike(activation, NUM_ALIKE)
+        activation = _or_sentence(runs[name].features, path, known.layer)
         shown = []
-        for one in alike:
-            decoded = _or_sentence(images.decode, one.path)
-            small = render.fit(decoded, THUMBNAIL)
+        for one in known.most_alike(activation, NUM_ALIKE):
+            try:
+                small = render.fit(images.decode(one.path), THUMBNAIL)
+            except images.ImageError:  # it is gone since the training
+                continue
             shown.append((small, f"{one.label}, {one.cosine:.2f}"))
-        return shown
+        return shown, f"By the cosine of what {known.layer} makes of them."
 
-    place.whenever([], lambda path: None, [gallery])  # what was shown is of another
-    button.click(find, [place.picture, chosen], gallery, api_visibility="private")
+    shown = [gallery, says]
+    place.whenever([], lambda path: (None, ""), shown)  # what was found is of another
+    button.click(find, [place.picture, chosen], shown, api_visibility="private")

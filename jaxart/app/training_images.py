@@ -47,6 +47,11 @@ class TrainingImages(NamedTuple):
         ]
 
 
+def are_known(network: Classifier) -> bool:
+    """Whether a network is of a run, whose training images can be read."""
+    return network.source is not None and (network.source / "config.json").is_file()
+
+
 def read(network: Classifier, cache_dir: Path | None = None) -> TrainingImages:
     """Reads the lists of a run, and computes features where its training kept none.
 
@@ -57,7 +62,7 @@ def read(network: Classifier, cache_dir: Path | None = None) -> TrainingImages:
       ValueError: the network is of no run, or its training images cannot be read.
       OSError: likewise.
     """
-    if network.source is None or not (network.source / "config.json").is_file():
+    if network.source is None or not are_known(network):
         raise ValueError("this network is of no run: its training images are not known")
     config = _config(network.source)
     train, val = sides.read_examples(config, network.source)

@@ -3,6 +3,8 @@
 import base64
 import gc
 import io
+import json
+import os
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -97,14 +99,10 @@ def pixels(page, selector):
 
 
 def downloaded(page, name):
-    link = (
-        page.locator("#files a", has_text="")
-        .filter(has_text="KB")
-        .or_(page.locator("#files a[download]"))
-    )
-    urls = [link.nth(i).get_attribute("href") for i in range(link.count())]
-    url = next(url for url in urls if url.endswith(name))
-    with urllib.request.urlopen(url) as response:
+    """A file that is offered."""
+    links = page.locator("#files a").all()
+    urls = [link.get_attribute("href") or "" for link in links]
+    with urllib.request.urlopen(next(u for u in urls if u.endswith(name))) as response:
         return response.read()
 
 
@@ -207,7 +205,11 @@ def test_a_phone_shows_it_without_scrolling_sideways(chromium, served, picture):
     page.goto(served)
     choose(page, picture)
     page.wait_for_selector("#shown .viewer", timeout=WAIT_MS)
-    assert page.evaluate("document.documentElement.scrollWidth") == 360
+    for tab in ("Explain", "Side by side", "Paint over", "Alike"):
+        if page.get_by_role("tab", name=tab).is_visible():
+            page.get_by_role("tab", name=tab).click()
+        page.wait_for_timeout(500)
+        assert page.evaluate("document.documentElement.scrollWidth") == 360, tab
     context.close()
 
 
@@ -231,6 +233,31 @@ def test_no_other_file_is_served(served, trained, prefix, path):
             urllib.request.urlopen(f"{served}/{root}{prefix}{path}", timeout=10)
         refused.value.close()
         assert refused.value.code in (400, 403, 404, 405, 422)
+
+
+@pytest.mark.parametrize(
+    "file", ["/etc/passwd", "{temporary}/../../etc/passwd", "{run}/config.json"]
+)
+def test_no_file_can_be_named_that_was_not_uploaded(served, trained, file):
+    """As a page of one's own would ask: each of the functions, with a file's path."""
+    file = file.replace("{run}", str(trained[0]))
+    file = file.replace("{temporary}", os.environ["GRADIO_TEMP_DIR"])
+    with urllib.request.urlopen(f"{served}/config") as response:
+        functions = json.load(response)["dependencies"]
+    data = {"path": file, "meta": {"_type": "gradio.FileData"}}
+    for function in functions:
+        count = len(function["inputs"])
+        body = {"data": [data] * count, "fn_index": function["id"], "session_hash": "x"}
+        request = urllib.request.Request(
+            f"{served}/gradio_api/run/predict",
+            json.dumps(body).encode(),
+            {"Content-Type": "application/json"},
+        )
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(request, timeout=30)
+        answer = refused.value.read()
+        refused.value.close()
+        assert b"root:" not in answer and b"train_layers" not in answer
 
 
 def test_it_is_served_on_this_machine_only(served):
