@@ -98,7 +98,7 @@ def changes(before: Prediction, after: Prediction, count: int = 5) -> list[list[
 def viewer(explanation: Explanation) -> str:
     """HTML: the picture below its map, a slider between them, and the colour scale."""
     picture = render.fit(explanation.picture, SIDE)
-    heat = explanation.heatmap().convert("RGB").resize(picture.size)
+    heat = explanation.heatmap(SIDE).convert("RGB")
     says = html.escape(explanation.describe())
     low, high = explanation.range
     table = explanation.look.table[1::15].tolist()

@@ -15,7 +15,7 @@ import numpy as np  # noqa: E402
 from jaxart.app import asking, training_images  # noqa: E402
 from jaxart.app.asking import Asked  # noqa: E402
 from jaxart.data import images  # noqa: E402
-from jaxart.face import TrainedNetwork  # noqa: E402
+from jaxart.face import Explanation, TrainedNetwork  # noqa: E402
 from jaxart.saliency import catalogue, render  # noqa: E402
 
 METHODS = list(catalogue.METHODS)
@@ -189,15 +189,22 @@ def _explain_tab(
             shown = gr.HTML(EMPTY, elem_id="shown")
             files = gr.Files(label="Download", elem_id="files", interactive=False)
 
+    last = gr.State()  # what is shown
+
     def answer(path: str | None, *chosen: Any) -> tuple[Any, Any, Any]:
         if path is None:
             return EMPTY, None, None
         explanation = _ask(networks, path, *chosen)
-        own = Path(tempfile.mkdtemp(dir=folder))
         says = dict(explanation.prediction.top())
-        return asking.viewer(explanation), says, asking.save(explanation, own)
+        return asking.viewer(explanation), says, explanation
 
-    place.whenever(choices, answer, [shown, best, files])
+    def save(explanation: Explanation | None) -> list[str] | None:
+        if explanation is None:
+            return None
+        return asking.save(explanation, Path(tempfile.mkdtemp(dir=folder)))
+
+    place.whenever(choices, answer, [shown, best, last])
+    last.change(save, last, files, api_visibility="private")  # large pictures take long
 
 
 def _side(networks: dict[str, TrainedNetwork], place: _Place, side: str) -> None:
@@ -292,5 +299,6 @@ def _alike_tab(networks: dict[str, TrainedNetwork], place: _Place) -> None:
         return shown, f"By the cosine of what {known.layer} makes of them."
 
     shown = [gallery, says]
-    place.whenever([], lambda path: (None, ""), shown)  # what was found is of another
+    others = [place.picture.upload, place.picture.clear]
+    gr.on(others, lambda: (None, ""), None, shown, api_visibility="private")
     button.click(find, [place.picture, chosen], shown, api_visibility="private")

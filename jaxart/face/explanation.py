@@ -73,9 +73,14 @@ class Explanation:
         """The values at both ends of the colour table."""
         return (-self.limit if self.look.signed else 0.0), self.limit
 
-    def heatmap(self) -> Image.Image:
-        """The map in colours, at the picture's own size: a palette image of levels."""
-        return render.heatmap(self._levels(self.picture.size), self.look.table)
+    def heatmap(self, side: int | None = None) -> Image.Image:
+        """The map in colours, at the picture's own size: a palette image of levels.
+
+        Smaller where a `side` says how long the longer side may be, in pixels.
+        """
+        size = self.picture.size
+        size = render.fitted(size, side) if side else size
+        return render.heatmap(self._levels(size), self.look.table)
 
     def overlay(self) -> Image.Image:
         """The map's colours over the picture, at its own size."""

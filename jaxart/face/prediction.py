@@ -1,6 +1,7 @@
 """What a network says of an image, to be looked at."""
 
 import dataclasses
+import functools
 import os
 
 import numpy as np
@@ -46,7 +47,7 @@ class Prediction:
         """What the network gives that class."""
         return float(self.probabilities[self.index])
 
-    @property
+    @functools.cached_property
     def picture(self) -> Image.Image:
         """The image as RGB, upright, at its own size."""
         return self.image.decode()

@@ -99,7 +99,9 @@ def pixels(page, selector):
 
 
 def downloaded(page, name):
-    """A file that is offered."""
+    """A file that is offered, once the files of the map that is shown are."""
+    page.wait_for_selector(f"#files a[href$='{name}']")
+    page.wait_for_timeout(1000)
     links = page.locator("#files a").all()
     urls = [link.get_attribute("href") or "" for link in links]
     with urllib.request.urlopen(next(u for u in urls if u.endswith(name))) as response:
