@@ -54,7 +54,7 @@ ROOMS = {
     ),
     "hub": (
         "hub",
-        "storage models data classifier predict export",
+        "storage models classifier export report",
     ),
     "app": (
         "app",

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from jaxart.app import style
 from jaxart.face import TrainedNetwork, load
 from jaxart.storage import AnyPath
 
@@ -63,7 +64,7 @@ def serve(
             quiet=True,
             max_file_size=MAX_UPLOAD,
             footer_links=[],
-            css=interface.CSS,
+            css=style.CSS,
             theme=interface.THEME,
             enable_monitoring=False,
             ssr_mode=False,

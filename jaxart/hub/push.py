@@ -7,8 +7,7 @@ from typing import Any, NamedTuple
 
 from jaxart import classifier, storage
 from jaxart.export import weight_files
-from jaxart.hub import card
-from jaxart.hub.facts import card_facts
+from jaxart.hub import card, facts
 from jaxart.storage import AnyPath, hub, results
 
 _REPO = re.compile(r"[\w.-]+/[\w.-]+")
@@ -39,7 +38,7 @@ def write_folder(
     if folder.exists():
         raise ValueError(f"{folder}: is there already; name a new folder")
     client = hub.package(repo)
-    facts = card_facts(workdir)
+    numbers = facts.of_run(workdir)
     network = classifier.from_run(workdir)
     with storage.written_folder(folder) as new:
         weights = new / hub.WEIGHTS
@@ -47,13 +46,13 @@ def write_folder(
         with open(weights, "rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         results.write_text(new / "SHA256SUMS", f"{digest}  {hub.WEIGHTS}\n")
-        results.write_json(new / "config.json", facts.config)
+        results.write_json(new / "config.json", numbers["config"])
         results.write_json(
             new / "preprocessor_config.json",
             dict(network.model.preprocessing) | {"resize": network.resize},
         )
-        fields = card.front_matter(repo, license_name, facts, client)
-        text = f"---\n{fields}\n---\n{card.text(repo, facts)}"
+        fields = card.front_matter(repo, license_name, numbers, client)
+        text = f"---\n{fields}\n---\n{card.text(repo, numbers)}"
         results.write_text(new / "README.md", text)
 
 
