@@ -24,7 +24,7 @@ RUNS = {
     "fc7_fc8_cached": {"train_layers": ("fc7", "fc8"), "cache": True},
     "fc7_fc8": {"train_layers": ("fc7", "fc8"), "cache": False},
     # Slowly: losses that jump magnify a rounding, differently on every processor.
-    "every_layer": {"train_layers": EVERY_LAYER, "learning_rate": 1e-6},
+    "every_layer": {"train_layers": EVERY_LAYER, "learning_rate": 1e-8},
 }
 
 
