@@ -19,7 +19,7 @@ from benchmarks.machine import Clock
 from benchmarks.workloads import WORKLOADS, Call, Setup, Workload
 
 INSTALL = "pip install 'captum>=0.7' 'torch>=2.5'"
-NO_PEER_LIBRARY = ("w5", "w6")
+NO_PEER_LIBRARY = ("w5", "w5_profile", "w6")
 
 
 def main(argv: list[str] | None = None) -> None:

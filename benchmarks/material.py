@@ -1,10 +1,11 @@
 """What the workloads work on: paintings, large photographs, weights; made once."""
 
+import io
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageCms
 
 from benchmarks.flops import layer_shapes
 from jaxart import storage
@@ -74,9 +75,12 @@ def subset(folder: Path, images: Images, count: int) -> Images:
     return Images(str(path), str(found.root), images.num_classes)
 
 
-def large_pictures(folder: Path, count: int) -> list[str]:
-    """JPEG files of two megapixels: paintings, enlarged, with noise."""
-    folder = folder / "large"
+def large_pictures(folder: Path, count: int, profile: bytes = b"") -> list[str]:
+    """JPEG files of two megapixels: paintings, enlarged, with noise.
+
+    In the colours of `profile`, which they carry; without one, in sRGB's.
+    """
+    folder = folder / ("large_with_profile" if profile else "large")
     folder.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(SEED)
     paths = [folder / f"{i:03d}.jpg" for i in range(count)]
@@ -87,7 +91,14 @@ def large_pictures(folder: Path, count: int) -> list[str]:
             picture = Image.fromarray(procedural.paint(style, i, 256))
             pixels = np.asarray(picture.resize(LARGE, Image.Resampling.BICUBIC))
             pixels = (pixels + noise).clip(0, 255).astype(np.uint8)
-            Image.fromarray(pixels).save(path, quality=90)
+            picture = Image.fromarray(pixels)
+            if profile:
+                srgb = ImageCms.createProfile("sRGB")
+                # Muted: at the edge of sRGB, what is clipped or averaged first counts.
+                grey = Image.new("RGB", picture.size, "grey")
+                picture = Image.blend(picture, grey, 0.5)
+                picture = ImageCms.profileToProfile(picture, srgb, io.BytesIO(profile))
+            picture.save(path, quality=90, icc_profile=profile)
     return [str(path) for path in paths]
 
 

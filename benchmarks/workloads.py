@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import flops, material
+from jaxart.data import colours
 from jaxart.models import VGG16, AlexNet
 
 
@@ -282,6 +283,25 @@ def w5(setup: Setup) -> Workload:
     )
 
 
+def w5_profile(setup: Setup) -> Workload:
+    """The same pictures in Adobe RGB, whose profile they carry."""
+    count = setup.pick(20, 2)
+    adobe_rgb = (0.3127, 0.329, 0.64, 0.33, 0.21, 0.71, 0.15, 0.06)
+    profile = colours.rgb_profile(adobe_rgb, 1 / 2.19921875)
+    settings = {
+        "paths": material.large_pictures(setup.cache, count, profile),
+        "repeats": 1,
+        "preprocessing": VGG16.preprocessing,
+    }
+    return Workload(
+        f"decode and resize {count} JPEG files of 2 megapixels with a colour profile",
+        Call("decode:ours", settings),
+        {"Pillow and ImageCms": Call("decode:managed_pillow", settings)},
+        {"decode": count},
+        rounds=setup.pick(15, 1),
+    )
+
+
 def w6(setup: Setup) -> Workload:
     """From the command to the first training step; there is no peer."""
     images = material.paintings(setup.cache, 4, 64)
@@ -309,6 +329,6 @@ WORKLOADS: dict[str, Callable[[Setup], Workload]] = {
     function.__name__: function
     for function in (
         *(w1_alexnet, w1_vgg16, w2_alexnet, w2_vgg16),
-        *(w3, w4_smoothgrad, w4_integrated_gradients, w5, w6),
+        *(w3, w4_smoothgrad, w4_integrated_gradients, w5, w5_profile, w6),
     )
 }

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxart import runs, storage
-from jaxart.data.images import RESIZE_RULES
+from jaxart.data.resizing import RESIZE_RULES
 from jaxart.models import MODELS, Network, with_todays_name
 from jaxart.models.layers import FC_NAMES, HEAD, trainable
 from jaxart.storage import AnyPath

@@ -264,15 +264,18 @@ def test_an_unknown_workload_is_named():
         command.main(["--only=w7"])
 
 
-def test_a_quick_run_without_the_peer_library(tmp_path, capsys):
+@pytest.mark.parametrize(
+    ("workload", "peer"), [("w5", "Pillow"), ("w5_profile", "Pillow and ImageCms")]
+)
+def test_a_quick_run_without_the_peer_library(tmp_path, capsys, workload, peer):
     out = tmp_path / "out"
     command.main(
-        ["--only=w5", "--quick", "--rounds=1"]
+        [f"--only={workload}", "--quick", "--rounds=1"]
         + [f"--cache_dir={tmp_path / 'cache'}", f"--out={out}"]
     )
-    assert "  Pillow (best)" in capsys.readouterr().out
-    read = json.loads((out / "w5.json").read_text())
-    assert read["summary"]["agreement"]["Pillow"] < runner.AGREE
+    assert f"  {peer} (best)" in capsys.readouterr().out
+    read = json.loads((out / f"{workload}.json").read_text())
+    assert read["summary"]["agreement"][peer] < runner.AGREE
     assert read["summary"]["peak_memory_bytes"]["ours"] > 1e7
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from jaxart import storage
 from jaxart.cli.flags import FlagError, Parser, count, positive, whole
 from jaxart.data.choices import MAX_DISTANCE
-from jaxart.data.images import RESIZE_RULES
+from jaxart.data.resizing import RESIZE_RULES
 from jaxart.paintings.curate.options import METADATA
 
 if TYPE_CHECKING:

@@ -2,6 +2,7 @@
 
 __all__ = [
     "choices",
+    "colours",
     "duplicates",
     "examples",
     "features",
@@ -13,6 +14,7 @@ __all__ = [
     "pipeline",
     "predictions",
     "procedural",
+    "resizing",
     "temperature",
     "trained_on",
 ]

@@ -77,7 +77,7 @@ class _FrozenPart:
     def identify(self, items: Sequence[list[str]]) -> list[str]:
         return [content for content, _ in items]
 
-    def load(self, items: Sequence[list[str] | None]) -> tuple[np.ndarray, list[str]]:
+    def load(self, items: Sequence[list[str] | None]) -> pipeline.Loaded:
         there = [item for item in items if item is not None]
         return pipeline.load_batch(
             [self.files.paths[self.index_of[content]] for content, _ in there],
@@ -87,17 +87,17 @@ class _FrozenPart:
             views=[view for _, view in there],
         )
 
-    def start(self, loaded: tuple[np.ndarray, list[str]]) -> Any:
-        return self.forward(loaded[0])
+    def start(self, loaded: pipeline.Loaded) -> Any:
+        return self.forward(loaded.images)
 
     def finish(
         self,
         items: Sequence[list[str] | None],
-        loaded: tuple[np.ndarray, list[str]],
+        loaded: pipeline.Loaded,
         values: np.ndarray,
     ) -> Results:
         count = sum(item is not None for item in items)
-        reasons = loaded[1][:count]
+        reasons = loaded.reasons[:count]
         records = [{"reason": reason} if reason else {} for reason in reasons]
         return Results(records, np.asarray(values)[:count])
 
@@ -133,7 +133,7 @@ def compute(
         return np.empty((len(wanted), 0)), [""] * len(wanted)
     settings = {
         "format": FORMAT,
-        "reader": images.READER_VERSION,
+        "reader": images.reader(),
         "prefix": dict(prefix),
         "dtype": dtype,
         "resize": files.resize,

@@ -22,7 +22,7 @@ from jaxart.data import fingerprints, images
 from jaxart.passes.local import map_ahead
 from jaxart.storage import AnyPath, StorageError
 
-FORMAT = 1  # counts up when the data base has other columns
+FORMAT = 2  # counts up when the data base has other columns
 
 _BLOCK = 8  # files that are looked at with one connection to the data base
 # Pillow and hashlib work outside of the interpreter's lock.
@@ -31,10 +31,10 @@ _NUM_REQUESTS = 8  # of a block to an object store at once: an answer takes long
 _NUM_SHORT_REQUESTS = 32  # that tell whether objects are what they were
 _TIMEOUT_S = 60  # while another process writes
 
-_COLUMNS = ("sha256", "phash", "mirrored", "width", "height")
+_COLUMNS = ("sha256", "phash", "mirrored", "width", "height", "note")
 _TABLE = (
     "CREATE TABLE IF NOT EXISTS files (sha256 TEXT PRIMARY KEY, "
-    "phash TEXT, mirrored TEXT, width INTEGER, height INTEGER)"
+    "phash TEXT, mirrored TEXT, width INTEGER, height INTEGER, note TEXT)"
 )
 
 logger = logging.getLogger(__name__)
@@ -50,6 +50,7 @@ class File(NamedTuple):
     width: int = 0  # of the picture, upright, in pixels; 0 where it gives none
     height: int = 0
     reason: str = ""  # why it gives no picture; '' where it does
+    note: str = ""  # what of it had to be left, as in `images.Decoded`
 
 
 def look(
@@ -129,12 +130,11 @@ def decode(
     JPEGs may be decoded down to `side_enough`, at least `fingerprints.SIDE_ENOUGH`.
     """
     try:
-        picture = images.decode(content, side_enough)
+        picture, (width, height), note = images.read(content, side_enough)
     except images.ImageError as error:
         return file._replace(reason=str(error)), None
-    width, height = images.read_size(content)
     looks = fingerprints.take(picture)._asdict()
-    return file._replace(**looks, width=width, height=height), picture
+    return file._replace(**looks, width=width, height=height, note=note), picture
 
 
 class Known:
@@ -197,5 +197,5 @@ def _keep(connection: sqlite3.Connection, files: Iterable[File]) -> None:
     rows = [tuple(getattr(file, name) for name in _COLUMNS) for file in files]
     with connection:
         connection.executemany(
-            "INSERT OR IGNORE INTO files VALUES (?, ?, ?, ?, ?)", rows
+            "INSERT OR IGNORE INTO files VALUES (?, ?, ?, ?, ?, ?)", rows
         )

@@ -10,8 +10,7 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
-from PIL import Image
-
+from jaxart.data import formats
 from jaxart.storage import AnyPath, RemotePath
 
 _DELIMITERS = {".csv": ",", ".tsv": "\t"}  # of tables, by their suffix
@@ -153,7 +152,7 @@ def read_text(path: AnyPath) -> str:
 
 def is_image_name(name: str) -> bool:
     """Whether a file's suffix is an image's."""
-    return PurePosixPath(name).suffix.lower() in Image.registered_extensions()
+    return formats.is_read(PurePosixPath(name).suffix)
 
 
 def _table_rows(source: AnyPath) -> Iterator[Row]:

@@ -4,7 +4,7 @@ import concurrent.futures
 import dataclasses
 import functools
 from collections.abc import Sequence
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import grain
 import numpy as np
@@ -28,49 +28,58 @@ class Inputs(Protocol):
     def __getitem__(self, indices: np.ndarray, /) -> np.ndarray: ...
 
 
+class Loaded(NamedTuple):
+    """A batch of images, and what is to be said of each."""
+
+    images: np.ndarray  # float32 [B, S, S, 3], zeros in rows without an image
+    reasons: list[str]  # why a file cannot be read; '' where it can, or there is none
+    notes: list[str]  # what had to be left of a file, as in `images.Decoded`
+
+
 @dataclasses.dataclass(frozen=True)
 class ImageFiles:
     """Image files that are loaded when asked for."""
 
     paths: Sequence[AnyPath | None]  # None is a blank image
-    resize: str  # one of `images.RESIZE_RULES`
+    resize: str  # one of `resizing.RESIZE_RULES`
     preprocessing: dict[str, Any]  # the network's own facts: size, channel_order, mean
-    views: Sequence[str] | None = None  # of each, of `images.VIEWS`; None: the whole
+    views: Sequence[str] | None = None  # of each, of `resizing.VIEWS`; None: the whole
 
     def __getitem__(self, indices: np.ndarray) -> np.ndarray:
         """Images [B, S, S, 3]; one that cannot be read raises `images.ImageError`."""
-        loaded, reasons = self.load_or_blank(indices)
+        loaded, reasons, _ = self.load_or_blank(indices)
         for index, reason in zip(indices, reasons, strict=True):
             if reason:
                 raise images.ImageError(f"{self.paths[index]}: {reason}")
         return loaded
 
-    def load_or_blank(self, indices: np.ndarray) -> tuple[np.ndarray, list[str]]:
-        """Images [B, S, S, 3], zeros where one cannot be read, and the reasons why."""
+    def load_or_blank(self, indices: np.ndarray) -> "Loaded":
+        """Images, zeros where one cannot be read, and the reasons why."""
         size = self.preprocessing["size"]
         loaded = np.zeros((len(indices), size, size, 3), np.float32)
 
-        def load(row: int) -> str:
+        def load(row: int) -> tuple[str, str]:
             index = int(indices[row])
             path = self.paths[index]
             if path is None:
-                return ""
+                return "", ""
+            how = {"resize": self.resize, "view": "whole"}
+            if self.views:
+                how["view"] = self.views[index]
             try:
-                loaded[row] = images.load(
-                    path,
-                    resize=self.resize,
-                    view=self.views[index] if self.views else "whole",
-                    **self.preprocessing,
-                )
+                decoded = images.read(path, images.side_enough(size, **how))
             except images.ImageError as error:
-                return str(error)
-            return ""
+                return str(error), ""
+            loaded[row] = images.prepare(decoded.picture, **how, **self.preprocessing)
+            return "", decoded.note
 
         rows = range(len(indices))
         if not any(storage.is_remote(self.paths[index]) for index in indices):
-            return loaded, list(map(load, rows))
-        with concurrent.futures.ThreadPoolExecutor(_NUM_REQUESTS) as pool:
-            return loaded, list(pool.map(load, rows))
+            says = list(map(load, rows))
+        else:
+            with concurrent.futures.ThreadPoolExecutor(_NUM_REQUESTS) as pool:
+                says = list(pool.map(load, rows))
+        return Loaded(loaded, *map(list, zip(*says, strict=True)))
 
 
 def load_batch(
@@ -79,13 +88,8 @@ def load_batch(
     preprocessing: dict[str, Any],
     batch_size: int,
     views: Sequence[str] | None = None,
-) -> tuple[np.ndarray, list[str]]:
-    """Images as a batch of fixed size, whatever is missing of it.
-
-    Returns:
-      float32 [batch_size, S, S, 3], zeros in rows without an image, and for each row
-      the reason why its file cannot be read ('' where it can, or there is none).
-    """
+) -> Loaded:
+    """Images as a batch of fixed size, whatever is missing of it."""
     paths = [*paths, *[None] * (batch_size - len(paths))]
     files = ImageFiles(paths, resize, preprocessing, views)
     return files.load_or_blank(np.arange(batch_size))

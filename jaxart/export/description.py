@@ -4,7 +4,7 @@ from typing import Any
 
 from jaxart import __version__
 from jaxart.classifier import Classifier
-from jaxart.data.images import CROP_SHORT_SIDE
+from jaxart.data.resizing import CROP_SHORT_SIDE
 from jaxart.models import name_of
 
 _RESIZE_SENTENCES = {

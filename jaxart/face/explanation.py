@@ -12,7 +12,7 @@ from jaxtyping import Float32
 from PIL import Image
 
 from jaxart import storage
-from jaxart.data import images
+from jaxart.data import resizing
 from jaxart.face import html
 from jaxart.face.prediction import Prediction
 from jaxart.saliency import pictures, render
@@ -105,7 +105,7 @@ class Explanation:
 
     def _levels(self, size: tuple[int, int]) -> np.ndarray:
         levels = render.to_levels(self.map, self.limit, self.look.signed)
-        box = images.field_of_view(*size, len(levels), self.look.resize)
+        box = resizing.field_of_view(*size, len(levels), self.look.resize)
         return render.place(levels, size, box, render.zero_level(self.look.signed))
 
     def describe(self) -> str:

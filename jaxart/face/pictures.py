@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float32
-from PIL import Image, ImageOps
+from PIL import Image
 
 from jaxart import storage
 from jaxart.data import images
@@ -72,7 +72,7 @@ def picture_of(image: Any) -> Picture:
     if isinstance(image, (str, os.PathLike)):
         return Picture(storage.path(image))
     if isinstance(image, Image.Image):
-        return Picture(images.to_rgb(ImageOps.exif_transpose(image)))
+        return Picture(images.from_pillow(image.copy()).picture)
     if not hasattr(image, "dtype"):
         raise TypeError(
             f"{type(image).__name__}: an image is a path, a URL, a PIL image, a uint8 "

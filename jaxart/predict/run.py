@@ -4,7 +4,7 @@ import dataclasses
 import itertools
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 import jax
 import numpy as np
@@ -52,11 +52,12 @@ class Item(NamedTuple):
 
 
 class Loaded(NamedTuple):
-    """A batch: images [B, S, S, 3], labels [B], and why a row holds no image, or ''."""
+    """A batch: images [B, S, S, 3], labels [B], why a row holds no image, or a note."""
 
     images: np.ndarray
     labels: np.ndarray
     reasons: list[str]
+    notes: list[str]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,7 +66,7 @@ class Predicting:
 
     network: Classifier
     root: AnyPath  # where relative names start
-    resize: str  # one of `images.RESIZE_RULES`
+    resize: str  # one of `resizing.RESIZE_RULES`
     num_kept: int  # best classes of each image
     features: str | None  # a layer whose activations are kept, too
     batch_size: int
@@ -112,7 +113,7 @@ class Predicting:
 
     def load(self, items: Sequence[Item | None]) -> Loaded:
         """Reads a batch's images."""
-        batch, reasons = pipeline.load_batch(
+        batch, reasons, notes = pipeline.load_batch(
             [item and storage.join(self.root, item[0]) for item in items],
             self.resize,
             self.network.model.preprocessing,
@@ -121,7 +122,7 @@ class Predicting:
         labels = np.zeros(self.batch_size, np.int32)
         for row, item in enumerate(items):
             labels[row] = item[1] if item else 0
-        return Loaded(batch, labels, reasons)
+        return Loaded(batch, labels, reasons, notes)
 
     def start(self, loaded: Loaded) -> Scores:
         """Runs the step."""
@@ -144,6 +145,8 @@ class Predicting:
             is_read[row] = True
             says = [column[row].tolist() for column in columns]
             record: Record = dict(zip(_COLUMNS, says, strict=True))
+            if loaded.notes[row]:
+                record["note"] = loaded.notes[row]
             if self.trained_on is not None:
                 # Of an item that is done alone, its part may be another process's.
                 content = self.contents.get(item[0]) or self.identify([item])[0]
@@ -192,28 +195,33 @@ def predict_images(
     num_batches = 1 if features else _NUM_BATCHES  # activations may be large
     part_size = part_size or folder.part_size(len(items), batch_size, num_batches)
     passed, part_names = _pass(sibling(out, PARTS), work, items, part_size, ray)
-    columns, reasons, trained = _read(passed, part_names)
-    skipped = [row for row in zip(image_list.names, reasons, strict=True) if row[1]]
+    columns, reasons, notes, trained = _read(passed, part_names)
     is_read = [not reason for reason in reasons]
     if not any(is_read):
         passed.remove()
-        first = f"the first is {image_list.paths[0]}: {reasons[0]}"
-        raise ValueError(f"none of the {len(items)} images can be read; {first}")
+        _refuse(image_list, reasons)
     names = list(itertools.compress(image_list.names, is_read))
     predictions = Predictions(names, labels[is_read], classifier.class_names, *columns)
     metrics = evaluation.evaluate(predictions, trained)
     # What a killed process leaves of it goes with the parts.
     with storage.written_together(out, passed.path) as table:
         write(table, predictions, top_k)
-        results.write_csv(sibling(table, "skipped.csv"), ("path", "reason"), skipped)
+        tables.write_lists(table, image_list.names, reasons, notes)
         if features:
             _write_features(table, features, names, map(passed.rows, part_names))
         if metrics:
             results.write_json(sibling(table, "metrics.json"), metrics)
     if not metrics:  # an earlier table's would be taken for this one's
         sibling(out, "metrics.json").unlink(missing_ok=True)
+    if not any(notes):
+        sibling(out, "notes.csv").unlink(missing_ok=True)
     passed.remove()
-    return Outcome(len(names), len(skipped), metrics, trained)
+    return Outcome(len(names), len(reasons) - len(names), metrics, trained)
+
+
+def _refuse(image_list: listing.Listing, reasons: Sequence[str]) -> NoReturn:
+    first = f"the first is {image_list.paths[0]}: {reasons[0]}"
+    raise ValueError(f"none of the {len(reasons)} images can be read; {first}")
 
 
 def _pass(
@@ -246,7 +254,7 @@ def _describe(work: Predicting, items: Sequence[Item], part_size: int) -> dict:
         "classes_kept": work.num_kept,
         "features": work.features,
         "temperature": work.temperature,
-        "image_reader": images.READER_VERSION,
+        "image_reader": images.reader(),
         "part_size": part_size,
     }
 
@@ -263,17 +271,18 @@ def _write_features(
 
 def _read(
     passed: folder.Folder, names: Sequence[str]
-) -> tuple[list[np.ndarray], list[str], np.ndarray | None]:
+) -> tuple[list[np.ndarray], list[str], list[str], np.ndarray | None]:
     """All parts' columns of the images that could be read, and all images' reasons.
 
-    And which of the former were trained on, if that is known.
+    And their notes, and which of the former were trained on, if that is known.
 
     Only one part's records are in memory at a time, which take twenty times as much.
     """
-    pieces, reasons, trained = [], [], []
+    pieces, reasons, notes, trained = [], [], [], []
     for name in names:
         records = list(passed.records([name]))
         reasons += [record.get("reason", "") for record in records]
+        notes += [record.get("note", "") for record in records]
         readable = [record for record in records if "reason" not in record]
         trained += [record.get("trained_on") for record in readable]
         if readable:
@@ -284,4 +293,5 @@ def _read(
                 ]
             )
     columns = [np.concatenate(column) for column in zip(*pieces, strict=True)]
-    return columns, reasons, None if None in trained else np.array(trained, bool)
+    is_trained = None if None in trained else np.array(trained, bool)
+    return columns, reasons, notes, is_trained

@@ -13,6 +13,7 @@ from typing import BinaryIO, NamedTuple
 import numpy as np
 from jaxtyping import Float32, Int32
 
+from jaxart.passes.outputs import sibling
 from jaxart.storage import AnyPath, results
 
 UNKNOWN = -1  # as a label: nothing says which class the image shows
@@ -193,3 +194,13 @@ def _import_pyarrow(module: str) -> ModuleType:
         raise FormatError(
             "a .parquet file needs a package more: pip install 'jaxart[parquet]'"
         ) from None
+
+
+def write_lists(
+    table: Path, names: Sequence[str], reasons: Sequence[str], notes: Sequence[str]
+) -> None:
+    """Writes which images gave nothing, and of which something had to be left."""
+    skipped = [row for row in zip(names, reasons, strict=True) if row[1]]
+    results.write_csv(sibling(table, "skipped.csv"), ("path", "reason"), skipped)
+    noted = zip(names, notes, strict=True)
+    results.write_notes(sibling(table, "notes.csv"), ("path", "note"), noted)

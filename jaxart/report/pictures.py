@@ -13,7 +13,7 @@ from PIL import Image
 
 from jaxart import storage
 from jaxart.classifier import Classifier
-from jaxart.data import images, pipeline
+from jaxart.data import images, pipeline, resizing
 from jaxart.report.reading import Table
 from jaxart.saliency import catalogue, render, work
 from jaxart.storage import AnyPath
@@ -75,7 +75,7 @@ def overlays(
     targets = np.full(_BATCH_SIZE, work.PREDICTED, np.int32)
     for batch_names in _batched(names):
         paths = [storage.join(root, name) for name in batch_names]
-        batch, reasons = pipeline.load_batch(
+        batch, reasons, _ = pipeline.load_batch(
             paths, network.resize, model.preprocessing, _BATCH_SIZE
         )
         maps = np.asarray(step(network.params, batch, targets).maps)
@@ -86,7 +86,7 @@ def overlays(
 def _overlay(path: AnyPath, values: np.ndarray, resize: str) -> str:
     picture = render.fit(images.decode(path, CARD), CARD)
     levels = render.to_levels(values, render.magnitude(values, 99.0), signed=False)
-    box = images.field_of_view(*picture.size, len(levels), resize)
+    box = resizing.field_of_view(*picture.size, len(levels), resize)
     placed = render.place(levels, picture.size, box, render.zero_level(False))
     table = render.color_table("auto", signed=False)
     return data_uri(render.overlay(np.asarray(picture), placed, table, signed=False))

@@ -3,7 +3,7 @@
 import dataclasses
 from typing import Any
 
-from jaxart.data.images import RESIZE_RULES
+from jaxart.data.resizing import RESIZE_RULES
 from jaxart.saliency import pictures, render
 from jaxart.saliency.choices import KINDS, SCALES
 from jaxart.saliency.question import Question
@@ -18,7 +18,7 @@ class Options:
     """
 
     questions: tuple[Question, ...]  # the maps of each image, in order
-    resize: str  # one of `images.RESIZE_RULES`
+    resize: str  # one of `resizing.RESIZE_RULES`
     save: tuple[str, ...]  # any of `choices.KINDS`
     scale: str  # 'image' draws each map on its own scale, 'common' all on one
     percentile: float  # of a map's absolute values: the end of its colour table

@@ -14,7 +14,7 @@ from jaxtyping import Float32, UInt8
 from PIL import Image
 
 from jaxart import storage
-from jaxart.data import images
+from jaxart.data import images, resizing
 from jaxart.saliency import render
 from jaxart.storage import AnyPath
 
@@ -133,7 +133,7 @@ def draw_map(
 def _place(
     levels: UInt8[np.ndarray, "s s"], size: tuple[int, int], look: Look
 ) -> UInt8[np.ndarray, "h w"]:
-    box = images.field_of_view(*size, len(levels), look.resize)
+    box = resizing.field_of_view(*size, len(levels), look.resize)
     return render.place(levels, size, box, render.zero_level(look.signed))
 
 

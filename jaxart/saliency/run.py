@@ -169,7 +169,7 @@ def describe(
             "images": folder.digest(image_list.names),
             "labels": folder.digest(image_list.labels),
             "batch_size": work.batch_size,
-            "image_reader": images.READER_VERSION,
+            "image_reader": images.reader(),
             "part_size": part_size,
         },
         "versions": {

@@ -169,7 +169,7 @@ class Explaining:
 
     def load(self, items: Sequence[Item | None]) -> Loaded:
         """Reads a batch's images."""
-        batch, reasons = pipeline.load_batch(
+        batch, reasons, _ = pipeline.load_batch(
             [item and storage.join(self.root, item[0]) for item in items],
             self.options.resize,
             self.network.model.preprocessing,
@@ -226,7 +226,7 @@ class Explaining:
             chosen = np.atleast_1d(classes).tolist()
             says = describe_map(question, class_names, logits, chosen, values, limit)
             maps.append(says)
-        picture = images.decode(storage.join(self.root, item.name))
+        picture, _, note = images.read(storage.join(self.root, item.name))
         own_files, files_of_maps = self.files(item.name)
         for question, (*_, values), says, names in zip(
             options.questions, answers, maps, files_of_maps, strict=True
@@ -241,9 +241,11 @@ class Explaining:
         paths = {kind: self.out / name for kind, name in own_files.items()}
         pictures.draw_picture(picture, paths)
         size = [picture.width, picture.height]
+        said = {"note": note} if note else {}
         return {
             "path": item.name,
             "size": size,
+            **said,
             **record,
             "files": own_files,
             "maps": maps,

@@ -26,6 +26,20 @@ def write_csv(
     write_text(path, text.getvalue())
 
 
+def write_notes(
+    path: AnyPath, header: Sequence[str], rows: Iterable[Sequence[str]]
+) -> None:
+    """Writes a CSV file as `write_csv`, of the rows whose last cell says something.
+
+    Where none does, there is no file, nor an earlier one.
+    """
+    rows = [row for row in rows if row[-1]]
+    if rows:
+        write_csv(path, header, rows)
+    else:
+        path.unlink(missing_ok=True)
+
+
 def write_text(path: AnyPath, text: str) -> None:
     """Writes a UTF-8 file, beside and renamed; odd bytes of file names stay as are."""
     paths.write_bytes(path, text.encode("utf-8", "surrogateescape"))

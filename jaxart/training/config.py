@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeVar, get_args
 
 from ml_collections import ConfigDict
 
-from jaxart.data.images import RESIZE_RULES, VIEWS
+from jaxart.data.resizing import RESIZE_RULES, VIEWS
 from jaxart.models import MODELS
 
 ComputeDtype = Literal["float32", "bfloat16"]

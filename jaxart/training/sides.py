@@ -10,7 +10,7 @@ from jaxart.data import examples, files, procedural, trained_on
 from jaxart.data.examples import Examples
 from jaxart.data.files import File
 from jaxart.devices import processes
-from jaxart.storage import AnyPath
+from jaxart.storage import AnyPath, results
 from jaxart.training import leaks
 from jaxart.training.config import Config
 from jaxart.training.run import Run
@@ -46,6 +46,7 @@ def read_sides(run: Run) -> Sides:
     looked = look(train, val, run.cache_dir)
     if processes.is_first():
         trained_on.write(run.workdir, train.names, looked[: len(train.names)])
+        _write_notes(run.workdir, train, val, looked)
     num_leaks = None
     if config.check_leaks and config.train_data != PROCEDURAL and processes.is_first():
         num_leaks = leaks.find(train, val, files=looked, workdir=run.workdir)
@@ -88,3 +89,20 @@ def look(train: Examples, val: Examples, cache_dir: Path) -> list[File]:
     )
     file_of = {path: File(*file) for path, file in zip(paths, looked, strict=True)}
     return [file_of[path] for path in [*train.paths, *val.paths]]
+
+
+def _write_notes(
+    workdir: AnyPath, train: Examples, val: Examples, looked: list[File]
+) -> None:
+    """Lists the images of which something had to be left, in notes.csv."""
+    names = [(name, "train") for name in train.names]
+    names += [(name, "val") for name in val.names]
+    rows = [
+        (*name, file.note)
+        for name, file in zip(names, looked, strict=True)
+        if file.note
+    ]
+    listing = workdir / "notes.csv"
+    results.write_notes(listing, ("path", "split", "note"), rows)
+    if rows:
+        logger.warning("Something of %d images is not used: see %s", len(rows), listing)

@@ -26,13 +26,13 @@ def paths(tmp_path):
 @pytest.fixture
 def decoded(monkeypatch):
     """Digests of the contents that are decoded."""
-    decoded, real = [], images.decode
+    decoded, real = [], images.read
 
-    def decode(content, *args):
+    def read(content, *args):
         decoded.append(hashlib.sha256(content).hexdigest())
         return real(content, *args)
 
-    monkeypatch.setattr(images, "decode", decode)
+    monkeypatch.setattr(images, "read", read)
     return decoded
 
 

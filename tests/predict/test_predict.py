@@ -392,6 +392,24 @@ def test_older_metrics_do_not_stay_beside_a_table_without(
     ]
 
 
+def test_a_picture_of_which_something_is_left_is_noted(tiny, tmp_path):
+    picture = Image.fromarray(np.full((8, 8, 3), 9, np.uint8))
+    (tmp_path / "in").mkdir()
+    picture.save(tmp_path / "in/sound.png")
+    picture.save(tmp_path / "in/odd.png", icc_profile=b"no profile")
+    (tmp_path / "out").mkdir()
+    out = tmp_path / "out/table.csv"
+    predict_all(tiny, tmp_path / "in", out)
+    (noted,) = read_csv(tmp_path / "out/table.notes.csv")
+    assert noted["path"] == "odd.png"
+    assert noted["note"].startswith("its colour profile is not used")
+    odd, sound = read_csv(out)
+    assert {**odd, "path": ""} == {**sound, "path": ""}
+    (tmp_path / "in/odd.png").unlink()
+    predict_all(tiny, tmp_path / "in", out)
+    assert not (tmp_path / "out/table.notes.csv").exists()
+
+
 def test_a_failed_run_leaves_what_was_there(tiny, listed, tmp_path, monkeypatch):
     (tmp_path / "table.csv").write_text("earlier")
 

@@ -554,6 +554,18 @@ def test_a_map_that_is_not_finite_is_a_skip_with_the_reason(
 # --- Odd names ------------------------------------------------------------------------
 
 
+def test_a_picture_of_which_something_is_left_is_noted(tiny, tmp_path, entries):
+    pixels = np.random.default_rng(0).integers(0, 99, (8, 8, 3), np.uint8)
+    picture = Image.fromarray(pixels)
+    (tmp_path / "in").mkdir()
+    picture.save(tmp_path / "in/a.png", icc_profile=b"no profile")
+    picture.save(tmp_path / "in/b.png")
+    explain(tiny, tmp_path / "in", tmp_path / "out")
+    odd, sound = entries(tmp_path / "out")
+    assert odd["note"].startswith("its colour profile is not used")
+    assert "note" not in sound
+
+
 def test_names_of_every_kind_have_their_files(tiny, paint, tmp_path, entries):
     names = (
         *("a b#?%.png", "été/日本.png", "a.png", "a.jpg", "-x.png", "line\nbreak.png"),
@@ -692,24 +704,18 @@ def test_several_maps_are_those_of_single_runs(
         lines = (tmp_path / out / "manifest.jsonl").read_text().splitlines()
         return [json.loads(line) for line in lines]
 
-    decoded, loaded = [], []
-    decode, load_one = images.decode, images.load
+    decoded, read = [], images.read
 
-    def counting(count, function):
-        def call(path, *more, **how):
-            count.append(str(path))
-            return function(path, *more, **how)
-
-        return call
+    def counted(path, *more):
+        decoded.append(str(path))
+        return read(path, *more)
 
     with monkeypatch.context() as patch:
-        patch.setattr(images, "decode", counting(decoded, decode))
-        patch.setattr(images, "load", counting(loaded, load_one))
+        patch.setattr(images, "read", counted)
         together = run_into(
             "all", "--method=gradient,grad_cam", "--target=predicted,label,owl"
         )
     pictures = [str(folder / name) for name in names]
-    assert sorted(loaded) == sorted(pictures)
     # Once for the network's input, and once at full size for all drawings.
     assert sorted(path for path in decoded if path in pictures) == sorted(2 * pictures)
 

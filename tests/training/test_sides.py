@@ -1,7 +1,10 @@
 """The two sides of the data: read, looked at once, and checked for leaks."""
 
+import csv
+
 import numpy as np
 import pytest
+from PIL import Image
 
 from jaxart.data import files
 from jaxart.data.examples import Examples
@@ -45,6 +48,26 @@ def test_lists_are_checked_for_leaks_unless_they_are_painted_or_it_is_not_wanted
     )
     sides.read_sides(Run(config, tmp_path, checkpoints=None, layout=None))
     assert checked == [both] * is_checked
+
+
+def test_what_is_left_of_files_is_noted_and_costs_no_picture(tmp_path):
+    for side in ("train", "val"):
+        (tmp_path / side / "a").mkdir(parents=True)
+        picture = Image.new("RGB", (8, 8), (9, 99, 200))
+        picture.save(tmp_path / side / "a/sound.png")
+        picture.save(tmp_path / side / "a/odd.png", icc_profile=b"no profile")
+    config = Config(
+        train_data=str(tmp_path / "train"),
+        val_data=str(tmp_path / "val"),
+        cache_dir=str(tmp_path / "cache"),
+    )
+    found = sides.read_sides(Run(config, tmp_path, checkpoints=None, layout=None))
+    assert [file.reason for file in found.looked] == [""] * 4
+    with open(tmp_path / "notes.csv", newline="") as file:
+        header, *noted = csv.reader(file)
+    assert header == ["path", "split", "note"]
+    assert [row[:2] for row in noted] == [["a/odd.png", "train"], ["a/odd.png", "val"]]
+    assert all(row[2].startswith("its colour profile is not used") for row in noted)
 
 
 def test_the_painted_pictures_are_written_once(tmp_path, monkeypatch):

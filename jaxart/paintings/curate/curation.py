@@ -89,7 +89,7 @@ def _look(
     settings = {
         "root": os.fspath(root),
         "resize": resize,
-        "reader": images.READER_VERSION,
+        "reader": images.reader(),
         "fingerprint": fingerprints.VERSION,
     }
     folder = Folder(path, settings)
@@ -164,6 +164,8 @@ def _fill(
     writing.write_lists(folder, names, pictures, class_names, labels, is_val)
     skipped = sorted([*unreadable, *no_artist, *over_cap])
     results.write_csv(folder / "skipped.csv", ("path", "label", "reason"), skipped)
+    noted = ((p.painting.name, p.painting.label, p.file.note) for p in pictures)
+    results.write_notes(folder / "notes.csv", ("path", "label", "note"), noted)
     results.write_csv(folder / "duplicates.csv", cleaning.DUPLICATES_HEADER, once.rows)
     return counts | _describe(pictures, class_names, labels, is_val, options)
 

@@ -1,0 +1,78 @@
+"""Which image files are read; and what to do about those that are not."""
+
+import functools
+import importlib.util
+
+from PIL import Image
+
+# Suffixes of pictures that are not read, but that nobody should lose without a word.
+HEIF = (".heic", ".heif", ".hif")
+JPEG_XL = (".jxl",)
+CAMERA_RAW = (
+    *(".arw", ".cr2", ".cr3", ".dng", ".nef", ".orf", ".pef", ".raf", ".raw"),
+    *(".rw2", ".srw"),
+)
+
+_HEIF = "HEIC is read by an extra: pip install 'jaxart[heif]'"
+_JPEG_XL = "JPEG XL is not read: convert it to PNG (djxl)"
+_CAMERA_RAW = "a camera's raw file is not read: develop it to TIFF or JPEG"
+
+# How files of these formats begin, from a byte on.
+_BEGINNINGS = (
+    (4, (b"ftypheic", b"ftypheix", b"ftyphevc", b"ftypheim", b"ftypheis"), _HEIF),
+    (4, (b"ftypmif1", b"ftypmsf1"), _HEIF),
+    (0, (b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n"), _JPEG_XL),
+    (4, (b"ftypcrx ",), _CAMERA_RAW),
+    (0, (b"FUJIFILMCCD-RAW", b"IIRO", b"IIRS", b"MMOR", b"IIU\0"), _CAMERA_RAW),
+)
+_REDUCED, _DNG_VERSION = 254, 50706  # tags of TIFF: NewSubfileType, DNGVersion
+
+
+@functools.cache
+def readable() -> tuple[str, ...]:
+    """Pillow's names of the formats that are read.
+
+    Not EPS, which is a program that Ghostscript would run; HEIF where pillow-heif is
+    installed.
+    """
+    Image.init()
+    if importlib.util.find_spec("pillow_heif"):
+        importlib.import_module("pillow_heif").register_heif_opener()
+    return tuple(name for name in Image.ID if name != "EPS")
+
+
+def is_read(suffix: str) -> bool:
+    """Whether files of a suffix, as `.jpg`, are taken for pictures."""
+    readable()
+    return suffix.lower() in Image.registered_extensions()
+
+
+def remedy(suffix: str) -> str:
+    """What to do about pictures of a suffix that are not read; '' of other files."""
+    suffix = suffix.lower()
+    if is_read(suffix):
+        return ""
+    for suffixes, text in (
+        (HEIF, _HEIF),
+        (JPEG_XL, _JPEG_XL),
+        (CAMERA_RAW, _CAMERA_RAW),
+    ):
+        if suffix in suffixes:
+            return text
+    return ""
+
+
+def remedy_of_content(start: bytes) -> str:
+    """As `remedy`, of the first 16 bytes of a file."""
+    for place, beginnings, text in _BEGINNINGS:
+        if start[place:].startswith(beginnings):
+            return text
+    return ""
+
+
+def remedy_of_thumbnail(image: Image.Image) -> str:
+    """As `remedy`, of what Pillow has opened: raw files are TIFFs with a thumbnail."""
+    tags = getattr(image, "tag_v2", {})
+    if image.format == "TIFF" and (_DNG_VERSION in tags or tags.get(_REDUCED, 0) == 1):
+        return _CAMERA_RAW
+    return ""

@@ -1,0 +1,79 @@
+"""What is read, and what to do about pictures that are not."""
+
+import io
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image, TiffImagePlugin
+
+from jaxart.data import formats, images, lists
+from jaxart.data.images import ImageError
+from tests.data import profiles
+from tests.data.test_colours import PICTURE, difference, saved
+
+
+@pytest.fixture
+def without_extra(monkeypatch):
+    """As where pillow-heif is not installed: None in `sys.modules` stands for that."""
+    formats.readable.cache_clear()
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    for suffix in formats.HEIF:
+        monkeypatch.delitem(Image.EXTENSION, suffix, raising=False)
+    yield
+    formats.readable.cache_clear()
+
+
+def heic(pixels, **options):
+    """A phone's picture."""
+    pillow_heif = pytest.importorskip("pillow_heif", reason="the extra `heif`")
+    stream = io.BytesIO()
+    image = pillow_heif.from_pillow(Image.fromarray(pixels))
+    image.save(stream, quality=95, **options)
+    return stream.getvalue()
+
+
+def test_a_phones_picture_is_read_with_its_colours(tmp_path):
+    pixels = profiles.from_srgb(PICTURE, "ProPhoto RGB")  # that differ by 13 levels
+    content = heic(pixels, icc_profile=profiles.rgb_profile("ProPhoto RGB"))
+    (tmp_path / "IMG_1.HEIC").write_bytes(content)
+    mean, _ = difference(images.decode(tmp_path / "IMG_1.HEIC"), PICTURE)
+    assert mean < 4
+    assert lists.is_image_name("IMG_1.HEIC") and not formats.remedy(".heic")
+
+
+def test_without_the_extra_a_phones_picture_says_what_to_install(
+    without_extra, tmp_path
+):
+    (tmp_path / "IMG_1.HEIC").write_bytes(b"\0\0\0\x18ftypheic" + bytes(99))
+    with pytest.raises(ImageError, match=r"pip install 'jaxart\[heif\]'"):
+        images.decode(tmp_path / "IMG_1.HEIC")
+    assert "jaxart[heif]" in formats.remedy(".HEIC")
+
+
+def test_a_raw_files_thumbnail_is_not_taken_for_its_picture():
+    for tag, value in ((50706, b"\1\4\0\0"), (254, 1)):
+        tags = TiffImagePlugin.ImageFileDirectory_v2()
+        tags[tag] = value
+        content = saved(Image.fromarray(PICTURE), "TIFF", tiffinfo=tags)
+        with pytest.raises(ImageError, match="raw file is not read: develop"):
+            images.decode(content)
+    np.testing.assert_array_equal(
+        images.decode(saved(Image.fromarray(PICTURE), "TIFF")), PICTURE
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "suffix", "reason"),
+    [
+        (b"\xff\x0a" + bytes(99), ".jxl", "JPEG XL is not read: convert it to PNG"),
+        (b"\0\0\0\x0cJXL \r\n\x87\n" + bytes(99), ".JXL", "JPEG XL is not read"),
+        (b"\0\0\0\x18ftypcrx " + bytes(99), ".CR3", "raw file is not read"),
+        (b"FUJIFILMCCD-RAW 0201" + bytes(99), ".raf", "raw file is not read"),
+    ],
+)
+def test_formats_that_are_not_read_say_what_to_do(content, suffix, reason):
+    with pytest.raises(ImageError, match=reason):
+        images.decode(content)
+    assert reason in formats.remedy(suffix)
+    assert not formats.remedy(".jpg") and not formats.remedy(".txt")
