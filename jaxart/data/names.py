@@ -4,7 +4,7 @@ import functools
 import os
 import re
 import unicodedata
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from PIL import Image
 
@@ -30,7 +30,8 @@ def is_image(name: str) -> bool:
 
 def suffix(name: str) -> str:
     """A file's suffix in small letters; '' where it has none."""
-    return PurePosixPath(name).suffix.lower()
+    stem, dot, last = name.rpartition("/")[2].rpartition(".")
+    return f"{dot}{last}".lower() if stem else ""
 
 
 def is_picture(name: str) -> bool:
@@ -66,6 +67,8 @@ def is_there(root: AnyPath, name: str) -> bool:
 
 def is_there_locally(root: AnyPath, name: str) -> bool:
     """As `is_there`, but that no object store is asked."""
+    if isinstance(root, Path) and "://" not in name:
+        return os.path.isfile(f"{root}/{name}" if name[:1] != "/" else name)
     return isinstance(storage.join(root, name), Path) and is_there(root, name)
 
 
@@ -89,5 +92,6 @@ def as_stored(root: AnyPath, name: str, where: str) -> str:
             "pictures' folder, and say with image_root where that is"
         )
     slashed = name.replace("\\", "/")
-    forms = [unicodedata.normalize(form, slashed) for form in ("NFC", "NFD")]
-    return next((form for form in forms if is_there_locally(root, form)), slashed)
+    forms = {unicodedata.normalize(form, slashed) for form in ("NFC", "NFD")}
+    others = (form for form in sorted(forms - {name}) if is_there_locally(root, form))
+    return next(others, slashed)

@@ -33,6 +33,11 @@ def is_table(source: AnyPath) -> bool:
     return source.suffix.lower() in _DELIMITERS
 
 
+def is_known(column: str) -> bool:
+    """Whether a column of this name is the path or the label."""
+    return _plain(column) in (*PATH_COLUMNS, *LABEL_COLUMNS)
+
+
 def find_head(source: AnyPath, text: str) -> Head | None:
     """The table that a text is; None for another list.
 
@@ -116,7 +121,7 @@ def _first(reader: Iterator[list[str]]) -> list[str]:
 
 def _plain(column: str) -> str:
     """A column's name without what people write differently."""
-    return re.sub(r"[\s_-]", "", column.lower())
+    return re.sub(r"[\s_-]", "", column).lower()
 
 
 def _as_columns(cells: Sequence[str]) -> list[str]:

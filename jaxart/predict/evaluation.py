@@ -28,7 +28,7 @@ def find_labels(image_list: Listing, classifier: Classifier) -> Int32[np.ndarray
     classes, unknown = {"": UNKNOWN}, []
     for label in sorted(set(image_list.labels) - {""}):
         try:
-            classes[label] = classifier.class_index(label)
+            classes[label] = classifier.class_index(label, is_name=image_list.are_names)
         except ClassifierError as error:
             classes[label] = UNKNOWN
             unknown.append((label, error))
