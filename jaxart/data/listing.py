@@ -5,7 +5,7 @@ import os
 from typing import NamedTuple
 
 from jaxart import storage
-from jaxart.data import lists
+from jaxart.data import labels, lists
 from jaxart.data.lists import DataError
 from jaxart.storage import AnyPath
 
@@ -17,6 +17,7 @@ class Listing(NamedTuple):
     names: tuple[str, ...]  # each image's path, as the source gives it; none twice
     labels: tuple[str, ...]  # what the source calls its class; '' where it does not
     are_names: bool = False  # a folder called 3 is no class 3, but one of that name
+    index_names: tuple[str, ...] = ()  # what the list's own classes.txt calls indices
 
     @property
     def paths(self) -> list[AnyPath]:
@@ -50,5 +51,8 @@ def read(
     images = {}  # an image counts once, however its path is written
     for name, label, _ in rows:
         images.setdefault(os.path.normpath(name), (name, label))
-    names, labels = map(tuple, zip(*images.values(), strict=True))
-    return Listing(root, names, labels, are_names=source.is_dir())
+    names, said = map(tuple, zip(*images.values(), strict=True))
+    is_folder = source.is_dir()
+    has_indices = any(labels.number(label) is not None for label in {*said})
+    index_names = labels.names_beside(source) if has_indices and not is_folder else ()
+    return Listing(root, names, said, is_folder, index_names)

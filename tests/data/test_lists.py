@@ -3,6 +3,7 @@
 import pytest
 from PIL import Image
 
+from jaxart import storage
 from jaxart.data import lists
 from jaxart.data.lists import DataError
 
@@ -176,3 +177,16 @@ def test_pictures_without_a_suffix_are_told_by_their_content(folder):
     ]
     rows = lists.read(folder / "pop/c", any_suffix=True)[1]
     assert [row[:2] for row in rows] == [("c", "")]
+
+
+def test_a_folder_in_an_object_store_is_looked_into_too(folder, bucket, caplog):
+    (folder / "op/gone.jpg").unlink()
+    bucket.put_folder(folder, "in")
+    source = storage.path(f"{bucket.url}/in")
+    for any_suffix in (False, True):
+        there, here = (
+            [row[:2] for row in lists.read(path, any_suffix=any_suffix)[1]]
+            for path in (source, folder)
+        )
+        assert there == here
+    assert "8 other files passed over" in caplog.text

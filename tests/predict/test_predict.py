@@ -821,6 +821,19 @@ def test_names_that_the_network_knows_are_labels(
     assert evaluation.find_labels(images, network).tolist() == wanted
 
 
+@pytest.mark.parametrize(
+    ("beside", "wanted"),
+    [("0 owl\n1 red fox\n", [1, 0]), ("0 owl\n1 wolf\n", [0, 1]), ("", [0, 1])],
+)
+def test_indices_are_those_of_the_lists_own_classes(tiny, tmp_path, beside, wanted):
+    (tmp_path / "list.txt").write_text("a.jpg 0\nb.jpg 1.0\n")
+    if beside:
+        (tmp_path / "classes.txt").write_text(beside)
+    network = tiny._replace(class_names=("red fox", "owl"))
+    images = listing.read(tmp_path / "list.txt")
+    assert evaluation.find_labels(images, network).tolist() == wanted
+
+
 def test_folders_called_by_numbers_are_labels_of_a_run_of_them(tiny, folder, tmp_path):
     for name in ("1500", "1600"):
         (tmp_path / "in" / name).mkdir(parents=True)
