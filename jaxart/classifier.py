@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxart import runs, storage
+from jaxart.data import labels
 from jaxart.data.resizing import RESIZE_RULES
 from jaxart.models import MODELS, Network, with_todays_name
 from jaxart.models.layers import FC_NAMES, HEAD, trainable
@@ -42,17 +43,19 @@ class Classifier(NamedTuple):
             )
         return load, (self.source,)
 
-    def class_index(self, label: str) -> int:
-        """The class that an index or a name stands for.
+    def class_index(self, label: str, *, is_name: bool = False) -> int:
+        """The class that a name stands for, or, unless `is_name`, an index.
 
         Raises:
           ClassifierError: there is no such class, or more than one.
         """
-        if label in self.class_names:
-            return self.class_names.index(label)
-        if label.removeprefix("-").isdecimal():
-            if 0 <= int(label) < len(self.class_names):
-                return int(label)
+        named = labels.position(label, self.class_names)
+        if named is not None:
+            return named
+        index = None if is_name else labels.number(label)
+        if index is not None:
+            if 0 <= index < len(self.class_names):
+                return index
             last = len(self.class_names) - 1
             raise ClassifierError(f"class {label}: the indices are 0 to {last}")
         near = [name for name in self.class_names if name.lower() == label.lower()]

@@ -57,7 +57,9 @@ def run(flags: argparse.Namespace) -> int:
         from jaxart.data import listing  # noqa: PLC0415
         from jaxart.predict import evaluation, run  # noqa: PLC0415
 
-        images = listing.read(flags.images, flags.image_root)
+        images = listing.read(
+            flags.images, flags.image_root, any_suffix=flags.any_suffix
+        )
         network = shared.load_network(flags)
         outcome = run.predict_images(
             network,

@@ -160,7 +160,9 @@ def explain(flags: argparse.Namespace) -> dict[str, Any]:
 
     for method in flags.method:
         catalogue.find(method)  # raises, before the network is loaded
-    images = listing.read(flags.images, flags.image_root).without(flags.out)
+    images = listing.read(
+        flags.images, flags.image_root, any_suffix=flags.any_suffix
+    ).without(flags.out)
     given = {name: getattr(flags, name) for name in SETTINGS}
     given = {name: value for name, value in given.items() if value is not None}
     network = shared.load_network(flags)

@@ -56,7 +56,7 @@ def add_images(add: Add) -> None:
         help="a folder (searched deep), an image, a list file (`path` or `path label` "
         "a line), or a CSV file with a column path and maybe label",
     )
-    add_image_root(add)
+    add_reading(add)
     add("--limit", type=count, help="only the first images, this many")
     add(
         "--resize",
@@ -66,7 +66,13 @@ def add_images(add: Add) -> None:
     )
 
 
-def add_image_root(add: Add) -> None:
+def add_reading(add: Add) -> None:
+    """Adds what says how the names of images are found and meant."""
+    add(
+        "--any_suffix",
+        action="store_true",
+        help="look into a folder's files whose suffix is no image's, too",
+    )
     add(
         "--image_root",
         type=storage.path_or_none,
@@ -76,7 +82,7 @@ def add_image_root(add: Add) -> None:
 
 def add_artists(add: Add) -> None:
     """Adds what says where paintings lie and who painted them."""
-    add_image_root(add)
+    add_reading(add)
     add(
         "--metadata",
         type=storage.path_or_none,

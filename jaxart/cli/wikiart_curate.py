@@ -90,6 +90,7 @@ def run(flags: argparse.Namespace) -> int:
         fill(Options, flags),
         image_root=flags.image_root,
         metadata=flags.metadata,
+        any_suffix=flags.any_suffix,
         ray=shared.cluster_of(flags),
     )
     print(curation.summarize(report))

@@ -57,6 +57,7 @@ def run(flags: argparse.Namespace) -> int:
         storage.require_local(out, "out"),
         image_root=flags.image_root,
         metadata=flags.metadata,
+        any_suffix=flags.any_suffix,
         max_distance=flags.max_distance,
     )
     print(inspection.summarize(report))

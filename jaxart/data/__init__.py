@@ -1,6 +1,7 @@
 """Images: which there are, what each file is, and how it becomes a network input."""
 
 __all__ = [
+    "checks",
     "choices",
     "colours",
     "duplicates",
@@ -9,8 +10,10 @@ __all__ = [
     "files",
     "fingerprints",
     "images",
+    "labels",
     "listing",
     "lists",
+    "names",
     "pipeline",
     "predictions",
     "procedural",

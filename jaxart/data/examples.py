@@ -1,15 +1,15 @@
 """Which class each image shows, and which images are kept for validation."""
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Int32, Integer
 
 from jaxart import storage
-from jaxart.data import lists
-from jaxart.data.lists import DataError, Row, read_text
+from jaxart.data import labels, lists
+from jaxart.data.lists import DataError
 from jaxart.storage import AnyPath
 
 
@@ -20,6 +20,7 @@ class Examples(NamedTuple):
     names: tuple[str, ...]  # each image's path, as the list gives it
     labels: Int32[np.ndarray, " n"]  # indices into `class_names`
     class_names: tuple[str, ...]
+    are_indexed: bool = False  # whether the list has indices: one means that class
 
     @property
     def paths(self) -> list[AnyPath]:
@@ -38,43 +39,93 @@ def read(
     num_classes: int = 0,
     image_root: AnyPath | None = None,
     class_names: Sequence[str] = (),
+    are_indexed: bool = True,
+    any_suffix: bool = False,
 ) -> Examples:
     """Reads a list file, a CSV file, or a folder of class folders.
 
     They are as `lists.read_labelled` takes them. Labels are class indices from 0, or
     names. Where they are indices, `classes.txt` beside the file (`index name` a line)
-    names the classes. `class_names` are in the order that the network was trained with;
-    by default they are found in the source. `num_classes` is how many there must be; 0
-    takes as many as there are.
+    names the classes. `class_names` are in the order that the network was trained with,
+    and `are_indexed` says whether its lists had indices, as in `Examples`; by default
+    they are found in the source, numbers in their order. `num_classes` is how many
+    there must be; 0 takes as many as there are.
 
     Raises:
       DataError: something is missing, malformed or does not fit `num_classes`.
     """
-    root, rows = lists.read_labelled(source, image_root)
-
+    root, rows = lists.read_labelled(source, image_root, any_suffix=any_suffix)
+    uniques = {row.label for row in rows}
     # Names are names, even where they are digits: those of folders, and known ones.
-    is_named = source.is_dir() or {row.label for row in rows} <= set(class_names)
-    if not is_named and are_indices(rows):
-        index_of = {row.label: int(row.label) for row in rows}
-        names = tuple(class_names) or names_beside(source)
-        if not names:
-            count = num_classes or _count_indices(source, set(index_of.values()))
-            names = tuple(map(str, range(count)))
-        known = f"the indices 0 to {len(names) - 1}"
-    else:
-        names = tuple(class_names) or tuple(sorted({row.label for row in rows}))
-        index_of = {name: i for i, name in enumerate(names)}
+    is_named = source.is_dir() or all(
+        labels.position(label, class_names) is not None for label in uniques
+    )
+    is_indexed = not is_named and labels.are_indices(rows)
+    if not is_indexed:
+        names = tuple(class_names) or labels.in_order(uniques)
+        index_of = {label: labels.position(label, names) for label in uniques}
         known = ", ".join(names)
+        if class_names and are_indexed and _are_counted(names):
+            known += "; the training list has indices: a classes.txt beside it names "
+            known += "them (`index name` a line)"
+    else:
+        names, index_of, known = _read_indices(
+            source, uniques, num_classes, tuple(class_names), are_indexed
+        )
     if num_classes not in (0, len(names)):
         raise DataError(
             f"{source}: has {len(names)} classes ({', '.join(names)}), but "
             f"num_classes is {num_classes}; set --config.num_classes={len(names)}"
         )
     for row in rows:
-        if not 0 <= index_of.get(row.label, -1) < len(names):
+        if index_of[row.label] is None:
             raise DataError(f"{row.where}: label {row.label!r} is none of {known}")
-    labels = np.array([index_of[row.label] for row in rows], np.int32)
-    return Examples(root, tuple(row.name for row in rows), labels, names)
+    indices = np.array([index_of[row.label] for row in rows], np.int32)
+    in_root = tuple(row.name for row in rows)
+    is_indexed = are_indexed if class_names else is_indexed
+    return Examples(root, in_root, indices, names, is_indexed)
+
+
+def _read_indices(
+    source: AnyPath,
+    uniques: Iterable[str],
+    num_classes: int,
+    class_names: tuple[str, ...],
+    are_indexed: bool,
+) -> tuple[tuple[str, ...], dict[str, int | None], str]:
+    """The classes' names, the class of each label, and what labels may be.
+
+    An index stands for the name that the list's own classes.txt has for it, and else
+    for the class that training counted so.
+    """
+    beside = labels.names_beside(source)
+    if class_names and not (are_indexed or beside):
+        raise DataError(
+            f"{source}: its labels are indices, and the training data has names: "
+            f"write names ({', '.join(class_names[:3])}...), or put a classes.txt "
+            "(`index name` a line) beside it"
+        )
+    numbers = {label: labels.number(label) or 0 for label in uniques}
+    names = class_names or beside
+    if not names:
+        count = num_classes or _count_indices(source, set(numbers.values()))
+        names = tuple(map(str, range(count)))
+    own = names if are_indexed and _are_counted(names) else beside or names
+    if own != names:
+        known = f"the indices whose names in its classes.txt are {', '.join(names)}"
+        places = [labels.position(name, names) for name in own]
+    else:
+        known, places = f"the indices 0 to {len(names) - 1}", [*range(len(names))]
+    index_of = {
+        label: places[index] if 0 <= index < len(places) else None
+        for label, index in numbers.items()
+    }
+    return names, index_of, known
+
+
+def _are_counted(names: Sequence[str]) -> bool:
+    """Whether classes have no names but their indices."""
+    return tuple(names) == tuple(map(str, range(len(names))))
 
 
 def _count_indices(source: AnyPath, indices: set[int]) -> int:
@@ -85,7 +136,8 @@ def _count_indices(source: AnyPath, indices: set[int]) -> int:
         raise DataError(
             f"{source}: its labels go up to {last}, but no image has label {missing}. "
             "Indices start at 0; if that class has no images, set "
-            f"--config.num_classes={last + 1}"
+            f"--config.num_classes={last + 1}; numbers that are names, as years, need "
+            "a classes.txt (`index name` a line) beside the list"
         )
     return last + 1
 
@@ -112,39 +164,3 @@ def split(
             "of the split empty"
         )
     return examples.take(np.flatnonzero(~is_val)), examples.take(np.flatnonzero(is_val))
-
-
-def are_indices(rows: list[Row]) -> bool:
-    """Whether the labels are indices, -1 being a wrong one, or else names."""
-    is_index = [row.label.removeprefix("-").isdecimal() for row in rows]
-    if len(set(is_index)) == 1:
-        return is_index[0]
-    other = rows[is_index.index(not is_index[0])]
-    raise DataError(
-        f"{other.where}: label {other.label!r}, but {rows[0].label!r} at "
-        f"{rows[0].where}: labels are all indices or all names"
-    )
-
-
-def names_beside(source: AnyPath) -> tuple[str, ...]:
-    """Class names in the file beside a list that gives them; none if there is none.
-
-    It is called classes.txt, or as ArtGAN's: style_class.txt beside style_train.csv.
-    """
-    path = source.parent / "classes.txt"
-    if not path.is_file():
-        path = source.with_name(f"{source.stem.rpartition('_')[0]}_class.txt")
-    if not path.is_file():
-        return ()
-    names = []
-    for number, line in enumerate(read_text(path).split("\n"), start=1):
-        if not line.strip():
-            continue
-        index, *name = line.strip().split(maxsplit=1)
-        if not index.isdecimal() or not name:
-            raise DataError(f"{path}:{number}: {line!r} is not `index name`")
-        names.append((int(index), *name))
-    names.sort()
-    if not names or [index for index, _ in names] != list(range(len(names))):
-        raise DataError(f"{path}: the indices are not 0, 1, 2 and so on, once each")
-    return tuple(name for _, name in names)

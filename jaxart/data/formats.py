@@ -2,20 +2,21 @@
 
 import functools
 import importlib.util
+from collections.abc import Mapping
 
 from PIL import Image
-
-# Suffixes of pictures that are not read, but that nobody should lose without a word.
-HEIF = (".heic", ".heif", ".hif")
-JPEG_XL = (".jxl",)
-CAMERA_RAW = (
-    *(".arw", ".cr2", ".cr3", ".dng", ".nef", ".orf", ".pef", ".raf", ".raw"),
-    *(".rw2", ".srw"),
-)
 
 _HEIF = "HEIC is read by an extra: pip install 'jaxart[heif]'"
 _JPEG_XL = "JPEG XL is not read: convert it to PNG (djxl)"
 _CAMERA_RAW = "a camera's raw file is not read: develop it to TIFF or JPEG"
+
+# By suffix, of pictures that nobody should lose without a word.
+REMEDIES = {
+    **dict.fromkeys((".heic", ".heif", ".hif"), _HEIF),
+    **{".jxl": _JPEG_XL},
+    **dict.fromkeys((".arw", ".cr2", ".cr3", ".dng", ".nef"), _CAMERA_RAW),
+    **dict.fromkeys((".orf", ".pef", ".raf", ".rw2", ".srw"), _CAMERA_RAW),
+}
 
 # How files of these formats begin, from a byte on.
 _BEGINNINGS = (
@@ -41,25 +42,16 @@ def readable() -> tuple[str, ...]:
     return tuple(name for name in Image.ID if name != "EPS")
 
 
-def is_read(suffix: str) -> bool:
-    """Whether files of a suffix, as `.jpg`, are taken for pictures."""
+def suffixes() -> Mapping[str, str]:
+    """Of the files that are taken for pictures, in small letters: `.jpg`."""
     readable()
-    return suffix.lower() in Image.registered_extensions()
+    return Image.registered_extensions()
 
 
 def remedy(suffix: str) -> str:
     """What to do about pictures of a suffix that are not read; '' of other files."""
     suffix = suffix.lower()
-    if is_read(suffix):
-        return ""
-    for suffixes, text in (
-        (HEIF, _HEIF),
-        (JPEG_XL, _JPEG_XL),
-        (CAMERA_RAW, _CAMERA_RAW),
-    ):
-        if suffix in suffixes:
-            return text
-    return ""
+    return "" if suffix in suffixes() else REMEDIES.get(suffix, "")
 
 
 def remedy_of_content(start: bytes) -> str:

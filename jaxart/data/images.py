@@ -1,5 +1,6 @@
 """From an image file to a network's input. NumPy and Pillow only, never jax."""
 
+import io
 import os
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -160,7 +161,7 @@ def from_pillow(image: Image.Image) -> Decoded:
 
 def _read(content: bytes, side_enough: int | None, profile: bytes = b"") -> Decoded:
     """As `read`, without mending; `profile` is one that was taken out of the file."""
-    with opening.opened(content) as image:
+    with opening.identify(io.BytesIO(content)) as image:
         remedy = formats.remedy_of_thumbnail(image)
         if remedy:
             raise ImageError(remedy)

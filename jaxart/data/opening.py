@@ -1,11 +1,10 @@
 """An image file, opened: what is in it, how large it is, why it gives no picture."""
 
 import contextlib
-import io
 import os
 import struct
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from PIL import Image
@@ -50,8 +49,8 @@ def read(source: Source) -> bytes:
         raise ImageError(error.strerror or str(error)) from error
 
 
-def opened(content: bytes) -> Image.Image:
-    """The image in a file, not yet decoded.
+def identify(file: Any) -> Image.Image:
+    """The image in a file that is open for its bytes, not yet decoded.
 
     As `Image.open`, whose bound and warning are of the whole: a JPEG may be decoded at
     a fraction of it.
@@ -60,15 +59,17 @@ def opened(content: bytes) -> Image.Image:
       ImageError: the file is empty.
       Image.UnidentifiedImageError: it is no image that is read, or a damaged one.
     """
-    if not content:
+    start = file.read(16)
+    if not start:
         raise ImageError("the file is empty")
     for name in formats.readable():
         factory, accepts = Image.OPEN[name]
         # What Pillow takes for: not of this format.
         with contextlib.suppress(SyntaxError, IndexError, TypeError, struct.error):
-            if accepts is None or accepts(content[:16]) is True:
-                return factory(io.BytesIO(content), "")
-    remedy = formats.remedy_of_content(content)
+            if accepts is None or accepts(start) is True:
+                file.seek(0)
+                return factory(file, "")
+    remedy = formats.remedy_of_content(start)
     raise Image.UnidentifiedImageError(remedy or "not an image that Pillow reads")
 
 

@@ -6,7 +6,10 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float, Int
 
+from jaxart.data import tables
 from jaxart.storage import AnyPath, results
+
+_MARK = "probability of "  # begins a column's name that would be another's
 
 
 def wilson_interval(correct: int, total: int) -> tuple[float, float]:
@@ -23,6 +26,18 @@ def wilson_interval(correct: int, total: int) -> tuple[float, float]:
     return (centre - reach) / scale, (centre + reach) / scale
 
 
+def column_of(class_name: str) -> str:
+    """The column of a class's probability: its name, where no other is called so."""
+    is_other = tables.is_known(class_name) or class_name.lower() == "predicted"
+    is_marked = is_other or class_name.startswith(_MARK)
+    return f"{_MARK}{class_name}" if is_marked else class_name
+
+
+def class_of(column: str) -> str:
+    """The class whose probability a column holds."""
+    return column.removeprefix(_MARK)
+
+
 def write_predictions(
     path: AnyPath,
     names: Sequence[str],
@@ -31,8 +46,8 @@ def write_predictions(
     class_names: Sequence[str],
 ) -> None:
     """Writes a CSV file: path, label, predicted, and each class's probability."""
-    rows = []
+    columns, rows = map(column_of, class_names), []
     for name, label, row in zip(names, labels, probabilities, strict=True):
         predicted = class_names[row.argmax()]
         rows.append((name, class_names[label], predicted, *map("{:.6g}".format, row)))
-    results.write_csv(path, ("path", "label", "predicted", *class_names), rows)
+    results.write_csv(path, ("path", "label", "predicted", *columns), rows)

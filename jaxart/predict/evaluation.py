@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, Int32
 
 from jaxart.classifier import Classifier, ClassifierError
+from jaxart.data import labels
 from jaxart.data.listing import Listing
 from jaxart.data.predictions import wilson_interval
 from jaxart.predict.tables import UNKNOWN, Predictions
@@ -24,11 +25,20 @@ NUM_BINS = 15
 
 
 def find_labels(image_list: Listing, classifier: Classifier) -> Int32[np.ndarray, " n"]:
-    """The class that each image is said to show; `UNKNOWN` where none is."""
+    """The class that each image is said to show; `UNKNOWN` where none is.
+
+    An index stands for what the list's own classes.txt calls it, if the network has
+    classes of all its names, and else for the network's class of that index.
+    """
     classes, unknown = {"": UNKNOWN}, []
+    called: dict[int | None, str] = dict(enumerate(image_list.index_names))
+    known = classifier.class_names
+    if any(labels.position(name, known) is None for name in called.values()):
+        called = {}
     for label in sorted(set(image_list.labels) - {""}):
+        name = called.get(labels.number(label), label)
         try:
-            classes[label] = classifier.class_index(label)
+            classes[label] = classifier.class_index(name, is_name=image_list.are_names)
         except ClassifierError as error:
             classes[label] = UNKNOWN
             unknown.append((label, error))

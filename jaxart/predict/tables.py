@@ -13,6 +13,7 @@ from typing import BinaryIO, NamedTuple
 import numpy as np
 from jaxtyping import Float32, Int32
 
+from jaxart.data.predictions import column_of
 from jaxart.passes.outputs import sibling
 from jaxart.storage import AnyPath, results
 
@@ -125,7 +126,7 @@ def write_csv(path: Path, predictions: Predictions, top_k: int | None) -> None:
     """
     names, _, class_names, indices, _, probabilities, _ = predictions
     if top_k is None and len(class_names) <= MAX_CLASS_COLUMNS:
-        columns = list(class_names)
+        columns = [column_of(name) for name in class_names]
         cells = np.empty_like(probabilities)
         np.put_along_axis(cells, indices, probabilities, axis=1)
         rows = (map("{:.6g}".format, row) for row in cells)

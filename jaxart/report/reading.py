@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Float64, Int64
 
 from jaxart import storage
-from jaxart.data import trained_on
+from jaxart.data import predictions, trained_on
 from jaxart.report import curves
 from jaxart.storage import AnyPath
 
@@ -106,7 +106,8 @@ def read(workdir: AnyPath) -> RunFolder:
 
 
 def _table(rows: list[list[str]]) -> Table:
-    (_, _, _, *class_names), *rows = rows
+    (_, _, _, *columns), *rows = rows
+    class_names = [predictions.class_of(column) for column in columns]
     index_of = {name: index for index, name in enumerate(class_names)}
     return Table(
         [row[0] for row in rows],

@@ -200,8 +200,8 @@ def find_items(
     """
     labels = evaluation.find_labels(image_list, classifier)
     if any(question.target == "label" for question in questions):
-        for index in np.flatnonzero(labels == UNKNOWN):
-            _refuse_label(image_list.names[index], image_list.labels[index], classifier)
+        for index in np.flatnonzero(labels == UNKNOWN).tolist():
+            _refuse_label(image_list, index, classifier)
     columns = []
     for question in questions:
         classes = question.classes(classifier, labels)
@@ -218,12 +218,15 @@ def find_items(
     ]
 
 
-def _refuse_label(name: str, label: str, classifier: Classifier) -> None:
+def _refuse_label(
+    image_list: listing.Listing, index: int, classifier: Classifier
+) -> None:
     """Raises a `ClassifierError` that says why an image's label is no target."""
+    name, label = image_list.names[index], image_list.labels[index]
     try:
         if not label:
             raise ClassifierError("it has no label: give a list with `path label`")
-        classifier.class_index(label)
+        classifier.class_index(label, is_name=image_list.are_names)
     except ClassifierError as error:
         raise ClassifierError(f"target=label: {name}: {error}") from None
 

@@ -89,6 +89,9 @@ class Config:
     image_root: str = _field(
         "", "where relative paths start; '' is the list's own folder"
     )
+    any_suffix: bool = _field(
+        False, "look into a folder's files whose suffix is no image's, too"
+    )
     resize: str = _field("tf1_bilinear", "how an image becomes square", RESIZE_RULES)
     views: tuple[str, ...] = _field(
         ("whole",),

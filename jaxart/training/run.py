@@ -1,6 +1,7 @@
 """A run: its folder, what it is of, and the devices that it is on."""
 
 import dataclasses
+import json
 import logging
 import os
 from collections.abc import Mapping
@@ -54,10 +55,25 @@ class Run(NamedTuple):
         return self._replace(config=config)
 
     def write_config(self, network_facts: Mapping[str, Any]) -> None:
-        """Writes config.json, with what it takes to build the network again."""
+        """Writes config.json, with what it takes to build the network again.
+
+        Raises:
+          ResumeError: the workdir holds a run of other classes, or in another order.
+        """
+        path = self.workdir / "config.json"
+        if self.checkpoints.latest_step is not None and path.is_file():
+            known = json.loads(path.read_text(encoding="utf-8")).get("network", {})
+            classes = list(network_facts["classes"])
+            before = known.get("classes", classes)
+            if before != classes:
+                raise runs.ResumeError(
+                    f"{self.workdir} holds a run of the classes {', '.join(before)}; "
+                    f"this one has {', '.join(classes)}, in this order. Choose another "
+                    "--workdir"
+                )
         if processes.is_first():
             content = self.config.to_dict() | {"network": network_facts}
-            results.write_json(self.workdir / "config.json", content)
+            results.write_json(path, content)
 
     def restore_or_begin(
         self, plan: Plan, state: TrainState

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from jaxart import storage
-from jaxart.data import examples, files, procedural, trained_on
+from jaxart.data import checks, examples, files, procedural, trained_on
 from jaxart.data.examples import Examples
 from jaxart.data.files import File
 from jaxart.devices import processes
@@ -45,7 +45,14 @@ def read_sides(run: Run) -> Sides:
     train, val = read_examples(config, run.workdir)
     looked = look(train, val, run.cache_dir)
     if processes.is_first():
-        trained_on.write(run.workdir, train.names, looked[: len(train.names)])
+        num_train = len(train.names)
+        trained_on.write(run.workdir, train.names, looked[:num_train])
+        for warning in (
+            *checks.of_classes(train, val),
+            *checks.of_pictures("training", train, looked[:num_train]),
+            *checks.of_pictures("validation", val, looked[num_train:]),
+        ):
+            logger.warning("%s", warning)
         _write_notes(run.workdir, train, val, looked)
     num_leaks = None
     if config.check_leaks and config.train_data != PROCEDURAL and processes.is_first():
@@ -70,11 +77,14 @@ def read_examples(config: Config, workdir: AnyPath) -> tuple[Examples, Examples]
         examples.read,
         num_classes=config.num_classes,
         image_root=storage.path_or_none(config.image_root),
+        any_suffix=config.any_suffix,
     )
     train = read(source)
     if not config.val_data:
         return examples.split(train, config.val_fraction, config.seed)
-    return train, read(storage.path(config.val_data), class_names=train.class_names)
+    val_source = storage.path(config.val_data)
+    known = {"class_names": train.class_names, "are_indexed": train.are_indexed}
+    return train, read(val_source, **known)
 
 
 def look(train: Examples, val: Examples, cache_dir: Path) -> list[File]:

@@ -112,7 +112,7 @@ def test_names_as_labels_are_numbered_in_sorted_order(write):
         ("", "list.txt: names no images"),
         ("\n \r\n", "list.txt: names no images"),
         (b"a.jpg 0\nb\xff.jpg 1\n", "list.txt: not a UTF-8 text file"),
-        ("a.jpg 0\n".encode("utf-16"), "list.txt: not a UTF-8 text file"),
+        ("a.jpg 0\n".encode("utf-16-le"), "list.txt: not a UTF-8 text file"),
     ],
 )
 def test_bad_list_file_says_where(write, content, message):
@@ -194,11 +194,71 @@ def test_names_follow_the_training_classes(write):
     assert found.class_names == ("baroque", "cubism", "pop")
 
 
-def test_indices_take_the_training_names(write):
-    write("classes.txt", "0 other\n1 names\n")
-    found = read(write("val.txt", "a.jpg 1\n"), num_classes=2, class_names=("x", "y"))
-    assert pairs(found) == [("a.jpg", 1)]
-    assert found.class_names == ("x", "y")
+@pytest.mark.parametrize(
+    ("label", "beside", "class_names", "are_indexed", "wanted"),
+    [
+        pytest.param("1", "", ("x", "y"), True, 1, id="counted as training did"),
+        pytest.param("1.0", "0 x\n1 y\n", ("x", "y"), True, 1, id="as pandas writes"),
+        pytest.param("0", "0 y\n1 x\n", ("x", "y"), False, 1, id="by its own names"),
+        pytest.param("0", "0 y\n1 x\n", ("x", "y"), True, 1, id="in another order"),
+        pytest.param("1", "0 y\n1 x\n", ("0", "1"), True, 1, id="without names there"),
+        pytest.param("1600.0", "", ("1500", "1600"), False, 1, id="names are numbers"),
+        pytest.param("2", "", ("2.0", "10.0"), False, 0, id="names with decimals"),
+    ],
+)
+def test_indices_mean_the_classes_that_they_meant_in_training(
+    write, label, beside, class_names, are_indexed, wanted
+):
+    if beside:
+        write("classes.txt", beside)
+    source = write("val.csv", f"path,label\na.jpg,{label}\n")
+    found = read(source, class_names=class_names, are_indexed=are_indexed)
+    assert found.labels.tolist() == [wanted]
+    assert found.class_names == class_names
+
+
+@pytest.mark.parametrize(
+    ("label", "beside", "class_names", "are_indexed", "message"),
+    [
+        ("1", "", ("x", "y"), False, "indices, and the training data has names: write"),
+        ("1", "0 x\n1 z\n", ("x", "y"), False, "'1' is none of the indices whose name"),
+        ("x", "", ("0", "1"), True, "none of 0, 1; the training list has indices: a c"),
+    ],
+)
+def test_indices_that_may_mean_anything_are_refused(
+    write, label, beside, class_names, are_indexed, message
+):
+    if beside:
+        write("classes.txt", beside)
+    with pytest.raises(DataError, match=message):
+        read(
+            write("val.txt", f"a.jpg {label}\n"),
+            class_names=class_names,
+            are_indexed=are_indexed,
+        )
+
+
+def test_numbers_with_decimals_are_the_same_classes_in_both_lists(write):
+    lines = "".join(f"{i}.jpg,{i}.0\n" for i in range(12))
+    train = read(write("train.csv", f"path,label\n{lines}"))
+    assert train.are_indexed and train.labels.tolist() == [*range(12)]
+    val = read(
+        write("val.txt", "".join(f"{i}.jpg {i}\n" for i in range(12))),
+        class_names=train.class_names,
+        are_indexed=train.are_indexed,
+    )
+    assert val.labels.tolist() == [*range(12)]
+
+
+def test_names_are_one_in_every_unicode_form(write, paint, tmp_path):
+    composed, apart = "Caf\xe9", "Cafe\u0301"
+    paint(f"train/{apart}/a.png")
+    train = read(tmp_path / "train")
+    assert train.class_names == (composed,)
+    write("classes.txt", f"0 {apart}\n")
+    for source in (f"a.png {composed}\n", f"a.png {apart}\n", "a.png 0\n"):
+        found = read(write("val.txt", source), class_names=(composed,))
+        assert found.labels.tolist() == [0]
 
 
 def test_folders_follow_the_training_classes(paint, tmp_path):
@@ -269,12 +329,11 @@ def test_csv_labels_may_be_names_with_spaces(write):
     [
         (
             "name,label\na.jpg,0\n",
-            "list.csv: needs a column path or file; it has name, label$",
+            "list.csv: needs a column path, .* or imagepath; it has name, label$",
         ),
-        ("a.jpg,0,1\n", "needs a column path or file; it has a.jpg, 0, 1"),
-        ("0,a.jpg\n", "needs a column path or file; it has 0, a.jpg"),
-        ("path;label\na.jpg;0\n", "needs a column path or file; it has path;label"),
-        ("", "list.csv: needs a column path or file; it has none"),
+        ("a.jpg,0,1\n", "needs a column path, .* or imagepath; it has a.jpg, 0, 1"),
+        ("0,a.jpg\n", "needs a column path, .* or imagepath; it has 0, a.jpg"),
+        ("", "list.csv: needs a column path, .* or imagepath; it has none"),
         ("path,label\n", "list.csv: names no images"),
         ("path,label\na.jpg,0\nb.jpg,\n", "list.csv:3: 'b.jpg' has no label"),
         ("path,label\na.jpg,0\nb.jpg\n", "list.csv:3: 'b.jpg' has no label"),
@@ -325,12 +384,14 @@ def test_folder_of_class_folders(paint, write, tmp_path):
     ]
 
 
-def test_digits_as_folder_names_are_names(paint, tmp_path):
-    # As text '10' sorts before '9': the folders are classes 0 and 1.
-    paint("9/a.png", "10/b.png")
-    found = read(tmp_path, num_classes=2)
-    assert found.class_names == ("10", "9")
-    assert pairs(found) == [("10/b.png", 0), ("9/a.png", 1)]
+def test_digits_as_folder_names_are_names_in_the_order_of_numbers(paint, tmp_path):
+    paint("9/a.png", "10/b.png", "1st/c.png", "010/d.png")
+    found = read(tmp_path, num_classes=4)
+    assert found.class_names == ("9", "010", "10", "1st")
+    assert not found.are_indexed
+    assert pairs(found) == [
+        *(("010/d.png", 1), ("10/b.png", 2), ("1st/c.png", 3), ("9/a.png", 0)),
+    ]
 
 
 def test_class_folder_without_images_is_named(paint, write, tmp_path):

@@ -1,27 +1,15 @@
 """What is read, and what to do about pictures that are not."""
 
 import io
-import sys
 
 import numpy as np
 import pytest
 from PIL import Image, TiffImagePlugin
 
-from jaxart.data import formats, images, lists
+from jaxart.data import formats, images, names
 from jaxart.data.images import ImageError
 from tests.data import profiles
 from tests.data.test_colours import PICTURE, difference, saved
-
-
-@pytest.fixture
-def without_extra(monkeypatch):
-    """As where pillow-heif is not installed: None in `sys.modules` stands for that."""
-    formats.readable.cache_clear()
-    monkeypatch.setitem(sys.modules, "pillow_heif", None)
-    for suffix in formats.HEIF:
-        monkeypatch.delitem(Image.EXTENSION, suffix, raising=False)
-    yield
-    formats.readable.cache_clear()
 
 
 def heic(pixels, **options):
@@ -39,11 +27,11 @@ def test_a_phones_picture_is_read_with_its_colours(tmp_path):
     (tmp_path / "IMG_1.HEIC").write_bytes(content)
     mean, _ = difference(images.decode(tmp_path / "IMG_1.HEIC"), PICTURE)
     assert mean < 4
-    assert lists.is_image_name("IMG_1.HEIC") and not formats.remedy(".heic")
+    assert names.is_image("IMG_1.HEIC") and not formats.remedy(".heic")
 
 
 def test_without_the_extra_a_phones_picture_says_what_to_install(
-    without_extra, tmp_path
+    without_heif, tmp_path
 ):
     (tmp_path / "IMG_1.HEIC").write_bytes(b"\0\0\0\x18ftypheic" + bytes(99))
     with pytest.raises(ImageError, match=r"pip install 'jaxart\[heif\]'"):

@@ -39,6 +39,7 @@ def test_a_folder_is_searched_deep_and_its_folders_are_labels(tmp_path):
         tmp_path,
         ("cats/a.jpeg", "cats/b.PNG", "dogs/deep/er/c.webp", "top.jpg", "été/d é.gif"),
         ("cats", "cats", "dogs", "", "été"),
+        are_names=True,
     )
     assert all((found.root / name).is_file() for name in found.names)
 
@@ -96,12 +97,12 @@ def test_a_csv_file_with_and_without_labels(tmp_path):
             tmp_path, ("x.jpg", "a b 3.jpg"), ("", "")
         )
     source = write(tmp_path / "c.tsv", "label\tpath", "pop, op\ta, b.jpg")
-    assert listing.read(source)[1:] == (("a, b.jpg",), ("pop, op",))
+    assert listing.read(source)[1:3] == (("a, b.jpg",), ("pop, op",))
 
 
 def test_an_image_that_is_listed_twice_comes_once_where_it_came_first(tmp_path):
     lines = "b.jpg owl", "a.jpg", "b.jpg cat", "a.jpg fox", "c.jpg"
-    assert listing.read(write(tmp_path / "l.txt", *lines))[1:] == (
+    assert listing.read(write(tmp_path / "l.txt", *lines))[1:3] == (
         ("b.jpg", "a.jpg", "c.jpg"),
         ("owl", "", ""),
     )

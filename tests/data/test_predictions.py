@@ -5,7 +5,7 @@ import csv
 import numpy as np
 import pytest
 
-from jaxart.data import predictions
+from jaxart.data import lists, predictions
 
 
 @pytest.mark.parametrize(
@@ -43,3 +43,20 @@ def test_predictions_survive_a_csv_reader(tmp_path):
     }
     assert second["path"] == names[1] and second["predicted"] == "op art"
     assert float(second["x,y"]) == pytest.approx(1e-12)
+
+
+def test_classes_called_like_columns_have_columns_of_their_own(tmp_path):
+    path = tmp_path / "predictions.csv"
+    names = ("label", "Path", "predicted", "style", "probability of label", "pop")
+    probabilities = np.eye(6, dtype=np.float32)
+    predictions.write_predictions(path, "abcdef", np.arange(6), probabilities, names)
+    with open(path, newline="", encoding="utf-8") as file:
+        header, *rows = csv.reader(file)
+    assert len({*map(str.lower, header)}) == 9
+    assert tuple(predictions.class_of(column) for column in header[3:]) == names
+    assert header[:3] == ["path", "label", "predicted"] and header[-1] == "pop"
+    for i, row in enumerate(rows):
+        assert row[:3] == ["abcdef"[i], names[i], names[i]] and row[3 + i] == "1"
+    assert [row[:2] for row in lists.read(path)[1]] == [
+        *zip("abcdef", names, strict=True)
+    ]

@@ -815,3 +815,55 @@ def test_a_stopped_run_there_goes_on(tiny, listed, there, tmp_path, batches):
     wanted = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     assert {key: there.get(key) for key in there.keys("table")} == wanted
     assert len(wanted) == 5
+
+
+# --- Labels ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("class_names", "labels", "are_names", "wanted"),
+    [
+        (("1500", "1600"), ("1600", "1500", "1", ""), True, [1, 0, -1, -1]),
+        (("1500", "1600"), ("1600", "1500.0", "1"), False, [1, 0, 1]),
+        (("Caf\u00e9", "owl"), ("Cafe\u0301", "OWL"), True, [0, 1]),
+        (("Cafe\u0301", "owl"), ("Caf\u00e9", " 1.0"), False, [0, 1]),
+        (("red fox", "owl"), ("1", "0"), True, [-1, -1]),
+    ],
+)
+def test_names_that_the_network_knows_are_labels(
+    tiny, tmp_path, class_names, labels, are_names, wanted
+):
+    network = tiny._replace(class_names=class_names)
+    names = tuple(f"{i}.png" for i in range(len(labels)))
+    images = listing.Listing(tmp_path, names, labels, are_names)
+    assert evaluation.find_labels(images, network).tolist() == wanted
+
+
+@pytest.mark.parametrize(
+    ("beside", "wanted"),
+    [("0 owl\n1 red fox\n", [1, 0]), ("0 owl\n1 wolf\n", [0, 1]), ("", [0, 1])],
+)
+def test_indices_are_those_of_the_lists_own_classes(tiny, tmp_path, beside, wanted):
+    (tmp_path / "list.txt").write_text("a.jpg 0\nb.jpg 1.0\n")
+    if beside:
+        (tmp_path / "classes.txt").write_text(beside)
+    network = tiny._replace(class_names=("red fox", "owl"))
+    images = listing.read(tmp_path / "list.txt")
+    assert evaluation.find_labels(images, network).tolist() == wanted
+
+
+def test_folders_called_by_numbers_are_labels_of_a_run_of_them(tiny, folder, tmp_path):
+    for name in ("1500", "1600"):
+        (tmp_path / "in" / name).mkdir(parents=True)
+        shutil.copy(folder / "b/1.png", tmp_path / "in" / name / "x.png")
+    network = tiny._replace(class_names=("1500", "1600", "label", "path"))
+    predict_all(network, tmp_path / "in", tmp_path / "table.csv")
+    with open(tmp_path / "table.csv", newline="") as file:
+        header, *rows = csv.reader(file)
+    assert header == [
+        *("path", "label", "predicted", "1500", "1600"),
+        *("probability of label", "probability of path"),
+    ]
+    assert [row[1] for row in rows] == ["1500", "1600"]
+    metrics = json.loads((tmp_path / "table.metrics.json").read_text())
+    assert metrics["count"] == 2

@@ -268,6 +268,13 @@ def test_labels_of_a_list_are_targets(tiny, folder, tmp_path, entries):
         np.testing.assert_allclose(values, wanted, rtol=1e-4, atol=1e-6)
 
 
+def test_folders_called_by_numbers_are_targets_of_a_run_of_them(tiny, tmp_path):
+    network = tiny._replace(class_names=("1500", "1600", "1700", "1800"))
+    images = listing.Listing(tmp_path, ("1600/x.png",), ("1600",), are_names=True)
+    asked = Question("grad_cam", {"layer": "relu5"}, "", "label")
+    assert run.find_items(images, network, [asked]) == [("1600/x.png", 1, (1,))]
+
+
 @pytest.mark.parametrize(
     ("line", "message"),
     [

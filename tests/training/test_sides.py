@@ -80,3 +80,24 @@ def test_the_painted_pictures_are_written_once(tmp_path, monkeypatch):
     again, _ = sides.read_examples(config, tmp_path)
     assert again.names == train.names
     assert again.paths[0].stat().st_mtime_ns == first
+
+
+def test_training_is_told_of_odd_data(tmp_path, caplog):
+    for name, grey in (("a", 0), ("b", 0), ("c", 99), ("d", 50), ("e", 70)):
+        Image.new("L", (8, 8), grey).save(tmp_path / f"{name}.png!Large", "PNG")
+    for label, name in zip(("pop", "Pop", "zen"), "abc", strict=True):
+        (tmp_path / "in" / label).mkdir(parents=True)
+        (tmp_path / f"{name}.png!Large").rename(tmp_path / "in" / label / name)
+    (tmp_path / "val.txt").write_text("d.png!Large zen\ne.png!Large Pop\n")
+    config = Config(
+        **{"train_data": f"{tmp_path}/in", "val_data": f"{tmp_path}/val.txt"},
+        **{"any_suffix": True, "cache_dir": str(tmp_path), "check_leaks": False},
+    )
+    read = sides.read_sides(Run(config, tmp_path, checkpoints=None, layout=None))
+    assert read.train.names == ("Pop/b", "pop/a", "zen/c")
+    assert read.val.labels.tolist() == [2, 0]
+    assert caplog.messages == [
+        "Classes with fewer than 5 training pictures (3): Pop 1, pop 1, zen 1",
+        "Classes that differ in case, accents or spaces alone (1): 'Pop' and 'pop'",
+        "Training pictures under two labels (1): Pop/b = pop/a (Pop and pop)",
+    ]

@@ -1,5 +1,6 @@
 """From pictures with labels to a data set: each painting once, and a clean split."""
 
+import collections
 import dataclasses
 import os
 from collections.abc import Iterable, Sequence
@@ -11,7 +12,7 @@ from jaxtyping import Bool, Int
 
 import jaxart
 from jaxart import storage
-from jaxart.data import fingerprints, images
+from jaxart.data import fingerprints, images, labels
 from jaxart.data.files import File
 from jaxart.data.lists import DataError
 from jaxart.paintings.curate import cleaning, looking, paintings, splits, writing
@@ -33,6 +34,7 @@ def curate(
     *,
     image_root: AnyPath | None = None,
     metadata: AnyPath | None = None,
+    any_suffix: bool = False,
     ray: running.Cluster | None = None,
 ) -> dict[str, Any]:
     """Makes a data set of what `paintings.read` finds.
@@ -62,7 +64,9 @@ def curate(
         if out.exists():  # since then, or a run was killed between this and the end
             (path / driver.SETTINGS).unlink(missing_ok=True)
             raise DataError(f"{out}: exists; choose another folder or remove it")
-        root, listed = paintings.read(source, image_root, metadata)
+        root, listed = paintings.read(
+            source, image_root, metadata, any_suffix=any_suffix
+        )
         listed = sorted(_of_classes(listed, options.classes))  # in one order
         folder, names = _look(path, storage.resolve(root), listed, options.resize, ray)
         files = (File(**record) for record in folder.records(names))
@@ -125,9 +129,9 @@ def _fill(
     once = cleaning.each_once(pictures, options.max_distance)
     pictures = [pictures[i] for i in once.kept]
     no_artist: list[Skipped] = []
+    warnings: list[str] = []
     if options.split == "artist":
-        reasons = ["" if p.artist else "nobody knows the artist" for p in pictures]
-        pictures, no_artist = sieve(pictures, reasons)
+        pictures, no_artist, warnings = _by_known_artists(pictures)
     reasons = cleaning.cap(
         pictures,
         max_per_class=options.max_per_class,
@@ -146,14 +150,11 @@ def _fill(
     }
     if not pictures:
         left_out = ", ".join(f"{what} {number}" for what, number in counts.items())
-        hint = ""
-        if no_artist:
-            hint = "; --split=artist needs artists: give --metadata, or another --split"
-        raise DataError(f"no picture is left: {left_out}{hint}")
+        raise DataError(f"no picture is left: {left_out}")
 
-    class_names = sorted({p.painting.label for p in pictures})
-    labels = np.array([class_names.index(p.painting.label) for p in pictures])
-    is_val = _split(pictures, labels, options)
+    class_names = labels.in_order(p.painting.label for p in pictures)
+    indices = np.array([class_names.index(p.painting.label) for p in pictures])
+    is_val = _split(pictures, indices, options)
     is_resized = options.resize is not None
     names = [writing.image_name(picture, is_resized) for picture in pictures]
     if is_resized:
@@ -161,31 +162,63 @@ def _fill(
     else:
         sources = [storage.join(root, p.painting.name) for p in pictures]
     writing.copy_images(sources, folder, names)
-    writing.write_lists(folder, names, pictures, class_names, labels, is_val)
+    writing.write_lists(folder, names, pictures, class_names, indices, is_val)
     skipped = sorted([*unreadable, *no_artist, *over_cap])
     results.write_csv(folder / "skipped.csv", ("path", "label", "reason"), skipped)
     noted = ((p.painting.name, p.painting.label, p.file.note) for p in pictures)
     results.write_notes(folder / "notes.csv", ("path", "label", "note"), noted)
     results.write_csv(folder / "duplicates.csv", cleaning.DUPLICATES_HEADER, once.rows)
-    return counts | _describe(pictures, class_names, labels, is_val, options)
+    about = _describe(pictures, class_names, indices, is_val, options)
+    return counts | about | {"warnings": [*warnings, *about["warnings"]]}
+
+
+def _by_known_artists(
+    pictures: Sequence[Picture],
+) -> tuple[list[Picture], list[Skipped], list[str]]:
+    """Leaves out the pictures whose artist nobody knows, with a warning.
+
+    Raises:
+      DataError: nobody knows the artist of any picture.
+    """
+    reasons = ["" if p.artist else "nobody knows the artist" for p in pictures]
+    kept, no_artist = sieve(pictures, reasons)
+    if not no_artist:
+        return kept, no_artist, []
+    missing = collections.Counter(label for _, label, _ in no_artist)
+    of_all = collections.Counter(p.painting.label for p in pictures)
+    counts = ", ".join(
+        f"{missing[name]} of {of_all[name]} pictures of {name}"
+        for name in labels.in_order(missing)
+    )
+    lacking = (
+        f"nobody knows the artist of {counts}. --split=artist needs artists: give "
+        "--metadata, or keep these pictures with --split=stratified"
+    )
+    if not kept:
+        raise DataError(lacking)
+    return kept, no_artist, [f"left out: {lacking}"]
 
 
 def _split(
-    pictures: Sequence[Picture], labels: Int[np.ndarray, " n"], options: Options
+    pictures: Sequence[Picture], indices: Int[np.ndarray, " n"], options: Options
 ) -> Bool[np.ndarray, " n"]:
     """Which pictures are for validation: some, but not all."""
     is_val = splits.split(
         options.split,
-        labels,
+        indices,
         [p.artist for p in pictures],
         [p.file.sha256 for p in pictures],
         val_fraction=options.val_fraction,
         seed=options.seed,
     )
     if is_val.all() or not is_val.any():
+        hint = ""
+        if options.split == "artist":
+            count = len({picture.artist for picture in pictures})
+            hint = f" (artists: {count}); --split=stratified need not keep them whole"
         raise DataError(
             f"val_fraction={options.val_fraction} of {len(pictures)} pictures by "
-            f"split={options.split} leaves one side empty"
+            f"split={options.split} leaves one side empty" + hint
         )
     return is_val
 
@@ -193,7 +226,7 @@ def _split(
 def _describe(
     pictures: Sequence[Picture],
     class_names: Sequence[str],
-    labels: Int[np.ndarray, " n"],
+    indices: Int[np.ndarray, " n"],
     is_val: Bool[np.ndarray, " n"],
     options: Options,
 ) -> dict[str, Any]:
@@ -201,7 +234,7 @@ def _describe(
     artist = np.array([picture.artist for picture in pictures])
     classes, warnings = {}, []
     for i, name in enumerate(class_names):
-        side, known = is_val[labels == i], set(artist[labels == i]) - {""}
+        side, known = is_val[indices == i], set(artist[indices == i]) - {""}
         ratio = float(side.mean())
         classes[name] = {
             "train": int((~side).sum()),
@@ -214,12 +247,13 @@ def _describe(
                 f"{name}: {ratio:.1%} of {len(side)} pictures are for validation, not "
                 f"{options.val_fraction:.1%}; it has {len(known)} artists"
             )
-    shared = (set(artist[is_val]) & set(artist[~is_val])) - {""}
+    known = set(artist) - {""}
+    on_both = known & set(artist[is_val]) & set(artist[~is_val])
     return {
         "train": int((~is_val).sum()),
         "val": int(is_val.sum()),
-        "artists": len(set(artist) - {""}),
-        "artists_on_both_sides": len(shared),
+        "artists": len(known),
+        "artists_on_both_sides": len(on_both) if known else None,
         "classes": classes,
         "warnings": warnings,
     }
@@ -239,5 +273,7 @@ def summarize(report: dict[str, Any]) -> str:
         f"{report['copies']} copies, {report['two_labels']} under two labels, "
         f"{report['unknown_artist']} without an artist, {report['over_cap']} too many"
     )
-    lines.append(f"artists on both sides: {report['artists_on_both_sides']}")
+    on_both = report["artists_on_both_sides"]
+    shown = "unknown, for no artist is" if on_both is None else on_both
+    lines.append(f"artists on both sides: {shown}")
     return "\n".join(lines)

@@ -3,7 +3,7 @@
 import collections
 import itertools
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from jaxart import storage
-from jaxart.data import duplicates, files, images
+from jaxart.data import duplicates, files, images, labels
 from jaxart.data.lists import DataError
 from jaxart.paintings.curate import paintings, writing
 from jaxart.paintings.curate.paintings import Picture, Skipped
@@ -27,6 +27,7 @@ _COPIES_HEADER = (
     *("list_a", "path_a", "label_a", "list_b", "path_b", "label_b"),
     *("kind", "distance"),
 )
+_UNREADABLE_HEADER = ("list", "path", "label", "reason")
 
 
 class Side(NamedTuple):
@@ -44,6 +45,7 @@ def inspect(
     *,
     image_root: AnyPath | None = None,
     metadata: AnyPath | None = None,
+    any_suffix: bool = False,
     max_distance: int = duplicates.MAX_DISTANCE,
 ) -> dict[str, Any]:
     """Reads lists, each as `paintings.read` takes it, and looks for what they share.
@@ -57,14 +59,9 @@ def inspect(
     Raises:
       DataError: a source is missing or malformed, or has no sound image.
     """
-    stems = [source.stem for source in sources]
-    sides = []
-    for source in sources:
-        root, listed = paintings.read(source, image_root, metadata)
-        name = source.stem if stems.count(source.stem) == 1 else os.fspath(source)
-        paths = [storage.join(root, painting.name) for painting in listed]
-        looked = files.look(paths, files.default_cache_dir())
-        sides.append(Side(name, root, *paintings.sort_out(listed, looked)))
+    sides = _read_sides(
+        sources, image_root=image_root, metadata=metadata, any_suffix=any_suffix
+    )
     if not any(side.pictures for side in sides):
         raise DataError(f"{sources[0]}: none of its images can be read")
 
@@ -76,7 +73,10 @@ def inspect(
         kinds = collections.Counter(row[-2] for row in rows)
         report_copies[between] = {kind: kinds[kind] for kind in ("exact", "near")}
         if a is not b:
-            report_artists[between] = sorted(_artists(a) & _artists(b))
+            known = _artists(a), _artists(b)
+            report_artists[between] = (
+                sorted(known[0] & known[1]) if all(known) else None
+            )
     by_class = _by_class(sides)
     report = {
         "lists": {side.name: _describe(side) for side in sides},
@@ -89,15 +89,24 @@ def inspect(
     }
     out.mkdir(parents=True, exist_ok=True)
     results.write_csv(out / "copies.csv", _COPIES_HEADER, copies)
-    header = ("list", "path", "label", "reason")
     unreadable = [(side.name, *row) for side in sides for row in side.unreadable]
-    results.write_csv(out / "unreadable.csv", header, unreadable)
-    for label, members in by_class.items():
-        sheet = draw_sheet([storage.join(root, p.painting.name) for root, p in members])
-        with storage.written(out / f"{writing.slug(label)}.png") as beside:
-            sheet.save(beside, format="png")
+    results.write_csv(out / "unreadable.csv", _UNREADABLE_HEADER, unreadable)
+    _write_sheets(out, by_class)
     results.write_json(out / "inspection.json", report)
     return report
+
+
+def _read_sides(sources: Sequence[AnyPath], **how: Any) -> list[Side]:
+    """Looks at the pictures of each list; `how` is what `paintings.read` takes."""
+    stems = [source.stem for source in sources]
+    sides = []
+    for source in sources:
+        root, listed = paintings.read(source, **how)
+        name = source.stem if stems.count(source.stem) == 1 else os.fspath(source)
+        paths = [storage.join(root, painting.name) for painting in listed]
+        looked = files.look(paths, files.default_cache_dir())
+        sides.append(Side(name, root, *paintings.sort_out(listed, looked)))
+    return sides
 
 
 def _copies(a: Side, b: Side, max_distance: int) -> list[tuple]:
@@ -117,6 +126,12 @@ def _copies(a: Side, b: Side, max_distance: int) -> list[tuple]:
 
 def _artists(side: Side) -> set[str]:
     return {picture.artist for picture in side.pictures} - {""}
+
+
+def _shared_artists(a: Side, b: Side) -> list[str] | None:
+    """The artists of both lists; None where no artist of one of them is known."""
+    both = _artists(a), _artists(b)
+    return sorted(both[0] & both[1]) if all(both) else None
 
 
 def _describe(side: Side) -> dict[str, int]:
@@ -153,7 +168,17 @@ def _by_class(sides: Sequence[Side]) -> dict[str, list[tuple[AnyPath, Picture]]]
     for side in sides:
         for picture in side.pictures:
             classes[picture.painting.label].append((side.root, picture))
-    return dict(sorted(classes.items()))
+    return {label: classes[label] for label in labels.in_order(classes)}
+
+
+def _write_sheets(
+    out: Path, by_class: Mapping[str, Sequence[tuple[AnyPath, Picture]]]
+) -> None:
+    """Writes a contact sheet for each class."""
+    for label, members in by_class.items():
+        sheet = draw_sheet([storage.join(root, p.painting.name) for root, p in members])
+        with storage.written(out / f"{writing.slug(label)}.png") as beside:
+            sheet.save(beside, format="png")
 
 
 def draw_sheet(paths: Sequence[AnyPath]) -> Image.Image:
@@ -206,5 +231,6 @@ def summarize(report: dict[str, Any]) -> str:
             f"copies in {between}: {of['exact']} equal files, {of['near']} near ones"
         )
     for between, shared in report["artists_on_both_sides"].items():
-        lines.append(f"artists on both sides of {between}: {len(shared)}")
+        count = "unknown" if shared is None else len(shared)
+        lines.append(f"artists on both sides of {between}: {count}")
     return "\n".join(lines)

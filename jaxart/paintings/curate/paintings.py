@@ -1,13 +1,12 @@
 """What there is to curate: pictures with their class, artist, title and year."""
 
-import os
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from pathlib import PurePath
 from typing import NamedTuple
 
-from jaxart.data import examples, lists
+from jaxart.data import labels, lists, names
 from jaxart.data.files import File
 from jaxart.data.lists import DataError
 from jaxart.paintings.curate.options import METADATA
@@ -71,6 +70,8 @@ def read(
     source: AnyPath,
     image_root: AnyPath | None = None,
     metadata: AnyPath | None = None,
+    *,
+    any_suffix: bool = False,
 ) -> tuple[AnyPath, list[Painting]]:
     """Reads class folders, a table or a list, as `lists.read_labelled` does.
 
@@ -83,40 +84,53 @@ def read(
     Returns:
       The folder that names start from, and the paintings.
     """
-    root, rows = lists.read_labelled(source, image_root)
+    root, rows = lists.read_labelled(source, image_root, any_suffix=any_suffix)
     is_folder = source.is_dir()
     if metadata is None and (root / METADATA).is_file():
         metadata = root / METADATA
-    elif metadata is None and lists.is_table(source) and not is_folder:
-        metadata = source
-    said = _read_metadata(metadata) if metadata else {}
-    is_indexed = not is_folder and examples.are_indices(rows)
-    class_names = examples.names_beside(source) if is_indexed else ()
+    said = _read_metadata(metadata, source, root)
+    is_indexed = not is_folder and labels.are_indices(rows)
+    class_names = labels.names_beside(source) if is_indexed else ()
     paintings = []
     for row in rows:
         label = " ".join(row.label.split())  # classes.txt has a line for each
-        if class_names:
-            if not 0 <= int(label) < len(class_names):
-                raise DataError(
-                    f"{row.where}: label {label!r} is none of the indices 0 to "
-                    f"{len(class_names) - 1}"
-                )
-            label = class_names[int(label)]
+        if is_indexed:
+            label = _name_of(row, class_names)
         from_name = from_file_name(PurePath(row.name).stem)
         defaults = zip(_COLUMNS, (*from_name, row.name), strict=True)
-        known = said.get(os.path.normpath(row.name), {})
+        known = said.get(names.key(row.name), {})
         known = {column: known.get(column) or text for column, text in defaults}
         paintings.append(Painting(row.name, label, **known))
     return root, paintings
 
 
-def _read_metadata(table: AnyPath) -> dict[str, dict[str, str]]:
-    """What a table says of each picture, by its path."""
+def _name_of(row: lists.Row, class_names: Sequence[str]) -> str:
+    """The name of the class that an index stands for: itself where there are none."""
+    index = labels.number(row.label) or 0
+    if not class_names:
+        return str(index)
+    if 0 <= index < len(class_names):
+        return class_names[index]
+    raise DataError(
+        f"{row.where}: label {row.label!r} is none of the indices 0 to "
+        f"{len(class_names) - 1}"
+    )
+
+
+def _read_metadata(
+    metadata: AnyPath | None, source: AnyPath, root: AnyPath
+) -> dict[str, dict[str, str]]:
+    """What a table, or a source that is one, says of each picture, by its path."""
+    if metadata is None and source.is_dir():
+        return {}
+    rows = lists.read_table(metadata or source, root)
+    if metadata and rows is None:
+        raise DataError(f"{metadata}: not a table: its first line names no columns")
     return {
-        os.path.normpath(cells["path"]): {
+        names.key(cells["path"]): {
             name: cells[name] for name in _COLUMNS if name in cells
         }
-        for cells, _ in lists.read_table(table)
+        for cells, _ in rows or ()
     }
 
 

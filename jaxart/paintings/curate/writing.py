@@ -10,7 +10,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from jaxart import storage
-from jaxart.data.lists import is_image_name
+from jaxart.data import names
 from jaxart.paintings.curate import paintings
 from jaxart.paintings.curate.paintings import Picture
 from jaxart.passes.local import map_ahead
@@ -34,7 +34,7 @@ def save_resized(image: Image.Image, short_side: int, path: Path) -> None:
 def image_name(picture: Picture, is_resized: bool) -> str:
     """Where a picture lies in the data set: a name that says who, what and which."""
     name, label = PurePath(picture.painting.name), picture.painting.label
-    suffix = name.suffix.lower() if is_image_name(name.name) else ""
+    suffix = name.suffix.lower() if names.is_image(name.name) else ""
     stem = f"{slug(name.stem)}_{picture.file.sha256[:12]}"
     return f"images/{slug(label)}/{stem}{'.jpg' if is_resized else suffix}"
 

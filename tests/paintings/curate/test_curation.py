@@ -456,3 +456,56 @@ def test_a_killed_one_goes_on(mixed, tmp_path, cache, decoded):
     assert len(decoded) == 39 - 2 * 4
     curate(mixed, tmp_path / "one", Options(resize=50))
     assert contents(tmp_path / "out") == contents(tmp_path / "one")
+
+
+# --- Without artists ------------------------------------------------------------------
+
+
+@pytest.fixture
+def nameless(paint, tmp_path):
+    """Class folders of pictures by nobody knows whom."""
+    for number, label in enumerate(("10", "9")):
+        for seed in range(4):
+            paint(f"{label}/{seed}.png", (number, seed))
+    return tmp_path / "src"
+
+
+def test_a_split_by_artists_says_of_which_class_they_are_missing(nameless, tmp_path):
+    with pytest.raises(DataError) as error:
+        curate(nameless, tmp_path / "out", Options(split="artist"))
+    assert str(error.value) == (
+        "nobody knows the artist of 4 of 4 pictures of 9, 4 of 4 pictures of 10. "
+        "--split=artist needs artists: give --metadata, or keep these pictures with "
+        "--split=stratified"
+    )
+
+
+def test_pictures_of_unknown_artists_are_left_out_with_a_warning(
+    nameless, paint, tmp_path
+):
+    for seed, artist in enumerate("abcdef"):
+        paint(f"10/{artist * 3}_one.png", (7, seed))
+    options = Options(split="artist", val_fraction=0.5)
+    report = curate(nameless, tmp_path / "out", options)
+    assert report["warnings"][0].startswith(
+        "left out: nobody knows the artist of 4 of 4 pictures of 9, 4 of 10 pictures "
+    )
+    assert report["artists_on_both_sides"] == 0 and [*report["classes"]] == ["10"]
+
+
+def test_artists_on_both_sides_are_unknown_where_none_is_known(nameless, tmp_path):
+    options = Options(split="stratified", val_fraction=0.5)
+    report = curate(nameless, tmp_path / "out", options)
+    assert report["artists_on_both_sides"] is None
+    assert [*report["classes"]] == ["9", "10"]
+    assert curation.summarize(report).endswith(
+        "artists on both sides: unknown, for no artist is"
+    )
+    assert (tmp_path / "out/classes.txt").read_text() == "0 9\n1 10\n"
+
+
+def test_one_artist_cannot_be_split(paint, tmp_path):
+    for seed in range(4):
+        paint(f"pop/klee_{seed}x.png", (0, seed))
+    with pytest.raises(DataError, match=r"one side empty \(artists: 1\); --split=str"):
+        curate(tmp_path / "src", tmp_path / "out", Options(split="artist"))

@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from jaxart.data.examples import DataError
+from jaxart.paintings.curate import inspection
 from jaxart.paintings.curate.curation import Options, curate
 from jaxart.paintings.curate.inspection import inspect
 
@@ -91,3 +92,13 @@ def test_nothing_to_see_is_an_error(tmp_path):
     (tmp_path / "list.txt").write_text("gone.png x\n")
     with pytest.raises(DataError, match="list.txt: none of its images can be read"):
         inspect([tmp_path / "list.txt"], tmp_path / "out")
+
+
+def test_artists_on_both_sides_are_unknown_where_a_list_has_none(folder, tmp_path):
+    (tmp_path / "other").mkdir()
+    Image.new("RGB", (40, 40)).save(tmp_path / "other/1.png")
+    (tmp_path / "other/list.txt").write_text("1.png pop\n")
+    report = inspect([folder, tmp_path / "other/list.txt"], tmp_path / "out")
+    assert report["artists_on_both_sides"] == {"src and list": None}
+    assert "sides of src and list: unknown" in inspection.summarize(report)
+    assert not inspection.shares_anything(report)
