@@ -33,6 +33,7 @@ _STYLES = (
     *("bold", "italic", "oblique", "black", "heavy", "medium", "semi", "light", "thin"),
     *("condensed", "narrow", "mono", "serif", "emoji", "symbol", "hand", "script"),
 )
+_FROM_THE_LEFT = "\N{LEFT-TO-RIGHT MARK}"  # a line is read so, as on the pages
 _LAST_RESORT = "lastresort"  # a font of boxes
 _noted = threading.Event()
 
@@ -136,7 +137,7 @@ def _line(text: str, size: int) -> _Line:
 
     face = font_manager.get_font(list(paths))
     face.set_size(size, 72)  # pixels
-    face.set_text(text)
+    face.set_text(_FROM_THE_LEFT + text)
     face.draw_glyphs_to_bitmap(antialiased=True)
     mask = Image.fromarray(np.array(face.get_image()))
     mask = mask.crop(mask.getbbox())

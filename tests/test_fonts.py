@@ -225,3 +225,9 @@ def test_arabic_is_joined_and_from_right_to_left():
     # Alif, a tall stroke, is the first letter: the right one.
     tall = (ink("اب")[:4] > 100).any(axis=0)
     assert tall[len(tall) // 2 :].any() and not tall[: len(tall) // 2].any()
+
+
+def test_a_line_is_read_from_the_left_whatever_it_begins_with():
+    line, end = ink("بب: cubism é"), ink("cubism é")
+    columns = line[:, -end.shape[1] :].any(axis=0)
+    np.testing.assert_array_equal(columns, end.any(axis=0))
