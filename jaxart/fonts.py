@@ -65,7 +65,10 @@ def drawable(text: str) -> Drawable:
     others = _system_fonts(frozenset(missing)) if missing else ()
     lost = functools.reduce(_without, others, missing)
     if lost:
-        if letters := {char for char in lost if not _is_placeless(char)}:
+        # No font helps with codes that are no characters, or with marks alone.
+        if letters := {
+            char for char in lost if unicodedata.category(char)[0] in "LNPS"
+        }:
             _note(letters)
         text = "".join(_plainer(char) if char in lost else char for char in text)
     return Drawable(text, (ours, *others))
@@ -211,15 +214,11 @@ def _codes(path: str) -> UInt32[np.ndarray, " n"]:
 
 def _plainer(char: str) -> str:
     """What is drawn in place of a character that no font has."""
-    if _is_placeless(char):
+    if unicodedata.category(char) in _PLACELESS:
         return ""
     parts = unicodedata.normalize("NFKD", char)
     base = "".join(part for part in parts if not unicodedata.combining(part))
     return _LOST if base == char or _without(base, _own_font()) else base
-
-
-def _is_placeless(char: str) -> bool:
-    return unicodedata.category(char) in _PLACELESS
 
 
 def _note(lost: set[str]) -> None:

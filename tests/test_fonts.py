@@ -172,7 +172,7 @@ def test_without_a_font_there_is_text_still(text, wanted, no_fonts):
 
 def test_one_warning_names_the_remedy(no_fonts, caplog):
     with caplog.at_level(logging.WARNING):
-        for text in ("Łódź", "a\0b", "浮世絵", "ไทย", "浮世絵"):
+        for text in ("Łódź", "a\0b", "a\udcffb", "浮世絵", "ไทย", "浮世絵"):
             fonts.mask(text, SIZE)
     (record,) = caplog.records
     assert "世 浮 絵" in record.message and "fonts-noto-cjk" in record.message
