@@ -11,6 +11,8 @@ from matplotlib.colors import ListedColormap, Normalize
 from matplotlib.figure import Figure
 from PIL import Image
 
+from jaxart import fonts
+
 INCHES, DPI = 3, 110  # of a picture's square; pixels of an inch
 
 
@@ -29,13 +31,15 @@ def png(rows: Sequence[Sequence[Panel]]) -> bytes:
     num_columns = max(map(len, rows))
     size = INCHES * num_columns, 0.85 * INCHES * len(rows)
     figure = Figure(figsize=size, layout="constrained")
+    names = fonts.families(panel.title for row in rows for panel in row)
     axes = figure.subplots(len(rows), num_columns, squeeze=False)
     for places, row in zip(axes, rows, strict=True):
         for axis in places:
             axis.set_axis_off()
         for axis, panel in zip(places, row, strict=False):
             axis.imshow(panel.picture)
-            axis.set_title(panel.title, fontsize="small", parse_math=False)
+            title = fonts.drawable(panel.title).text
+            axis.set_title(title, fontsize="small", fontfamily=names, parse_math=False)
             if panel.table is not None:
                 colors = ListedColormap(panel.table[1:].astype(np.float64) / 255)
                 scale = ScalarMappable(Normalize(panel.low, panel.high), colors)

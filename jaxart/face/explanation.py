@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import os
 import textwrap
+import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
@@ -135,8 +136,16 @@ def draw(rows: Sequence[Sequence[Explanation]]) -> bytes:
 
     panels = []
     for row in rows:
-        panels.append([Panel(row[0].picture, row[0].prediction.describe())])
+        title = _wrap(row[0].prediction.describe())
+        panels.append([Panel(row[0].picture, title)])
         for one in row:
-            title = textwrap.fill(one.describe(), WIDTH)
+            title = _wrap(one.describe())
             panels[-1].append(Panel(one.overlay(), title, one.look.table, *one.range))
     return png(panels)
+
+
+def _wrap(title: str) -> str:
+    """A title in lines of `WIDTH`; a Chinese character is as wide as two letters."""
+    wide = (char for char in set(title) if unicodedata.east_asian_width(char) in "WF")
+    doubled = title.translate({ord(char): f"{char}\0" for char in wide})
+    return textwrap.fill(doubled, WIDTH).replace("\0", "")

@@ -2,6 +2,7 @@
 
 import io
 import re
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -19,6 +20,7 @@ _SETTINGS: dict[Any, Any] = {
     "svg.fonttype": "none",
     "font.size": 10,
     "text.color": INK,
+    "text.parse_math": False,
     "axes.labelcolor": INK,
     "axes.edgecolor": LINE,
     "axes.spines.top": False,
@@ -98,7 +100,12 @@ def reliability(name: str, measured: Mapping[str, Any], label: str) -> str:
 
 def _svg(draw: Any, name: str, label: str, inches: tuple[float, float]) -> str:
     """An <svg> element that scales with the page; `label` is read to who cannot see."""
-    with matplotlib.rc_context({**_SETTINGS, "svg.hashsalt": name}):
+    with (
+        matplotlib.rc_context({**_SETTINGS, "svg.hashsalt": name}),
+        warnings.catch_warnings(),
+    ):
+        # The browser has its own fonts; Matplotlib's only measure.
+        warnings.filterwarnings("ignore", "Glyph .* missing from")
         figure = Figure(inches, layout="constrained")
         draw(figure.add_subplot())
         text = io.StringIO()

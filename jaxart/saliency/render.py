@@ -1,4 +1,4 @@
-"""From a saliency map to pictures. NumPy, Pillow and cmap only, never jax.
+"""From a saliency map to pictures. NumPy, Pillow and cmap, never jax.
 
 A map is drawn in 8-bit levels: its zero is level 0, or 128 if it is signed, and its
 limit is level 255. Everything of a picture's own size is held in 8 bit, since pictures
@@ -14,7 +14,9 @@ from collections.abc import Sequence
 import cmap
 import numpy as np
 from jaxtyping import Float32, UInt8
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
+
+from jaxart import fonts
 
 # Both perceptually uniform. CET-D1 (Kovesi 2015, arXiv:1509.03700) runs from blue over
 # white to red, and its ends are bright enough to be seen on a dark picture.
@@ -28,8 +30,6 @@ GREYNESS = 0.8
 STRIP = 256  # rows that are laid over each other at once
 PAPER, INK = (250, 250, 250), (40, 40, 40)
 MARGIN, GAP, CAPTION, FONT_SIZE = 12, 4, 22, 14  # pixels
-
-Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 
 def magnitude(values: Float32[np.ndarray, "h w"], percentile: float) -> float:
@@ -177,7 +177,6 @@ def sheet(
     size = MARGIN + columns * (width + MARGIN), MARGIN + rows * (height + MARGIN)
     canvas = Image.new("RGB", size, PAPER)
     draw = ImageDraw.Draw(canvas)
-    font = ImageFont.load_default(FONT_SIZE)
     for i, (shown, caption) in enumerate(cells):
         left = MARGIN + i % columns * (width + MARGIN)
         top = MARGIN + i // columns * (height + MARGIN)
@@ -186,19 +185,24 @@ def sheet(
             x = left + number * (side + GAP)
             shift = (side - image.width) // 2, (side - image.height) // 2
             canvas.paste(image, (x + shift[0], top + shift[1]))
-        line = shorten(caption, font, width)
-        draw.text((left + width // 2, top + height), line, INK, font, anchor="mb")
+        line = shorten(caption, FONT_SIZE, width)
+        foot = (left + width // 2, top + height)
+        fonts.write(draw, foot, line, INK, FONT_SIZE, anchor="mb")
     return canvas
 
 
-def shorten(text: str, font: Font, width: int) -> str:
-    """One line, at most `width` pixels wide; without accents, which the font lacks."""
-    text = unicodedata.normalize("NFKD", " ".join(text.split()))
-    text = "".join(char for char in text if not unicodedata.combining(char))
-    if font.getlength(text) <= width:
+def shorten(text: str, font_size: int, width: int) -> str:
+    """One line, at most `width` pixels wide, with an ellipsis where it is cut."""
+    text = unicodedata.normalize("NFC", " ".join(text.split()))
+    if fonts.width(text, font_size) <= width:
         return text
-    heads = range(1, len(text))
-    kept = bisect.bisect(heads, width, key=lambda n: font.getlength(text[:n] + "…"))
+
+    def cut(length: int) -> float:
+        return fonts.width(text[:length] + "…", font_size)
+
+    kept = bisect.bisect(range(1, len(text)), width, key=cut)
+    while kept and unicodedata.category(text[kept]).startswith("M"):
+        kept -= 1  # a letter keeps its marks
     return text[:kept] + "…"
 
 

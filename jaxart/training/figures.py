@@ -1,13 +1,17 @@
 """Pictures for TensorBoard, drawn with Pillow."""
 
+import functools
 from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Int, UInt8
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
+
+from jaxart import fonts
 
 CELL = 44  # pixels
 MARGIN = 8
+FONT_SIZE = 13
 BLUE = np.array([8, 48, 107])
 
 
@@ -18,28 +22,27 @@ def confusion_matrix(
 
     A cell's shade is its share of its row; its number is the count.
     """
-    font = ImageFont.load_default(13)
-    upwards = ImageFont.TransposedFont(font, Image.Transpose.ROTATE_90)
     corner = "class / predicted"
     names = (corner, *class_names)
-    gutter = 2 * MARGIN + max(round(font.getlength(name)) for name in names)
+    gutter = 2 * MARGIN + max(round(fonts.width(name, FONT_SIZE)) for name in names)
     side = gutter + CELL * len(class_names) + MARGIN
     picture = Image.new("RGB", (side, side), "white")
     draw = ImageDraw.Draw(picture)
-    draw.text((gutter - MARGIN, gutter - MARGIN), corner, "gray", font, anchor="rb")
+    write = functools.partial(fonts.write, draw, size=FONT_SIZE)
+    write((gutter - MARGIN, gutter - MARGIN), corner, "gray", anchor="rb")
     rates = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
 
     for i, name in enumerate(class_names):
         middle = gutter + CELL * i + CELL // 2
-        draw.text((gutter - MARGIN, middle), name, "black", font, anchor="rm")
-        _, _, width, height = upwards.getbbox(name)
-        corner_of_name = (middle - width / 2, gutter - MARGIN - height)
-        draw.text(corner_of_name, name, "black", upwards)
+        write((gutter - MARGIN, middle), name, "black", anchor="rm")
+        upwards = fonts.mask(name, FONT_SIZE).transpose(Image.Transpose.ROTATE_90)
+        left = middle - (upwards.width + 1) // 2
+        draw.bitmap((left, gutter - MARGIN - upwards.height), upwards, "black")
         for j in range(len(class_names)):
             x, y = gutter + CELL * j, gutter + CELL * i
             shade = 255 - rates[i, j] * (255 - BLUE)
             draw.rectangle((x, y, x + CELL - 2, y + CELL - 2), tuple(map(int, shade)))
             ink = "white" if rates[i, j] > 0.5 else "black"
             centre = (x + CELL // 2 - 1, y + CELL // 2 - 1)
-            draw.text(centre, str(counts[i, j]), ink, font, anchor="mm")
+            write(centre, str(counts[i, j]), ink, anchor="mm")
     return np.asarray(picture)

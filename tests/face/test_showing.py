@@ -55,6 +55,14 @@ def test_an_explanation_shows_picture_map_and_scale(network, picture):
     )
 
 
+@pytest.mark.parametrize("name", ["Łódź Ελληνικά", "العربية", "हिन्दी", 12 * "浮世絵"])
+def test_titles_are_drawn_in_any_script_and_stay_inside(network, picture, name):
+    named = network._replace(class_names=(name, "b", "c", "d"))
+    explanation = named.explain(picture, target=0)
+    pixels = np.asarray(Image.open(io.BytesIO(explanation._repr_png_())))
+    assert (pixels[:, [0, 1, -2, -1], :3] == 255).all()
+
+
 def test_pictures_have_the_size_of_what_was_given(network, folder):
     for path in sorted(folder.iterdir()):
         explanation = network.explain(path, "grad_cam")

@@ -1,9 +1,13 @@
 """Maps become the right levels, in the right place, colour and file."""
 
+import math
+import unicodedata
+
 import numpy as np
 import pytest
-from PIL import Image, ImageFont
+from PIL import Image
 
+from jaxart import fonts
 from jaxart.saliency import pictures, render
 from jaxart.saliency.render import color_table, magnitude, place, to_levels
 
@@ -343,7 +347,17 @@ def test_sheet_is_as_wide_as_its_cells():
 
 @pytest.mark.parametrize(
     "caption",
-    ["Mönch am Meer", "猫 👍", "two\nlines\t", "\udcff", "é" * 5000, "a\0b", ""],
+    [
+        "Mönch am Meer",
+        "猫 👍",
+        "浮世絵" * 40,
+        "العربية" * 40,
+        "two\nlines\t",
+        "\udcff",
+        "é" * 5000,
+        "a\0b",
+        "",
+    ],
 )
 def test_any_caption_can_be_drawn_and_stays_in_its_cell(caption):
     cell = ([plain("red", (9, 9)), plain("blue", (9, 9))], caption)
@@ -352,18 +366,33 @@ def test_any_caption_can_be_drawn_and_stays_in_its_cell(caption):
     assert (border == render.PAPER).all()
 
 
-def test_captions_are_cut_where_they_must_be():
-    font = ImageFont.load_default(14)
-    text = "paintings/impressionism/impression-sunrise.jpg"
-    full = int(font.getlength(text))
-    assert render.shorten(text, font, full + 1) == text
-    for width in range(20, full, 7):
-        short = render.shorten(text, font, width)
+@pytest.mark.parametrize(
+    "text",
+    [
+        "paintings/impressionism/impression-sunrise.jpg",
+        "Česká škola: Łódź, Ünlü, Ắnh",
+        "Русский авангард: Ελληνικά",
+        "العربية " * 5,
+        "浮世絵、北斎と広重、" * 3,
+        "हिन्दी चित्रकला " * 3,
+    ],
+)
+def test_captions_are_cut_where_they_must_be(text):
+    size, text = 14, text.strip()
+    full = math.ceil(fonts.width(text, size))
+    assert render.shorten(text, size, full) == text
+    for width in range(20, full - 1, 7):
+        short = render.shorten(text, size, width)
         kept = short.removesuffix("…")
         assert short != kept and text.startswith(kept)
-        assert font.getlength(short) <= width
-        assert font.getlength(text[: len(kept) + 1] + "…") > width
-    assert render.shorten("  Été à\n Noël ", font, 500) == "Ete a Noel"
+        assert not unicodedata.category(text[len(kept)]).startswith("M")
+        assert fonts.width(short, size) <= width or not kept
+        if text.isascii():
+            assert fonts.width(text[: len(kept) + 1] + "…", size) > width
+
+
+def test_a_caption_is_one_line_with_its_accents():
+    assert render.shorten("  Été à\n Noël ", 14, 500) == "Été à Noël"
 
 
 @pytest.mark.parametrize(

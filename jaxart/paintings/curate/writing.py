@@ -1,6 +1,6 @@
 """The data set as files: pictures under names that say what they are, and lists."""
 
-import re
+import unicodedata
 from collections.abc import Sequence
 from pathlib import Path, PurePath
 
@@ -40,9 +40,17 @@ def image_name(picture: Picture, is_resized: bool) -> str:
 
 
 def slug(text: str) -> str:
-    """A file name's part that is safe anywhere, of bounded length."""
-    slug = re.sub(r"[^\w.()'-]+", "-", text).encode()[:_MAX_STEM_BYTES]
-    return slug.decode(errors="ignore").strip(".-") or "-"
+    """A file name's part that is safe anywhere, of bounded length, in any script."""
+
+    def is_safe(char: str) -> bool:
+        # Marks are vowels in many scripts: without them, names would be others' names.
+        return (
+            char.isalnum() or char in "_.()'-" or unicodedata.category(char)[0] == "M"
+        )
+
+    safe = "".join(char if is_safe(char) else " " for char in text)
+    slug = "-".join(safe.split()).encode()
+    return slug[:_MAX_STEM_BYTES].decode(errors="ignore").strip(".-") or "-"
 
 
 def copy_images(sources: Sequence[AnyPath], folder: Path, names: Sequence[str]) -> None:

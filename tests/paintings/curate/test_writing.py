@@ -18,6 +18,9 @@ from jaxart.paintings.curate.writing import slug
         (".hidden", "hidden"),
         ("a\\b:c*?\n\0d\udc80", "a-b-c-d"),
         ("葛飾北斎", None),
+        ("हिन्दी कला", "हिन्दी-कला"),
+        ("ศิลปะไทย", None),
+        ("été", None),
     ],
 )
 def test_slug(text, expected):
