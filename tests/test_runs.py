@@ -101,6 +101,22 @@ def test_a_changed_field_is_named_with_both_values(tmp_path):
     checkpoints.close()
 
 
+def test_a_run_without_a_seed_of_its_split_goes_on_with_its_seeds(tmp_path):
+    old = {name: value for name, value in CONFIG.items() if name != "split_seed"}
+    checkpoints = Checkpoints(tmp_path)
+    checkpoints.save(
+        Progress(1, 1.0, 50),
+        params(0.0),
+        params(0.0),
+        config=old | {"seed": 3},
+        metrics={"accuracy": 0.5},
+    )
+    checkpoints.check_config(CONFIG | {"seed": 3, "split_seed": 3})
+    with pytest.raises(ResumeError, match="split_seed=3; this one has split_seed=0"):
+        checkpoints.check_config(CONFIG | {"seed": 3, "split_seed": 0})
+    checkpoints.close()
+
+
 def test_the_fixed_fields_are_config_fields():
     assert set(FIXED_FIELDS) < set(base_config())
 

@@ -71,7 +71,9 @@ def read_examples(config: Config, workdir: AnyPath) -> tuple[Examples, Examples]
         source /= PROCEDURAL
         if processes.is_first():
             logger.info("Painting %d pictures a style", PROCEDURAL_IMAGES_PER_STYLE)
-            procedural.write_folder(source, PROCEDURAL_IMAGES_PER_STYLE, config.seed)
+            procedural.write_folder(
+                source, PROCEDURAL_IMAGES_PER_STYLE, config.split_seed
+            )
         processes.wait("painted pictures")
     read = functools.partial(
         examples.read,
@@ -81,7 +83,7 @@ def read_examples(config: Config, workdir: AnyPath) -> tuple[Examples, Examples]
     )
     train = read(source)
     if not config.val_data:
-        return examples.split(train, config.val_fraction, config.seed)
+        return examples.split(train, config.val_fraction, config.split_seed)
     val_source = storage.path(config.val_data)
     known = {"class_names": train.class_names, "are_indexed": train.are_indexed}
     return train, read(val_source, **known)

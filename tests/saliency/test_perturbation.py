@@ -53,6 +53,12 @@ def test_occlusion_golden():
         [0, 3, 6, 6, 3],
     ]
     np.testing.assert_array_equal(found[0, ..., 0], expected)
+    # Along a side, 1, 2, 3, 2 and 1 windows cover the pixels.
+    run = compiled(
+        occlusion, lambda x: 3 * x.sum((1, 2)), window=3, stride=1, normalise=True
+    )
+    counts = np.outer([1, 2, 3, 2, 1], [1, 2, 3, 2, 1])
+    np.testing.assert_allclose(run(x, 0)[0, ..., 0], expected / counts, rtol=1e-6)
 
 
 def occlusion_by_loops(x, target, starts, window, baseline):

@@ -21,6 +21,7 @@ def occlusion(
     window: int = 32,
     stride: int = 16,
     baseline: float | Float[Array, "..."] = 0.0,
+    normalise: bool = False,
     batch_size: int = 8,
 ) -> Float[Array, "b h w c"]:
     """How much the score drops when a square hides a part of the image.
@@ -28,15 +29,16 @@ def occlusion(
     Zeiler and Fergus 2014, arXiv 1311.2901.
 
     A square slides over the image; a pixel gets the sum of the score's drops under
-    all squares that cover it. It is a sum, not a mean: where `stride` is below
-    `window`, fewer squares cover the pixels near the border, and more of them where
-    the last square had to be drawn in.
+    all squares that cover it: where `stride` is below `window`, fewer of them cover the
+    pixels near the border, and more where the last square had to be drawn in. With
+    `normalise` it gets their mean, as in Captum.
 
     Settings:
       window: side of the square, in pixels, at most the image's.
       stride: pixels from one position to the next, at most `window`. One last
         position is flush with the border where the stride does not reach it.
       baseline: what the square shows; broadcast to the images.
+      normalise: a mean over the squares that cover a pixel, and no sum.
     """
     shape = images.shape
     if not 1 <= window <= min(shape[1:3]):
@@ -60,6 +62,8 @@ def occlusion(
         return drop[:, None, None, None] * square
 
     drops = sum_samples(evaluate, len(images), len(rows) * len(columns), batch_size)
+    if normalise:
+        drops /= (rows.sum(0)[:, None] * columns.sum(0))[..., None]
     return jnp.broadcast_to(drops, shape)
 
 
