@@ -2,6 +2,7 @@
 
 __all__ = [
     "choices",
+    "colours",
     "duplicates",
     "examples",
     "features",

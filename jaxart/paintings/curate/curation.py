@@ -38,8 +38,9 @@ def curate(
     """Makes a data set of what `paintings.read` finds.
 
     Equal and nearly equal pictures of one class are reduced to the largest; those of
-    two classes are all left out. With `split='artist'`, so are pictures whose artist
-    nobody knows.
+    two classes are all left out. Of coloured pictures, so are grey copies, unless
+    `grey_copies='keep'` keeps them on the same side of the split. With
+    `split='artist'`, so are pictures whose artist nobody knows.
 
     What the files are is kept in OUT.parts until the data set is there, so that a call
     after a stop, or with other options, does not look at them again.
@@ -122,7 +123,7 @@ def _fill(
     The paintings' names start at `root`; resized pictures, if any, are in `parts`.
     """
     pictures, unreadable = paintings.sort_out(listed, files)
-    once = cleaning.each_once(pictures, options.max_distance)
+    once = cleaning.each_once(pictures, options.max_distance, options.grey_copies)
     pictures = [pictures[i] for i in once.kept]
     no_artist: list[Skipped] = []
     if options.split == "artist":
@@ -153,7 +154,7 @@ def _fill(
 
     class_names = sorted({p.painting.label for p in pictures})
     labels = np.array([class_names.index(p.painting.label) for p in pictures])
-    is_val = _split(pictures, labels, options)
+    is_val = _split(pictures, labels, once.tied, options)
     is_resized = options.resize is not None
     names = [writing.image_name(picture, is_resized) for picture in pictures]
     if is_resized:
@@ -169,9 +170,13 @@ def _fill(
 
 
 def _split(
-    pictures: Sequence[Picture], labels: Int[np.ndarray, " n"], options: Options
+    pictures: Sequence[Picture],
+    labels: Int[np.ndarray, " n"],
+    tied: Sequence[tuple[str, str]],
+    options: Options,
 ) -> Bool[np.ndarray, " n"]:
     """Which pictures are for validation: some, but not all."""
+    place = {p.file.sha256: i for i, p in enumerate(pictures)}
     is_val = splits.split(
         options.split,
         labels,
@@ -179,6 +184,7 @@ def _split(
         [p.file.sha256 for p in pictures],
         val_fraction=options.val_fraction,
         seed=options.seed,
+        tied=[(place[a], place[b]) for a, b in tied if a in place and b in place],
     )
     if is_val.all() or not is_val.any():
         raise DataError(

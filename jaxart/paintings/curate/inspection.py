@@ -74,7 +74,7 @@ def inspect(
         rows = _copies(a, b, max_distance)
         copies += rows
         kinds = collections.Counter(row[-2] for row in rows)
-        report_copies[between] = {kind: kinds[kind] for kind in ("exact", "near")}
+        report_copies[between] = {kind: kinds[kind] for kind in duplicates.KINDS}
         if a is not b:
             report_artists[between] = sorted(_artists(a) & _artists(b))
     by_class = _by_class(sides)
@@ -203,7 +203,8 @@ def summarize(report: dict[str, Any]) -> str:
         )
     for between, of in report["copies"].items():
         lines.append(
-            f"copies in {between}: {of['exact']} equal files, {of['near']} near ones"
+            f"copies in {between}: {of['exact']} equal files, {of['near']} near ones, "
+            f"{of['grey']} grey ones"
         )
     for between, shared in report["artists_on_both_sides"].items():
         lines.append(f"artists on both sides of {between}: {len(shared)}")
