@@ -19,7 +19,7 @@ from jaxtyping import Float
 from PIL import Image, ImageOps
 
 from benchmarks.report import RESULTS
-from jaxart.data import colours, duplicates, fingerprints, images
+from jaxart.data import duplicates, fingerprints, images, palettes
 from jaxart.data.files import File
 from jaxart.data.lists import is_image_name
 from jaxart.storage.results import write_json
@@ -152,7 +152,7 @@ def main(argv: list[str] | None = None) -> None:
     paths = random.Random(0).sample(paths, min(args.count, len(paths)))
     pictures = [images.decode(path, _SIDE) for path in paths]
     looks = [look(picture) for picture in pictures]
-    strengths = colours.strengths([one.colours for one in looks])
+    strengths = palettes.strengths([one.colours for one in looks])
     coloured = [i for i in range(len(looks)) if strengths[i] > _COLOURED]
     result = {
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
@@ -191,7 +191,7 @@ def measure(
                 [looks[i]._replace(sha256="a"), other._replace(sha256="b")]
             )
             kinds += [pair.kind for pair in pairs]
-            difference, _ = colours.compare(
+            difference, _ = palettes.compare(
                 [looks[i].colours], [other.colours], is_mirrored=is_mirrored
             )
             differences.append(difference[0])

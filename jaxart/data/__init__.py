@@ -2,7 +2,7 @@
 
 __all__ = [
     "choices",
-    "colours",
+    "palettes",
     "duplicates",
     "examples",
     "features",

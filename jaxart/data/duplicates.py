@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float32, Int
 
-from jaxart.data import colours
+from jaxart.data import palettes
 from jaxart.data.choices import MAX_DISTANCE
 from jaxart.data.files import File
 from jaxart.data.fingerprints import HASH_SIDE
@@ -112,7 +112,7 @@ def _kinds(
     kinds: list[str] = []
     for start in range(0, len(places), _BLOCK):
         block = places[start : start + _BLOCK].tolist()
-        difference, is_grey = colours.compare(
+        difference, is_grey = palettes.compare(
             [ours[i].colours for i, _ in block],
             [theirs[j].colours for _, j in block],
             is_mirrored=is_mirrored,

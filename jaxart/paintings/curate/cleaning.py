@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from scipy.cluster.hierarchy import DisjointSet
 
-from jaxart.data import colours, duplicates
+from jaxart.data import duplicates, palettes
 from jaxart.paintings.curate import splits
 from jaxart.paintings.curate.paintings import Picture
 
@@ -75,7 +75,7 @@ def each_once(
 def _greyer(pictures: Sequence[Picture], pair: duplicates.Pair) -> int:
     """Which of a grey pair is the grey one."""
     ends = (pair.a, pair.b)
-    return ends[colours.strengths([pictures[i].file.colours for i in ends]).argmin()]
+    return ends[palettes.strengths([pictures[i].file.colours for i in ends]).argmin()]
 
 
 def _row(

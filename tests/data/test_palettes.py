@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from benchmarks import copies
-from jaxart.data import colours, fingerprints, procedural
+from jaxart.data import fingerprints, palettes, procedural
 
 
 def fields(picture):
@@ -23,7 +23,7 @@ def pictures():
 
 def differences(pictures, alter, **options):
     ours = [fields(picture) for picture in pictures]
-    return colours.compare(ours, [fields(alter(p)) for p in pictures], **options)
+    return palettes.compare(ours, [fields(alter(p)) for p in pictures], **options)
 
 
 def test_fields_are_mean_colours_row_by_row():
@@ -54,8 +54,8 @@ def test_a_black_and_white_copy_is_grey_whichever_comes_first(pictures):
     ours = [fields(picture) for picture in pictures]
     grey = [fields(copies.COPIES["black and white"](p)) for p in pictures]
     for pair in ((ours, grey), (grey, ours)):
-        difference, is_grey = colours.compare(*pair)
+        difference, is_grey = palettes.compare(*pair)
         assert max(difference) < 0.1 and is_grey.all()
-    difference, is_grey = colours.compare(grey, grey)
+    difference, is_grey = palettes.compare(grey, grey)
     assert max(difference) < 0.1 and not is_grey.any()
-    assert max(colours.strengths(grey)) < 1 < min(colours.strengths(ours))
+    assert max(palettes.strengths(grey)) < 1 < min(colours.strengths(ours))
