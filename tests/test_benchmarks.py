@@ -13,6 +13,7 @@ from PIL import Image, ImageColor
 
 from benchmarks import __main__ as command
 from benchmarks import (
+    copies,
     curation,
     flops,
     gpu,
@@ -27,6 +28,7 @@ from benchmarks import (
     scaling,
 )
 from benchmarks.workloads import WORKLOADS, Call, Workload
+from jaxart.data import procedural
 from jaxart.models import VGG16, VGG19, AlexNet, CaffeNet
 from tests import ROOT
 
@@ -473,3 +475,23 @@ def test_the_page_is_measured(tmp_path):
     assert measured["first_cards_ms"] > 0
     assert all(value > 0 for value in measured["filter_ms"].values())
     assert measured["scroll"]["frames"] == 6
+
+
+def test_copies_and_series_of_a_few_paintings(tmp_path, capsys):
+    for seed in range(2):
+        picture = Image.fromarray(procedural.paint("brush_strokes", seed, 160))
+        picture.save(tmp_path / f"{seed}.png")
+    copies.main([f"--src={tmp_path}", f"--out={tmp_path}"])
+    result = json.loads((tmp_path / "copies.json").read_text())
+    assert result["paintings"] == result["coloured"] == 2
+    assert result["copies"]["JPEG of quality 50"]["near"] == 1
+    assert result["copies"]["black and white"]["grey"] == 1
+    turned = result["series"]["hues turned by 90 degrees"]
+    assert turned["near"] == turned["grey"] == 0 and turned["differences"][0] > 1
+    assert copies.table(result["series"]) in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("kind", ["copies", "series"])
+def test_docs_have_the_last_measurement_of_copies(kind):
+    measured = json.loads((report.RESULTS / "copies.json").read_text())[kind]
+    assert copies.table(measured) in (runner.ROOT / "docs/paintings.md").read_text()

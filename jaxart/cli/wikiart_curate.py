@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from jaxart import storage
 from jaxart.cli import shared
 from jaxart.cli.flags import Parser, count, fill, names, positive
-from jaxart.paintings.curate.options import METADATA, Options
+from jaxart.paintings.curate.options import GREY_COPIES, METADATA, Options
 from jaxart.paintings.curate.splits import SPLITS
 
 STOPPED = "the same command goes on"
@@ -25,8 +25,10 @@ kept in OUT.parts until the data set is there: a stopped run goes on with the sa
 command. --ray has a cluster decode, which has to see --src and --out.
 
 Of equal files, and of pictures whose perceptual hashes differ in at most --max_distance
-of 256 bits (mirrored or not), the largest stays; a picture that stands under two labels
-is left out with all its copies. duplicates.csv lists each pair, and what became of it.
+of 256 bits (mirrored or not) and whose colours agree, the largest stays; a picture that
+stands under two labels is left out with all its copies. Of a painting and its black and
+white reproductions, the painting stays. One composition in other colours is another
+work. duplicates.csv lists each pair, and what became of it.
 
 Artists are taken from {METADATA} in the source's folder, from --metadata, or from file
 names (ARTIST_TITLE.jpg). --split says what is kept for validation:
@@ -54,6 +56,12 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     add("--max_per_class", type=count, help="pictures of a class")
     add("--max_per_artist", type=count, help="pictures of an artist in a class")
     shared.add_max_distance(add)
+    add(
+        "--grey_copies",
+        choices=GREY_COPIES,
+        help="drop black and white reproductions of coloured pictures, or keep both, "
+        "on one side of the split (default: drop)",
+    )
     add = parser.add_argument_group("the result").add_argument
     add(
         "--out",

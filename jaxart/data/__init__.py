@@ -14,6 +14,7 @@ __all__ = [
     "listing",
     "lists",
     "names",
+    "palettes",
     "pipeline",
     "predictions",
     "procedural",

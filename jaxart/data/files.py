@@ -31,10 +31,10 @@ _NUM_REQUESTS = 8  # of a block to an object store at once: an answer takes long
 _NUM_SHORT_REQUESTS = 32  # that tell whether objects are what they were
 _TIMEOUT_S = 60  # while another process writes
 
-_COLUMNS = ("sha256", "phash", "mirrored", "width", "height", "note")
+_COLUMNS = ("sha256", "phash", "mirrored", "colours", "width", "height", "note")
 _TABLE = (
-    "CREATE TABLE IF NOT EXISTS files (sha256 TEXT PRIMARY KEY, "
-    "phash TEXT, mirrored TEXT, width INTEGER, height INTEGER, note TEXT)"
+    "CREATE TABLE IF NOT EXISTS files (sha256 TEXT PRIMARY KEY, phash TEXT, "
+    "mirrored TEXT, colours TEXT, width INTEGER, height INTEGER, note TEXT)"
 )
 
 logger = logging.getLogger(__name__)
@@ -47,6 +47,7 @@ class File(NamedTuple):
     num_bytes: int = 0
     phash: str = ""  # see `fingerprints.Fingerprint`; '' where it gives no picture
     mirrored: str = ""
+    colours: str = ""
     width: int = 0  # of the picture, upright, in pixels; 0 where it gives none
     height: int = 0
     reason: str = ""  # why it gives no picture; '' where it does
@@ -197,5 +198,5 @@ def _keep(connection: sqlite3.Connection, files: Iterable[File]) -> None:
     rows = [tuple(getattr(file, name) for name in _COLUMNS) for file in files]
     with connection:
         connection.executemany(
-            "INSERT OR IGNORE INTO files VALUES (?, ?, ?, ?, ?, ?)", rows
+            "INSERT OR IGNORE INTO files VALUES (?, ?, ?, ?, ?, ?, ?)", rows
         )

@@ -14,10 +14,12 @@ logger = logging.getLogger(__name__)
 def find(
     train: Examples, val: Examples, *, files: Sequence[File], workdir: AnyPath
 ) -> dict[str, int]:
-    """Counts validation images that are copies of training images: 'exact' and 'near'.
+    """Counts validation images that training has too: 'exact', 'near' and 'grey'.
+
+    Of a grey pair, one is black and white.
 
     `files` is what all their files are, those of training first. leaks.csv in `workdir`
-    lists each such image with the nearest training image.
+    lists each such image with the training image that is surest the same.
     """
     sides, names = [], []
     for examples, start in ((train, 0), (val, len(train.names))):
@@ -32,15 +34,16 @@ def find(
         ("val_path", "train_path", "kind", "distance"),
         ((names[1][b], names[0][a], kind, distance) for a, b, kind, distance in pairs),
     )
-    counts = {k: sum(p.kind == k for p in pairs) for k in ("exact", "near")}
+    counts = {k: sum(p.kind == k for p in pairs) for k in duplicates.KINDS}
     if pairs:
         logger.warning(
-            "%d of %d validation images are training images too, and %d are near "
-            "copies of some: see %s. They flatter the result; `jaxart wikiart curate` "
-            "makes lists without them.",
+            "%d of %d validation images are training images too, %d are near copies of "
+            "some, and %d are some in grey or in colour: see %s. They flatter the "
+            "result; `jaxart wikiart curate` makes lists without them.",
             counts["exact"],
             len(val.names),
             counts["near"],
+            counts["grey"],
             listing,
         )
     return counts

@@ -2,7 +2,10 @@
 
 import numpy as np
 import pytest
+from PIL import Image, ImageOps
 
+from benchmarks import copies
+from jaxart.data import fingerprints, procedural
 from jaxart.data.duplicates import Pair, between, within
 from jaxart.data.files import File
 
@@ -26,8 +29,8 @@ def picture(sha256, phash=None, mirrored=None):
         1,
         random_hash() if phash is None else phash,
         random_hash() if mirrored is None else mirrored,
-        10,
-        10,
+        width=10,
+        height=10,
     )
 
 
@@ -108,3 +111,30 @@ def test_blocks_do_not_change_what_is_found(monkeypatch):
     monkeypatch.setattr("jaxart.data.duplicates._BLOCK", 7)
     assert within(pictures, 64) == whole
     assert [(i, 50 + i) for i in range(50)] == [(a, b) for a, b, *_ in whole]
+
+
+@pytest.mark.parametrize(
+    ("altered", "kind"),
+    [("half of the saturation", "near"), ("black and white", "grey"), (None, None)],
+)
+@pytest.mark.parametrize("is_mirrored", [False, True])
+def test_colours_decide_what_near_hashes_are(altered, kind, is_mirrored):
+    picture = Image.fromarray(procedural.paint("brush_strokes", 3, 200))
+    alter = copies.COPIES[altered] if altered else copies.turned(60)
+    other = ImageOps.mirror(alter(picture)) if is_mirrored else alter(picture)
+    pair = [
+        File(name, **fingerprints.take(x)._asdict())
+        for name, x in (("a", picture), ("b", other))
+    ]
+    expected = [kind] if kind else []
+    assert [p.kind for p in within(pair)] == expected
+    assert [p.kind for p in between(pair[1:], pair[:1])] == expected
+
+
+def test_between_prefers_a_copy_in_colour_to_a_nearer_grey_one():
+    coloured = bytes(32 * [200, 60, 60] + 32 * [60, 60, 200]).hex()
+    one = picture("a")._replace(colours=coloured)
+    grey = one._replace(sha256="b", colours="")
+    near = one._replace(sha256="c", phash=flip(one.phash, 9))
+    assert between([grey, near], [one], 10) == [Pair(1, 0, "near", 9)]
+    assert between([grey], [one], 10) == [Pair(0, 0, "grey", 0)]

@@ -77,7 +77,7 @@ def test_what_gives_no_picture_has_a_reason_and_is_asked_again(
         for file, (content, reason) in zip(others, table.values(), strict=True):
             assert file.reason.startswith(reason)
             assert file[:2] == (hashlib.sha256(content).hexdigest(), len(content))
-            assert file[2:6] == ("", "", 0, 0)
+            assert file[2:7] == ("", "", "", 0, 0)
         assert len(decoded) == 1 + 3 * number
     (tmp_path / "folder.png").mkdir()
     assert look([tmp_path / "none.png", tmp_path / "folder.png"], tmp_path) == [

@@ -35,7 +35,10 @@ def make_run(workdir, seed=0, skill=1.0, temperature=4.0):
     config |= {"train_data": "train.txt", "val_data": str(pictures), "num_epochs": 4}
     (workdir / "config.json").write_text(json.dumps(config))
     result = {"temperature": temperature, "best_epoch": 3, "num_train": 2}
-    result |= {"leaks": {"exact": 1, "near": 0}, "versions": {"jaxart": "9.9"}}
+    result |= {
+        "leaks": {"exact": 1, "near": 0, "grey": 0},
+        "versions": {"jaxart": "9.9"},
+    }
     (workdir / "result.json").write_text(json.dumps(result))
     (workdir / "skipped.csv").write_text("path,split,reason\na.png,val,cut short\n")
     (workdir / "leaks.csv").write_text(

@@ -187,7 +187,7 @@ def test_curves_and_data(numbers):
     data = numbers["data"]
     assert (data["num_train"], data["num_val"]) == (2, NUM_IMAGES)
     assert (data["num_skipped"], data["num_copies"]) == (1, 1)
-    assert data["leaks"] == {"exact": 1, "near": 0}
+    assert data["leaks"] == {"exact": 1, "near": 0, "grey": 0}
     assert data["leaking"][0]["train_path"] == "t.png"
     assert numbers["missing"] == []
 

@@ -55,12 +55,25 @@ def test_leaks_are_counted_listed_and_warned_of(sides, tmp_path, caplog):
     assert find(*sides, tmp_path) == {
         "exact": 1,
         "near": 1,
+        "grey": 0,
     }
     (exact, near) = rows(tmp_path)
     assert list(exact.values()) == ["1.png", "2.png", "exact", "0"]
     assert list(near.values())[:3] == ["2.png", "1.png", "near"]
-    assert "1 of 4 validation images are training images too, and 1 are" in caplog.text
+    assert "1 of 4 validation images are training images too, 1 are near" in caplog.text
     assert str(tmp_path / "leaks.csv") in caplog.text
+
+
+def test_a_black_and_white_copy_is_a_leak_of_its_own_kind(sides, tmp_path, caplog):
+    with Image.open(sides[0].paths[3]) as picture:
+        picture.convert("L").save(sides[1].paths[0])
+    assert find(*sides, tmp_path) == {"exact": 1, "near": 1, "grey": 1}
+    grey = rows(tmp_path)[0]
+    assert [grey[k] for k in ("val_path", "train_path", "kind")] == [
+        *("0.png", "3.png"),
+        "grey",
+    ]
+    assert "1 are some in grey or in colour" in caplog.text
 
 
 def test_files_that_cannot_be_read_leave_the_others_their_names(sides, tmp_path):
@@ -70,6 +83,7 @@ def test_files_that_cannot_be_read_leave_the_others_their_names(sides, tmp_path)
     assert find(*sides, tmp_path) == {
         "exact": 1,
         "near": 0,
+        "grey": 0,
     }
     assert list(rows(tmp_path)[0].values()) == ["1.png", "2.png", "exact", "0"]
 
@@ -78,5 +92,5 @@ def test_no_leaks_no_warning(sides, tmp_path, caplog):
     caplog.set_level(logging.INFO)
     val = sides[1].take(np.array([0, 3]))
     counts = find(sides[0], val, tmp_path)
-    assert counts == {"exact": 0, "near": 0}
+    assert counts == {"exact": 0, "near": 0, "grey": 0}
     assert rows(tmp_path) == [] and caplog.text == ""

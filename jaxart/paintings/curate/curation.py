@@ -40,8 +40,9 @@ def curate(
     """Makes a data set of what `paintings.read` finds.
 
     Equal and nearly equal pictures of one class are reduced to the largest; those of
-    two classes are all left out. With `split='artist'`, so are pictures whose artist
-    nobody knows.
+    two classes are all left out. Of coloured pictures, so are grey copies, unless
+    `grey_copies='keep'` keeps them on the same side of the split. With
+    `split='artist'`, so are pictures whose artist nobody knows.
 
     What the files are is kept in OUT.parts until the data set is there, so that a call
     after a stop, or with other options, does not look at them again.
@@ -126,7 +127,7 @@ def _fill(
     The paintings' names start at `root`; resized pictures, if any, are in `parts`.
     """
     pictures, unreadable = paintings.sort_out(listed, files)
-    once = cleaning.each_once(pictures, options.max_distance)
+    once = cleaning.each_once(pictures, options.max_distance, options.grey_copies)
     pictures = [pictures[i] for i in once.kept]
     no_artist: list[Skipped] = []
     warnings: list[str] = []
@@ -154,7 +155,7 @@ def _fill(
 
     class_names = labels.in_order(p.painting.label for p in pictures)
     indices = np.array([class_names.index(p.painting.label) for p in pictures])
-    is_val = _split(pictures, indices, options)
+    is_val = _split(pictures, indices, once.tied, options)
     is_resized = options.resize is not None
     names = [writing.image_name(picture, is_resized) for picture in pictures]
     if is_resized:
@@ -200,9 +201,13 @@ def _by_known_artists(
 
 
 def _split(
-    pictures: Sequence[Picture], indices: Int[np.ndarray, " n"], options: Options
+    pictures: Sequence[Picture],
+    indices: Int[np.ndarray, " n"],
+    tied: Sequence[tuple[str, str]],
+    options: Options,
 ) -> Bool[np.ndarray, " n"]:
     """Which pictures are for validation: some, but not all."""
+    place = {p.file.sha256: i for i, p in enumerate(pictures)}
     is_val = splits.split(
         options.split,
         indices,
@@ -210,6 +215,7 @@ def _split(
         [p.file.sha256 for p in pictures],
         val_fraction=options.val_fraction,
         seed=options.seed,
+        tied=[(place[a], place[b]) for a, b in tied if a in place and b in place],
     )
     if is_val.all() or not is_val.any():
         hint = ""

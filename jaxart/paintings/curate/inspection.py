@@ -71,7 +71,7 @@ def inspect(
         rows = _copies(a, b, max_distance)
         copies += rows
         kinds = collections.Counter(row[-2] for row in rows)
-        report_copies[between] = {kind: kinds[kind] for kind in ("exact", "near")}
+        report_copies[between] = {kind: kinds[kind] for kind in duplicates.KINDS}
         if a is not b:
             known = _artists(a), _artists(b)
             report_artists[between] = (
@@ -228,7 +228,8 @@ def summarize(report: dict[str, Any]) -> str:
         )
     for between, of in report["copies"].items():
         lines.append(
-            f"copies in {between}: {of['exact']} equal files, {of['near']} near ones"
+            f"copies in {between}: {of['exact']} equal files, {of['near']} near ones, "
+            f"{of['grey']} grey ones"
         )
     for between, shared in report["artists_on_both_sides"].items():
         count = "unknown" if shared is None else len(shared)

@@ -4,6 +4,7 @@ import dataclasses
 
 from jaxart.data.choices import MAX_DISTANCE
 
+GREY_COPIES = ("drop", "keep")
 METADATA = "metadata.csv"  # says who painted what, in the folder of a source
 
 
@@ -19,3 +20,4 @@ class Options:
     max_per_artist: int | None = None  # pictures of an artist in a class; likewise
     resize: int | None = None  # shorter side of larger pictures; None copies files
     max_distance: int = MAX_DISTANCE  # bits of 256: near duplicates
+    grey_copies: str = "drop"  # or "keep", on one side: black and white reproductions

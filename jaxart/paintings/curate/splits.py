@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
+from scipy.cluster.hierarchy import DisjointSet
 
 SPLITS = ("artist", "stratified", "random")
 
@@ -31,12 +32,14 @@ def split(
     *,
     val_fraction: float,
     seed: int,
+    tied: Sequence[tuple[int, int]] = (),
 ) -> Bool[np.ndarray, " n"]:
     """Says of each picture whether it is kept for validation.
 
     'random' draws from all pictures, 'stratified' from each class; 'artist' draws
     artists, in one spelling each (`paintings.artist_key`), such that each class's share
-    is as near to `val_fraction` as whole artists allow.
+    is as near to `val_fraction` as whole artists allow. `tied` pictures, by their
+    indices, come on one side; so do their artists, where those are drawn.
 
     Raises:
       ValueError: `kind` is none of `SPLITS`.
@@ -44,14 +47,25 @@ def split(
     if kind not in SPLITS:
         raise ValueError(f"split={kind!r}: one of {', '.join(SPLITS)}")
     if kind == "artist":
-        return _by_artist(labels, artists, val_fraction, seed)
+        one = _joined(artists, [(artists[a], artists[b]) for a, b in tied])
+        return _by_artist(labels, one, val_fraction, seed)
     order = np.array(shuffled(digests, seed), int)
     is_val = np.zeros(len(labels), bool)
     strata = [labels[order] == label for label in np.unique(labels)]
     for stratum in strata if kind == "stratified" else [np.full(len(labels), True)]:
         members = order[stratum]
         is_val[members[: round(val_fraction * len(members))]] = True
-    return is_val
+    first = _joined(digests, [(digests[a], digests[b]) for a, b in tied])
+    place = {digest: i for i, digest in enumerate(digests)}
+    return is_val[[place[digest] for digest in first]]
+
+
+def _joined(names: Sequence[str], tied: Sequence[tuple[str, str]]) -> list[str]:
+    """For each name, the first in the alphabet of those that it is tied to."""
+    same = DisjointSet(name for pair in tied for name in pair)
+    for one, other in tied:
+        same.merge(one, other)
+    return [min(same.subset(name)) if name in same else name for name in names]
 
 
 def _by_artist(

@@ -6,13 +6,21 @@ from jaxart.data.files import File
 from jaxart.paintings.curate.cleaning import cap, each_once
 from jaxart.paintings.curate.paintings import Painting, Picture
 
+GREY = bytes(64 * [128, 128, 128])
+RED_LEFT = bytes(32 * [200, 60, 60] + 32 * [60, 60, 200])
+GREEN_LEFT = bytes(32 * [60, 200, 60] + 32 * [200, 60, 200])
 
-def picture(name, label="x", sha256=None, bits=0, size=10, artist="", where=0):
+
+def picture(
+    name, label="x", sha256=None, bits=0, size=10, artist="", where=0, colours=GREY
+):
     """A picture whose hash has `bits` bits set from bit `where` on."""
     value = ((1 << bits) - 1) << where
     phash = f"{value:064x}"
     mirrored = "5" * 64  # 128 bits away from what has few bits set
-    file = File(sha256 or name, 1, phash, mirrored, size, size)
+    file = File(
+        sha256 or name, 1, phash, mirrored, colours.hex(), width=size, height=size
+    )
     return Picture(Painting(name, label, artist, "", "", name), file)
 
 
@@ -61,7 +69,7 @@ def test_equal_files_leave_one():
 
 def test_nothing_twice_leaves_all():
     pictures = [picture(str(i), bits=40 * i) for i in range(6)]
-    assert each_once(pictures, 30) == ([0, 1, 2, 3, 4, 5], [], 0, 0)
+    assert each_once(pictures, 30) == ([0, 1, 2, 3, 4, 5], [], 0, 0, [])
 
 
 @pytest.fixture
@@ -107,3 +115,30 @@ def test_no_cap_keeps_all_and_unknown_artists_are_not_one():
             pictures, max_per_class=None, max_per_artist=max_per_artist, seed=0
         )
         assert reasons == [""] * 9
+
+
+@pytest.mark.parametrize("label", ["x", "y"])
+@pytest.mark.parametrize("grey_copies", ["drop", "keep"])
+def test_a_grey_copy_of_two_colourings_does_not_make_them_one(label, grey_copies):
+    pictures = [
+        picture("green", colours=GREEN_LEFT),
+        picture("grey", label, size=99),
+        picture("red", colours=RED_LEFT),
+        picture("red copy", size=5, colours=RED_LEFT),
+    ]
+    once = each_once(pictures, 10, grey_copies)
+    action_of = {row[:2]: row[4] for row in once.rows}
+    assert action_of.pop(("red", "red copy")) in ("drop_b", "drop_both")
+    if grey_copies == "keep":
+        assert once.kept == [0, 1, 2] and (once.num_copies, once.num_two_labels) == (
+            1,
+            0,
+        )
+        assert once.tied == [("green", "grey"), ("grey", "red")]
+        assert action_of[("green", "grey")] == action_of[("grey", "red")] == "keep_both"
+    elif label == "x":
+        assert once.kept == [0, 2] and (once.num_copies, once.num_two_labels) == (2, 0)
+        assert action_of[("green", "grey")] == action_of[("red", "grey")] == "drop_b"
+        assert once.tied == []
+    else:  # nobody knows which label is right
+        assert once.kept == [] and once.num_two_labels == 4

@@ -28,7 +28,7 @@ def add(listing, *more):
 
 def test_a_curated_set_shares_nothing(curated, tmp_path):
     report = inspect([curated / "train.txt", curated / "val.txt"], tmp_path / "out")
-    nothing = {"exact": 0, "near": 0}
+    nothing = {"exact": 0, "near": 0, "grey": 0}
     assert report["copies"] == {
         "train": nothing,
         "train and val": nothing,
@@ -56,9 +56,9 @@ def test_leaks_are_counted_and_listed(curated, tmp_path):
     add(curated / "train.txt", f"{val_name} {1 - int(val_label)}", "images/gone.png 0")
     report = inspect([curated / "train.txt", curated / "val.txt"], tmp_path / "out")
     assert report["copies"] == {
-        "train": {"exact": 0, "near": 0},
-        "train and val": {"exact": 2, "near": 1},
-        "val": {"exact": 0, "near": 1},
+        "train": {"exact": 0, "near": 0, "grey": 0},
+        "train and val": {"exact": 2, "near": 1, "grey": 0},
+        "val": {"exact": 0, "near": 1, "grey": 0},
     }
     assert len(report["artists_on_both_sides"]["train and val"]) in (1, 2)
     assert report["lists"]["train"]["unreadable"] == 1

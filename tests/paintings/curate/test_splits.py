@@ -16,7 +16,7 @@ ARTISTS = [
 DIGESTS = [hashlib.sha256(bytes([i % 256, i // 256])).hexdigest() for i in range(N)]
 
 
-def make(kind, order=None, fraction=0.2, seed=0):
+def make(kind, order=None, fraction=0.2, seed=0, tied=()):
     order = np.arange(N) if order is None else order
     is_val = split(
         kind,
@@ -25,6 +25,7 @@ def make(kind, order=None, fraction=0.2, seed=0):
         [DIGESTS[i] for i in order],
         val_fraction=fraction,
         seed=seed,
+        tied=tied,
     )
     unshuffled = np.zeros(N, bool)
     unshuffled[order] = is_val
@@ -100,3 +101,15 @@ def test_shuffled_is_a_permutation_of_content():
     assert sorted(order) == list(range(N)) and order != shuffled(DIGESTS, 1)
     turned = shuffled(DIGESTS[::-1], 0)
     assert [N - 1 - i for i in turned] == order
+
+
+@pytest.mark.parametrize("kind", SPLITS)
+def test_tied_pictures_come_on_one_side(kind):
+    tied = [(0, 1), (1, 2), (10, 500), (20, 21)]
+    for seed in range(5):
+        is_val = make(kind, seed=seed, tied=tied)
+        assert all(is_val[a] == is_val[b] for a, b in tied)
+        assert 0.15 < is_val.mean() < 0.25
+        if kind == "artist":
+            artists = np.array(ARTISTS)
+            assert not {*artists[is_val]} & {*artists[~is_val]}
