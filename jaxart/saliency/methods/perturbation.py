@@ -10,9 +10,11 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from jaxart.saliency.methods.batching import sum_samples
+from jaxart.saliency.methods.inputs import takes_arrays
 from jaxart.saliency.methods.scores import LogitsFn, Targets, per_image, target_logits
 
 
+@takes_arrays
 def occlusion(
     logits_fn: LogitsFn,
     images: Float[Array, "b h w c"],
@@ -63,6 +65,7 @@ def occlusion(
     return jnp.broadcast_to(drops, shape)
 
 
+@takes_arrays
 def rise(
     logits_fn: LogitsFn,
     images: Float[Array, "b h w c"],
