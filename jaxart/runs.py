@@ -27,6 +27,7 @@ FIXED_FIELDS = (
     "train_data",
     "val_data",
     "val_fraction",
+    "split_seed",
     "image_root",
     "resize",
     "views",
@@ -141,6 +142,8 @@ class Checkpoints:
         if self.latest_step is None:
             return
         saved = self._restore(self.latest_step, config=ocp.args.JsonRestore()).config
+        # An older run's split was drawn with its seed.
+        saved = {"split_seed": saved["seed"]} | saved
         for field in FIXED_FIELDS:
             if field in config and saved.get(field) != config[field]:
                 raise ResumeError(

@@ -78,7 +78,7 @@ class Config:
     display_step: int = _field(
         3, "steps between two entries in TensorBoard", bounds=_POSITIVE
     )
-    seed: int = _field(0, "of all that is drawn")
+    seed: int = _field(0, "of new weights, dropout, views and the order of the images")
 
     # Data.
     train_data: str = _field(
@@ -86,6 +86,7 @@ class Config:
     )
     val_data: str = _field("", "likewise; '' splits val_fraction off train_data")
     val_fraction: float = _field(0.2, "share of each class", bounds=_SHARE)
+    split_seed: int = _field(0, "of that split, and of painted pictures")
     image_root: str = _field(
         "", "where relative paths start; '' is the list's own folder"
     )

@@ -63,7 +63,8 @@ def read_examples(config: Config, workdir: AnyPath) -> tuple[Examples, Examples]
         source /= PROCEDURAL
         if processes.is_first():
             logger.info("Painting %d pictures a style", PROCEDURAL_IMAGES_PER_STYLE)
-            procedural.write_folder(source, PROCEDURAL_IMAGES_PER_STYLE, config.seed)
+            number, seed = PROCEDURAL_IMAGES_PER_STYLE, config.split_seed
+            procedural.write_folder(source, number, seed)
         processes.wait("painted pictures")
     read = functools.partial(
         examples.read,
@@ -72,7 +73,7 @@ def read_examples(config: Config, workdir: AnyPath) -> tuple[Examples, Examples]
     )
     train = read(source)
     if not config.val_data:
-        return examples.split(train, config.val_fraction, config.seed)
+        return examples.split(train, config.val_fraction, config.split_seed)
     return train, read(storage.path(config.val_data), class_names=train.class_names)
 
 

@@ -47,6 +47,22 @@ def test_lists_are_checked_for_leaks_unless_they_are_painted_or_it_is_not_wanted
     assert checked == [both] * is_checked
 
 
+@pytest.mark.parametrize("is_painted", [True, False], ids=["painted", "folder"])
+def test_the_seed_leaves_the_validation_images_alone(
+    paintings, tmp_path, monkeypatch, is_painted
+):
+    monkeypatch.setattr(sides, "PROCEDURAL_IMAGES_PER_STYLE", 7)
+    source = "procedural" if is_painted else str(paintings)
+
+    def validation(number, **seeds):
+        config = Config(train_data=source, val_fraction=2 / 7, **seeds)
+        _, val = sides.read_examples(config, tmp_path / str(number))
+        return [(path.name, path.read_bytes()) for path in val.paths]
+
+    assert validation(0) == validation(1, seed=1)
+    assert validation(0) != validation(2, split_seed=1)
+
+
 def test_the_painted_pictures_are_written_once(tmp_path, monkeypatch):
     monkeypatch.setattr(sides, "PROCEDURAL_IMAGES_PER_STYLE", 2)
     config = Config(train_data="procedural", val_fraction=0.5, seed=3)
