@@ -43,6 +43,10 @@ SETTINGS: dict[str, tuple[str, dict[str, Any]]] = {
     "layer": ("Caffe name of the layer that a CAM looks at", {"metavar": "LAYER"}),
     "window": ("side of the occluded square, in pixels", {"type": int}),
     "stride": ("from one square to the next, in pixels", {"type": int}),
+    "normalise": (
+        "the mean over the squares that cover a pixel, not their sum",
+        {"action": "store_true", "default": None},
+    ),
     "num_masks": ("random masks", {"type": int}),
     "grid": ("cells along a side of a random mask", {"type": int}),
     "probability": ("that a cell of a mask is open", {"type": float}),

@@ -23,6 +23,7 @@ def occlusion(
     window: int = 32,
     stride: int = 16,
     baseline: float | Float[Array, "..."] = 0.0,
+    normalise: bool = False,
     batch_size: int = 8,
 ) -> Float[Array, "b h w c"]:
     """How much the score drops when a square hides a part of the image.
@@ -32,13 +33,14 @@ def occlusion(
     A square slides over the image; a pixel gets the sum of the score's drops under
     all squares that cover it. It is a sum, not a mean: where `stride` is below
     `window`, fewer squares cover the pixels near the border, and more of them where
-    the last square had to be drawn in.
+    the last square had to be drawn in. `normalise` makes it the mean, as Captum's is.
 
     Settings:
       window: side of the square, in pixels, at most the image's.
       stride: pixels from one position to the next, at most `window`. One last
         position is flush with the border where the stride does not reach it.
       baseline: what the square shows; broadcast to the images.
+      normalise: whether a pixel gets the mean over the squares that cover it.
     """
     shape = images.shape
     if not 1 <= window <= min(shape[1:3]):
@@ -62,6 +64,8 @@ def occlusion(
         return drop[:, None, None, None] * square
 
     drops = sum_samples(evaluate, len(images), len(rows) * len(columns), batch_size)
+    if normalise:
+        drops /= jnp.outer(rows.sum(axis=0), columns.sum(axis=0))[..., None]
     return jnp.broadcast_to(drops, shape)
 
 
