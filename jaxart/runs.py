@@ -142,7 +142,7 @@ class Checkpoints:
         if self.latest_step is None:
             return
         saved = self._restore(self.latest_step, config=ocp.args.JsonRestore()).config
-        # Before there was a seed of the split, the run's was.
+        # An older run's split was drawn with its seed.
         saved = {"split_seed": saved.get("seed")} | saved
         for field in FIXED_FIELDS:
             if field in config and saved.get(field) != config[field]:

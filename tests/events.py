@@ -2,7 +2,9 @@
 
 import numpy as np
 from tensorboard.backend.event_processing.data_provider import MultiplexerDataProvider
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.backend.event_processing.plugin_event_accumulator import (
+    EventAccumulator,
+)
 from tensorboard.backend.event_processing.plugin_event_multiplexer import (
     EventMultiplexer,
 )
@@ -16,45 +18,40 @@ from tensorboard.plugins.hparams import (
 )
 from tensorboard.util import tensor_util
 
-UNLIMITED = {"scalars": 0, "tensors": 0, "histograms": 0, "images": 0}
-
 
 def read(workdir):
-    """Everything that was written: {tag: {step: value}}, whichever writer wrote it.
+    """Everything that TensorBoard shows: {tag: {step: value}}, whoever wrote it.
 
     Numbers are floats, histograms are counts by right edge, pictures and texts bytes.
+    No step stands there twice, but for the HParams page's, of which the first counts.
     """
-    events = EventAccumulator(str(workdir), size_guidance=UNLIMITED).Reload()
-    tags = events.Tags()
-    found = {
-        tag: {e.step: e.value for e in events.Scalars(tag)} for tag in tags["scalars"]
-    }
-    for tag in tags["images"]:
-        found[tag] = {e.step: e.encoded_image_string for e in events.Images(tag)}
-    for tag in tags["histograms"]:
-        found[tag] = {
-            e.step: dict(
-                zip(
-                    e.histogram_value.bucket_limit,
-                    e.histogram_value.bucket,
-                    strict=True,
-                )
-            )
-            for e in events.Histograms(tag)
-        }
-    for tag in tags["tensors"]:
+    events = _loaded(workdir)
+    read = {}
+    for tag in events.Tags()["tensors"]:
         plugin = events.SummaryMetadata(tag).plugin_data.plugin_name
-        found[tag] = {
-            e.step: _tensor(plugin, tensor_util.make_ndarray(e.tensor_proto))
+        keep = dict if plugin == "hparams" else _once
+        read[tag] = keep(
+            (e.step, _tensor(plugin, tensor_util.make_ndarray(e.tensor_proto)))
             for e in events.Tensors(tag)
-        }
-    return found
+        )
+    return read
 
 
 def all_tags(workdir):
     """Every tag that has a plugin, even without values."""
-    events = EventAccumulator(str(workdir)).Reload()
-    return set(events.summary_metadata)
+    return set(_loaded(workdir).summary_metadata)
+
+
+def _loaded(workdir):
+    return EventAccumulator(str(workdir), size_guidance={"tensors": 0}).Reload()
+
+
+def _once(steps_and_values):
+    """{step: value}, of steps that rise."""
+    items = list(steps_and_values)
+    steps = [step for step, _ in items]
+    assert steps == sorted(set(steps)), steps
+    return dict(items)
 
 
 def _tensor(plugin, array):

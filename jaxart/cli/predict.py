@@ -77,8 +77,8 @@ def run(flags: argparse.Namespace) -> int:
     if outcome.num_skipped:
         skipped = outputs.sibling(out, "skipped.csv")
         print(f"{outcome.num_skipped} skipped: see {skipped}")
+    if outcome.trained is not None and outcome.trained.any():
+        print(f"training has seen {outcome.trained.sum()} of them")
     if outcome.metrics:
         print(evaluation.table(outcome.metrics))
-    if outcome.trained is not None and outcome.trained.any():
-        print(evaluation.warning(outcome.trained, outcome.metrics))
     return int(flags.strict and outcome.num_skipped > 0)

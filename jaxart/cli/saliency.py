@@ -44,7 +44,7 @@ SETTINGS: dict[str, tuple[str, dict[str, Any]]] = {
     "window": ("side of the occluded square, in pixels", {"type": int}),
     "stride": ("from one square to the next, in pixels", {"type": int}),
     "normalise": (
-        "the mean over all squares on a pixel, not the sum",
+        "the mean over the squares that cover a pixel, not their sum",
         {"action": "store_true", "default": None},
     ),
     "num_masks": ("random masks", {"type": int}),

@@ -63,9 +63,10 @@ def evaluate(
     Returns:
       {'count', 'accuracy', 'accuracy_ci95', 'log_loss', 'classes', 'per_class',
       'confusion', 'calibration'}, and 'top_5_accuracy' where there are more than 5
-      classes; where `trained` is known, 'trained_on' and 'accuracy_of_others' (None
-      if there are no others). Classes that are neither any image's label nor predicted
-      are left out; rows of the confusion matrix are labels, columns are predictions.
+      classes; where `trained` is known, 'trained_on', 'accuracy_of_others' and
+      'accuracy_of_others_ci95' (None if there are no others). Classes that are neither
+      any image's label nor predicted are left out; rows of the confusion matrix are
+      labels, columns are predictions.
     """
     class_names = predictions.class_names
     is_known = predictions.labels != UNKNOWN
@@ -76,20 +77,15 @@ def evaluate(
     labels, indices = predictions.labels[is_known], predictions.indices[is_known]
     predicted = indices[:, 0]
     is_right = predicted == labels
-    num_right = int(is_right.sum())
-    report = {
-        "count": len(labels),
-        "accuracy": num_right / len(labels),
-        "accuracy_ci95": list(wilson_interval(num_right, len(labels))),
-    }
+    report = {"count": len(labels)} | _accuracy("accuracy", is_right)
     if len(class_names) > 5:
         is_near = (indices[:, :5] == labels[:, None]).any(axis=1)
         report["top_5_accuracy"] = float(is_near.mean())
 
     if trained is not None:
-        others = is_right[~trained[is_known]]
-        report["trained_on"] = int(trained.sum())
-        report["accuracy_of_others"] = float(others.mean()) if len(others) else None
+        is_own = trained[is_known]
+        report["trained_on"] = int(is_own.sum())
+        report |= _accuracy("accuracy_of_others", is_right[~is_own])
 
     occurring = np.union1d(labels, predicted)
     names = [class_names[index] for index in occurring]
@@ -147,25 +143,16 @@ def calibrate(
     return {"expected_calibration_error": error, "bins": bins}
 
 
-def warning(trained: Bool[np.ndarray, " n"], report: Mapping[str, Any] | None) -> str:
-    """That images are the run's own, and how right it is on the others, for people."""
-    counts = f"{trained.sum()} of {len(trained)}"
-    text = f"{counts} images are the run's own training images"
-    if report is None:
-        return text
-    accuracy = report["accuracy_of_others"]
-    if accuracy is None:
-        return f"{text}: the accuracy says nothing of others"
-    return f"{text}: the accuracy of the others is {accuracy:.4f}"
-
-
 def table(report: Mapping[str, Any]) -> str:
     """What `evaluate` says, for people."""
-    low, high = report["accuracy_ci95"]
-    lines = [
-        f"accuracy {report['accuracy']:.4f} (95 % interval {low:.4f} to {high:.4f}) "
-        f"of {report['count']} labelled images"
-    ]
+    count, num_own = report["count"], report.get("trained_on", 0)
+    lines = [f"{_shown(report, 'accuracy')} of {count} labelled images"]
+    if num_own == count:
+        lines.append("training has seen all of them: it says nothing of others")
+    elif num_own:
+        of_others = _shown(report, "accuracy_of_others")
+        num_others = count - num_own
+        lines.append(f"{of_others} of the {num_others} that training has not seen")
     if "top_5_accuracy" in report:
         lines.append(f"top-5 accuracy {report['top_5_accuracy']:.4f}")
     error = report["calibration"]["expected_calibration_error"]
@@ -178,3 +165,17 @@ def table(report: Mapping[str, Any]) -> str:
             f"{values['f1']:5.3f}  {values['support']:7d}"
         )
     return "\n".join(lines)
+
+
+def _accuracy(name: str, is_right: Bool[np.ndarray, " n"]) -> dict[str, Any]:
+    """An accuracy and its interval; None of no images."""
+    num_right, count = int(is_right.sum()), len(is_right)
+    interval = f"{name}_ci95"
+    if not count:
+        return {name: None, interval: None}
+    return {name: num_right / count, interval: [*wilson_interval(num_right, count)]}
+
+
+def _shown(report: Mapping[str, Any], name: str) -> str:
+    low, high = report[f"{name}_ci95"]
+    return f"accuracy {report[name]:.4f} (95 % interval {low:.4f} to {high:.4f})"

@@ -18,6 +18,7 @@ from jaxart.storage import AnyPath
 Curves = dict[str, list[tuple[int, float]]]  # of steps and values, by tag
 
 _TAGS = ("train/loss", "train/accuracy", "val/loss", "val/accuracy")
+_START = event_pb2.SessionLog.START  # pyright: ignore[reportAttributeAccessIssue]
 _LENGTH = struct.Struct("<Q")  # of a record; then a checksum of it
 _CHECKSUM = 4  # bytes
 
@@ -25,13 +26,17 @@ _CHECKSUM = 4  # bytes
 def read(workdir: AnyPath) -> Curves:
     """Whichever writer wrote them; none if none did.
 
-    A resumed run takes some steps again: what was written last counts.
+    A resumed run takes some steps again. What was written last counts; of what was
+    written before, only the steps before the one that it began with.
     """
     values: dict[str, dict[int, float]] = {tag: {} for tag in _TAGS}
     for name in sorted(storage.names_in(workdir)):
         if ".tfevents." not in name:
             continue
         for event in _events((workdir / name).read_bytes()):
+            if event.session_log.status == _START:
+                for tag, of_tag in values.items():
+                    values[tag] = {s: of_tag[s] for s in of_tag if s < event.step}
             for value in event.summary.value:
                 if value.tag in values:
                     is_tensor = value.HasField("tensor")

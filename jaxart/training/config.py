@@ -78,7 +78,7 @@ class Config:
     display_step: int = _field(
         3, "steps between two entries in TensorBoard", bounds=_POSITIVE
     )
-    seed: int = _field(0, "of all that training draws")
+    seed: int = _field(0, "of new weights, dropout, views and the order of the images")
 
     # Data.
     train_data: str = _field(

@@ -68,20 +68,23 @@ class Log:
 
 @contextlib.contextmanager
 def opened(
-    run: Run, plan: Plan, class_names: Sequence[str], first_step: int
+    run: Run, plan: Plan, class_names: Sequence[str], num_done: int
 ) -> Iterator[Log]:
-    """A run's log of the steps after `first_step`."""
+    """A run's log of the steps after `num_done`, in place of an older one's."""
     config, is_first = run.config, processes.is_first()
     bar = tqdm(
         total=plan.num_train * config.num_epochs,
-        initial=plan.num_train * plan.epoch(first_step),
+        initial=plan.num_train * plan.epoch(num_done),
         desc="training",
         unit="img",
         disable=not is_first,
     )
-    writer = writers.create_writer(config.writer, run.workdir, to_disk=is_first)
+    first_step = num_done + 1
+    writer = writers.create_writer(
+        config.writer, run.workdir, first_step=first_step, to_disk=is_first
+    )
     with contextlib.closing(writer), bar:
-        summaries.write_config(writer, config.to_dict())
+        summaries.write_config(writer, first_step, config.to_dict())
         yield Log(writer, bar, plan, make_schedule(config, plan), class_names)
 
 

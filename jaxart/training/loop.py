@@ -77,11 +77,11 @@ def train_and_evaluate(
             if plan.ends_epoch(step):
                 metrics, _ = evaluate(eval_step, state.params, feed.val_batches())
                 board.epoch(step, metrics)
+                board.flush()  # a run that goes on after this step has its curves
                 if plan.saves(step):
                     seconds = time.perf_counter() - start
                     progress = runs.Progress(step, seconds, plan.num_train)
                     run.save(progress, state, metrics)
-                board.flush()
     return conclude(feed, plan, progress, state.params, eval_step)
 
 

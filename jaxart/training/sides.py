@@ -71,9 +71,8 @@ def read_examples(config: Config, workdir: AnyPath) -> tuple[Examples, Examples]
         source /= PROCEDURAL
         if processes.is_first():
             logger.info("Painting %d pictures a style", PROCEDURAL_IMAGES_PER_STYLE)
-            procedural.write_folder(
-                source, PROCEDURAL_IMAGES_PER_STYLE, config.split_seed
-            )
+            number, seed = PROCEDURAL_IMAGES_PER_STYLE, config.split_seed
+            procedural.write_folder(source, number, seed)
         processes.wait("painted pictures")
     read = functools.partial(
         examples.read,

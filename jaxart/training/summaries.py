@@ -12,8 +12,8 @@ from tensorboard.plugins.histogram import metadata as histogram_metadata
 from jaxart.training import figures
 
 
-def write_config(writer: Any, fields: Mapping[str, Any]) -> None:
-    """Writes the hyper-parameters: for the HParams page, and as a table.
+def write_config(writer: Any, step: int, fields: Mapping[str, Any]) -> None:
+    """Writes the hyper-parameters from a step on: for the HParams page, and as a table.
 
     The page reads a run's metrics from its scalars; of a resumed run it keeps what was
     written first.
@@ -26,7 +26,8 @@ def write_config(writer: Any, fields: Mapping[str, Any]) -> None:
         }
     )
     rows = "".join(f"| {name} | `{value!r}` |\n" for name, value in fields.items())
-    writer.write_texts(0, {"hyperparameters": f"| field | value |\n|---|---|\n{rows}"})
+    table = f"| field | value |\n|---|---|\n{rows}"
+    writer.write_texts(step, {"hyperparameters": table})
 
 
 def write_training(

@@ -32,16 +32,21 @@ def check_installed(kind: Writer) -> None:
         )
 
 
-def create_writer(kind: Writer, logdir: AnyPath, *, to_disk: bool = True) -> Any:
+def create_writer(
+    kind: Writer, logdir: AnyPath, *, first_step: int = 0, to_disk: bool = True
+) -> Any:
     """A `clu.metric_writers.MetricWriter`, or one that has its methods.
 
+    What earlier sessions wrote in `logdir` of `first_step` and later no longer counts.
     Event files of a `logdir` that is a URL are put there at each flush. `to_disk=False`
     writes nothing: in all processes of a run but the first.
     """
     if isinstance(logdir, RemotePath) and to_disk:
-        return RemoteWriter(kind, logdir)
+        return RemoteWriter(kind, logdir, first_step)
+    writer = TensorboardXWriter(logdir, first_step, to_disk)
     if kind == "tensorboardx" or not to_disk:
-        return TensorboardXWriter(logdir, to_disk)
+        return writer
+    writer.close()  # clu has no call for a session's start: a file of its own says it
     from clu import metric_writers  # noqa: PLC0415 (imports TensorFlow)
 
     return metric_writers.create_default_writer(os.fspath(logdir))
@@ -53,10 +58,10 @@ class TensorboardXWriter:
     As clu's own TensorBoard writer, it leaves videos and sounds out.
     """
 
-    def __init__(self, logdir: AnyPath, to_disk: bool = True):
+    def __init__(self, logdir: AnyPath, first_step: int = 0, to_disk: bool = True):
         self._library = _import_tensorboardx()
         self._writer = self._library.SummaryWriter(
-            os.fspath(logdir), write_to_disk=to_disk
+            os.fspath(logdir), purge_step=first_step, write_to_disk=to_disk
         )
 
     def write_summaries(
@@ -138,10 +143,11 @@ class TensorboardXWriter:
 class RemoteWriter:
     """A writer whose event files are put into an object store, where nothing grows."""
 
-    def __init__(self, kind: Writer, logdir: RemotePath):
+    def __init__(self, kind: Writer, logdir: RemotePath, first_step: int):
         self._logdir = logdir
         self._folder = tempfile.TemporaryDirectory(prefix="jaxart.")
-        self._writer = create_writer(kind, Path(self._folder.name))
+        folder = Path(self._folder.name)
+        self._writer = create_writer(kind, folder, first_step=first_step)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._writer, name)

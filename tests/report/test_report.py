@@ -135,13 +135,18 @@ def test_predict_knows_the_runs_own_images(trained, paintings, run_command, tmp_
     status, printed, _ = run_command(*words, f"--out={out}")
     others = json.loads((trained / "result.json").read_text())["val_accuracy"]
     assert status == 0
-    assert printed.endswith(
-        "15 of 21 images are the run's own training images: the accuracy of the "
-        f"others is {others:.4f}\n"
-    )
     metrics = json.loads((tmp_path / "all.metrics.json").read_text())
     assert metrics["trained_on"] == 15
     assert metrics["accuracy_of_others"] == pytest.approx(others)
+    low, high = metrics["accuracy_of_others_ci95"]
+    assert low < others < high
+    _, seen, accuracy, of_others, *_ = printed.splitlines()
+    assert seen == "training has seen 15 of them"
+    assert accuracy.endswith("of 21 labelled images")
+    assert of_others == (
+        f"accuracy {others:.4f} (95 % interval {low:.4f} to {high:.4f}) of the 6 that "
+        "training has not seen"
+    )
 
     # Under another name, without a label; and images that are new.
     alone = tmp_path / "alone"
@@ -151,12 +156,32 @@ def test_predict_knows_the_runs_own_images(trained, paintings, run_command, tmp_
     shutil.copy(paintings / name, alone / "new name.png")
     words = ("predict", f"--workdir={trained}", f"--images={alone}")
     _, printed, _ = run_command(*words, f"--out={tmp_path / 'one.csv'}")
-    assert printed.endswith("1 of 1 images are the run's own training images\n")
+    assert printed.endswith("\ntraining has seen 1 of them\n")
     (alone / "new name.png").write_bytes(
         (paintings / reading.read(trained).table.names[0]).read_bytes()
     )
     _, printed, _ = run_command(*words, f"--out={tmp_path / 'one.csv'}")
-    assert "training images" not in printed
+    assert "training has seen" not in printed
+    assert not (tmp_path / "one.metrics.json").exists()
+
+
+def test_predict_on_the_runs_own_images_alone(
+    trained, paintings, run_command, tmp_path
+):
+    with open(trained / "training_images.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    labelled = tmp_path / "own_list.csv"
+    lines = [f"{row['path']},{row['path'].split('/')[0]}" for row in rows[:3]]
+    lines.append(f"{rows[3]['path']},")  # not known: no part of any accuracy
+    labelled.write_text("\n".join(["path,label", *lines]))
+    words = ("predict", f"--workdir={trained}", f"--images={labelled}")
+    words += (f"--image_root={paintings}", f"--out={tmp_path / 'own.csv'}")
+    _, printed, _ = run_command(*words)
+    assert printed.splitlines()[1] == "training has seen 4 of them"
+    assert "\ntraining has seen all of them: it says nothing of others\n" in printed
+    metrics = json.loads((tmp_path / "own.metrics.json").read_text())
+    assert (metrics["count"], metrics["trained_on"]) == (3, 3)
+    assert metrics["accuracy_of_others"] is metrics["accuracy_of_others_ci95"] is None
 
 
 def test_predict_calibrated(trained, paintings, run_command, tmp_path):

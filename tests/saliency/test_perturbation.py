@@ -37,28 +37,37 @@ def assert_close(found, expected, tol=1e-5):
 # --- occlusion ------------------------------------------------------------------------
 
 
-def test_occlusion_golden():
+@pytest.mark.parametrize("normalise", [False, True])
+def test_occlusion_golden(normalise):
     # f = 3 sum(x): a 3 x 3 window's drop is 3 for each of the two ones under it. The
     # one at (1, 1) lies under the windows at rows and columns 0..1, the one at (3, 3)
     # under those at 1..2: drops [[3, 3, 0], [3, 6, 3], [0, 3, 3]], which each pixel
     # sums over the windows that cover it.
     x = np.zeros((1, 5, 5, 1), np.float32)
     x[0, (1, 3), (1, 3)] = 1
-    found = compiled(occlusion, lambda x: 3 * x.sum((1, 2)), window=3, stride=1)(x, 0)
-    expected = [
-        [3, 6, 6, 3, 0],
-        [6, 15, 18, 12, 3],
-        [6, 18, 24, 18, 6],
-        [3, 12, 18, 15, 6],
-        [0, 3, 6, 6, 3],
-    ]
-    np.testing.assert_array_equal(found[0, ..., 0], expected)
-    # Along a side, 1, 2, 3, 2 and 1 windows cover the pixels.
-    run = compiled(
-        occlusion, lambda x: 3 * x.sum((1, 2)), window=3, stride=1, normalise=True
+    settings = {"window": 3, "stride": 1, "normalise": normalise}
+    found = compiled(occlusion, lambda x: 3 * x.sum((1, 2)), **settings)(x, 0)
+    expected = np.array(
+        [
+            [3, 6, 6, 3, 0],
+            [6, 15, 18, 12, 3],
+            [6, 18, 24, 18, 6],
+            [3, 12, 18, 15, 6],
+            [0, 3, 6, 6, 3],
+        ]
     )
-    counts = np.outer([1, 2, 3, 2, 1], [1, 2, 3, 2, 1])
-    np.testing.assert_allclose(run(x, 0)[0, ..., 0], expected / counts, rtol=1e-6)
+    counts = np.outer([1, 2, 3, 2, 1], [1, 2, 3, 2, 1]) if normalise else 1
+    np.testing.assert_allclose(found[0, ..., 0], expected / counts, rtol=1e-6)
+
+
+@pytest.mark.parametrize(("window", "stride"), [(3, 2), (4, 3), (2, 1)])
+def test_occlusion_normalised_has_no_borders(window, stride):
+    # Where every square takes as much from the score, so does every pixel's mean, at
+    # the border and under the squares that were drawn in.
+    x = np.ones((1, 6, 5, 1), np.float32)
+    settings = {"window": window, "stride": stride, "normalise": True}
+    found = compiled(occlusion, lambda x: x.sum((1, 2)), **settings)(x, 0)
+    np.testing.assert_allclose(found, np.full(x.shape, window**2), rtol=1e-6)
 
 
 def occlusion_by_loops(x, target, starts, window, baseline):

@@ -19,7 +19,7 @@ from PIL import Image
 from jaxart import runs
 from jaxart.data import examples
 from jaxart.storage import StorageError
-from jaxart.training import log, loop
+from jaxart.training import log, loop, summaries
 from jaxart.training.loop import train_and_evaluate
 from tests import ROOT, events
 
@@ -198,7 +198,7 @@ def test_every_tag_reaches_tensorboard_at_its_steps(config, tmp_path, writer):
     assert list(pictures) == ends
     assert all(picture.startswith(b"\x89PNG") for picture in pictures.values())
     (text,) = (v for tag, v in found.items() if tag.startswith("hyperparameters"))
-    assert b"| learning_rate | `0.01` |" in text[0]
+    assert b"| learning_rate | `0.01` |" in text[1]
 
 
 @pytest.mark.parametrize("writer", ["tensorboardx", "tensorflow"])
@@ -216,6 +216,37 @@ def test_the_hparams_page_has_a_row_for_each_run(config, tmp_path, writer):
         assert (fields["hidden"], fields["num_classes"]) == ("16,16", 3)
         last = outcome[name]["last_val_accuracy"]
         assert metrics["val/accuracy"] == pytest.approx(last)
+
+
+def assert_same_curves(whole, resumed):
+    """And histograms and pictures: all but the table of hyper-parameters."""
+    whole, resumed = events.read(whole), events.read(resumed)
+    assert whole.keys() == resumed.keys()
+    for tag in whole:
+        if not tag.startswith("hyperparameters"):
+            assert whole[tag] == resumed[tag], tag
+
+
+@pytest.mark.parametrize("num_shown", [2, 7], ids=["before a checkpoint", "after one"])
+@pytest.mark.parametrize("writer", ["tensorboardx", "tensorflow"])
+def test_tensorboard_shows_each_step_of_a_resumed_run_once(
+    config, tmp_path, monkeypatch, writer, num_shown
+):
+    config.writer = writer
+    train_and_evaluate(config, tmp_path / "whole")
+    write, shown = summaries.write_training, []
+
+    def write_and_stop(*args):
+        write(*args)
+        shown.append(args)
+        if len(shown) == num_shown:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(summaries, "write_training", write_and_stop)
+        train_and_evaluate(config, tmp_path / "stopped")
+    train_and_evaluate(config, tmp_path / "stopped")
+    assert_same_curves(tmp_path / "whole", tmp_path / "stopped")
 
 
 @pytest.mark.slow
@@ -265,6 +296,7 @@ def test_a_run_killed_between_epochs_ends_bit_equal_to_an_uninterrupted_one(
     assert_trees_bit_equal(
         final_params(tmp_path / "whole"), final_params(tmp_path / "killed")
     )
+    assert_same_curves(tmp_path / "whole", tmp_path / "killed")
     results = [
         json.loads((tmp_path / name / "result.json").read_text())
         for name in ("whole", "killed")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxart.data import files, procedural
+from jaxart.data import files
 from jaxart.data.examples import Examples
 from jaxart.training import leaks, sides
 from jaxart.training.config import Config
@@ -70,6 +70,22 @@ def test_what_is_left_of_files_is_noted_and_costs_no_picture(tmp_path):
     assert all(row[2].startswith("its colour profile is not used") for row in noted)
 
 
+@pytest.mark.parametrize("is_painted", [True, False], ids=["painted", "folder"])
+def test_the_seed_leaves_the_validation_images_alone(
+    paintings, tmp_path, monkeypatch, is_painted
+):
+    monkeypatch.setattr(sides, "PROCEDURAL_IMAGES_PER_STYLE", 7)
+    source = "procedural" if is_painted else str(paintings)
+
+    def validation(number, **seeds):
+        config = Config(train_data=source, val_fraction=2 / 7, **seeds)
+        _, val = sides.read_examples(config, tmp_path / str(number))
+        return [(path.name, path.read_bytes()) for path in val.paths]
+
+    assert validation(0) == validation(1, seed=1)
+    assert validation(0) != validation(2, split_seed=1)
+
+
 def test_the_painted_pictures_are_written_once(tmp_path, monkeypatch):
     monkeypatch.setattr(sides, "PROCEDURAL_IMAGES_PER_STYLE", 2)
     config = Config(train_data="procedural", val_fraction=0.5, seed=3)
@@ -80,24 +96,6 @@ def test_the_painted_pictures_are_written_once(tmp_path, monkeypatch):
     again, _ = sides.read_examples(config, tmp_path)
     assert again.names == train.names
     assert again.paths[0].stat().st_mtime_ns == first
-
-
-@pytest.mark.parametrize("is_painted", [True, False])
-def test_another_seed_is_measured_on_the_same_pictures(
-    tmp_path, monkeypatch, is_painted
-):
-    monkeypatch.setattr(sides, "PROCEDURAL_IMAGES_PER_STYLE", 2)
-    folder = tmp_path / "pictures"
-    procedural.write_folder(folder, 4, 0)
-
-    def read(**seeds):
-        train_data = "procedural" if is_painted else str(folder)
-        config = Config(train_data=train_data, val_fraction=0.5, **seeds)
-        both = sides.read_examples(config, tmp_path / str(seeds))
-        return [[path.read_bytes() for path in side.paths] for side in both]
-
-    assert read(seed=1) == read(seed=2)
-    assert read(seed=1) != read(seed=1, split_seed=1)
 
 
 def test_training_is_told_of_odd_data(tmp_path, caplog):

@@ -5,11 +5,13 @@ import importlib.util
 import os
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
 
 from jaxart import storage
+from jaxart.report import curves
 from jaxart.training import summaries, writers
 from tests import events
 
@@ -29,7 +31,7 @@ LOGS = {
 @pytest.mark.parametrize("kind", ["tensorboardx", "tensorflow"])
 def test_what_is_written_is_read_back(tmp_path, kind):
     writer = writers.create_writer(kind, tmp_path)
-    summaries.write_config(writer, {"model": "vgg16", "hidden": ()})
+    summaries.write_config(writer, 0, {"model": "vgg16", "hidden": ()})
     summaries.write_training(writer, 7, LOGS, 0.01)
     confusion = np.array([[3, 1], [0, 0]])
     metrics = {"loss": 0.5, "accuracy": 0.75, "confusion": confusion}
@@ -67,6 +69,27 @@ def test_the_rest_of_the_interface(tmp_path, kind):
     assert list(found["one"]) == [2]
     assert "_hparams_/session_start_info" in events.all_tags(tmp_path)
     assert "video" not in found
+
+
+@pytest.mark.parametrize("kind", ["tensorboardx", "tensorflow"])
+def test_a_session_takes_the_place_of_an_older_ones_later_steps(tmp_path, kind):
+    for session, steps in enumerate([range(1, 8), range(5, 10), range(3, 5)]):
+        time.sleep(1.1)  # event files are named by the second
+        writer = writers.create_writer(kind, tmp_path, first_step=steps.start)
+        for step in steps:
+            logs = LOGS | {"loss": 10 * session + step}
+            summaries.write_training(writer, step, logs, 0.01)
+        metrics = {"loss": session, "accuracy": 0.5, "confusion": np.eye(2, dtype=int)}
+        summaries.write_validation(writer, steps[-1], metrics, ("baroque", "cubism"))
+        writer.flush()
+        writer.close()
+    read = events.read(tmp_path)
+    assert read["train/loss"] == {1: 1.0, 2: 2.0, 3: 23.0, 4: 24.0}
+    assert list(read["fc8/kernel/gradient"]) == [1, 2, 3, 4]
+    assert read["val/loss"] == {4: 2.0}
+    assert list(read["val/confusion_matrix"]) == [4]
+    for tag, values in curves.read(tmp_path).items():
+        assert dict(values) == read[tag]
 
 
 def test_each_writer_is_the_one_of_its_name(tmp_path, monkeypatch):
@@ -117,9 +140,9 @@ import torch
 @pytest.mark.parametrize("kind", ["tensorboardx", "tensorflow"])
 def test_event_files_are_put_into_an_object_store_at_each_flush(tmp_path, bucket, kind):
     def read():
-        (key,) = bucket.keys("run/")
-        assert key.startswith("run/events.out.tfevents.")
-        (tmp_path / "events.out.tfevents.1").write_bytes(bucket.get(key))
+        for key in bucket.keys("run/"):
+            assert key.startswith("run/events.out.tfevents.")
+            (tmp_path / key.removeprefix("run/")).write_bytes(bucket.get(key))
         return events.read(tmp_path).get("loss", {})
 
     logdir = storage.path(f"{bucket.url}/run")

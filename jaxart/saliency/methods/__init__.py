@@ -1,12 +1,14 @@
 """Every attribution method, as a pure function.
 
 All are jit-compatible and batched. They take `logits_fn: images [B, H, W, C] -> logits
-[B, K]` and `targets`, a class index or one for each image [B], and return a signed
+[B, K]`, `images` as that network takes them, floating-point numbers, and `targets`, a
+class index or one for each image [B]; arrays are JAX's or NumPy's. They return a signed
 float32 attribution of the images' shape; class activation maps are [B, h, w]. The
 score is the target's logit. Randomness comes through `key` alone, and an image's
 attribution does not depend on the batch that it comes in. `batch_size` bounds the
 memory of methods that look at many copies of an image: that many run at once. A
-setting that is out of range, or unknown, is a `ValueError` that says which there are.
+setting that is out of range, a target that is no class, and an image of integers is a
+`ValueError` that says which there are.
 """
 
 from jaxart.saliency.methods.cam import (

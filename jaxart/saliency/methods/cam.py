@@ -19,6 +19,7 @@ import jax
 from jaxtyping import Array, Float
 
 from jaxart.saliency.methods.gradients import guided_backprop
+from jaxart.saliency.methods.inputs import takes_arrays
 from jaxart.saliency.methods.scores import LogitsFn, Targets, score_gradient
 
 FeaturesFn = Callable[[Array], Array]  # images [B, H, W, C] -> [B, h, w, c]
@@ -26,6 +27,7 @@ Images = Float[Array, "b H W C"]
 Maps = Float[Array, "b h w"]
 
 
+@takes_arrays
 def grad_cam(
     features_fn: FeaturesFn, head_fn: LogitsFn, images: Images, targets: Targets
 ) -> Maps:
@@ -35,6 +37,7 @@ def grad_cam(
     return jax.nn.relu((weights * features).sum(axis=-1))
 
 
+@takes_arrays
 def grad_cam_plus_plus(
     features_fn: FeaturesFn, head_fn: LogitsFn, images: Images, targets: Targets
 ) -> Maps:
@@ -52,6 +55,7 @@ def grad_cam_plus_plus(
     return jax.nn.relu((weights * features).sum(axis=-1))
 
 
+@takes_arrays
 def layer_cam(
     features_fn: FeaturesFn, head_fn: LogitsFn, images: Images, targets: Targets
 ) -> Maps:
@@ -60,6 +64,7 @@ def layer_cam(
     return jax.nn.relu((jax.nn.relu(gradients) * features).sum(axis=-1))
 
 
+@takes_arrays
 def guided_grad_cam(
     logits_fn: Callable[..., Array],
     features_fn: FeaturesFn,

@@ -23,21 +23,25 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from jaxart.saliency.choices import CHANNEL_RULES
 from jaxart.saliency.methods.batching import sum_samples
+from jaxart.saliency.methods.inputs import takes_arrays
 from jaxart.saliency.methods.scores import LogitsFn, Targets, per_image, score_gradient
 
 Images = Float[Array, "b h w c"]
 
 
+@takes_arrays
 def gradient(logits_fn: LogitsFn, images: Images, targets: Targets) -> Images:
     """The gradient of the target's logit with respect to the image."""
     return score_gradient(logits_fn, images, targets)
 
 
+@takes_arrays
 def gradient_x_input(logits_fn: LogitsFn, images: Images, targets: Targets) -> Images:
     """`gradient` times the image, whose zero is the mean that was subtracted."""
     return images * gradient(logits_fn, images, targets)
 
 
+@takes_arrays
 def smoothgrad(
     logits_fn: LogitsFn,
     images: Images,
@@ -64,6 +68,7 @@ def smoothgrad(
     )
 
 
+@takes_arrays
 def smoothgrad_squared(
     logits_fn: LogitsFn,
     images: Images,
@@ -81,6 +86,7 @@ def smoothgrad_squared(
     )
 
 
+@takes_arrays
 def vargrad(
     logits_fn: LogitsFn,
     images: Images,
@@ -108,6 +114,7 @@ def vargrad(
     return jnp.maximum(second - first**2, 0)
 
 
+@takes_arrays
 def guided_backprop(
     logits_fn: Callable[..., Array], images: Images, targets: Targets
 ) -> Images:
@@ -119,6 +126,7 @@ def guided_backprop(
     return score_gradient(guided, images, targets)
 
 
+@takes_arrays
 def deconvnet(
     logits_fn: Callable[..., Array], images: Images, targets: Targets
 ) -> Images:

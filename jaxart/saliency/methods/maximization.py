@@ -7,6 +7,7 @@ References:
 """
 
 from collections.abc import Callable
+from typing import SupportsIndex
 
 import jax
 import jax.numpy as jnp
@@ -14,12 +15,13 @@ import optax
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from jaxart.saliency.methods.blur import gaussian_blur
+from jaxart.saliency.methods.inputs import of_classes
 from jaxart.saliency.methods.scores import LogitsFn, target_logits
 
 
 def class_model(
     logits_fn: LogitsFn,
-    target: int,
+    target: SupportsIndex,
     *,
     shape: tuple[int, int, int],
     l2: float = 1e-6,
@@ -45,10 +47,11 @@ def class_model(
     for name, value in {"steps": steps, "blur_every": blur_every}.items():
         if value < 1:
             raise ValueError(f"{name}={value}: at least 1")
+    logits_fn = of_classes(logits_fn, target)
     tx = optax.adam(learning_rate)
 
     def objective(image):
-        score = target_logits(logits_fn(image[None]), target)[0]
+        score = target_logits(logits_fn(image[None]), jnp.asarray(target))[0]
         return score - l2 * (image**2).sum()
 
     def climb(step, carry):

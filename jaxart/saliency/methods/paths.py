@@ -13,12 +13,14 @@ from jaxtyping import Array, Float
 
 from jaxart.saliency.methods.batching import sum_samples
 from jaxart.saliency.methods.blur import gaussian_blur
+from jaxart.saliency.methods.inputs import takes_arrays
 from jaxart.saliency.methods.scores import LogitsFn, Targets, per_image, score_gradient
 
 # Where the path of blurs begins: a neighbour weighs exp(-12.5), 4e-6.
 MIN_SIGMA = 0.2
 
 
+@takes_arrays
 def integrated_gradients(
     logits_fn: LogitsFn,
     images: Float[Array, "b h w c"],
@@ -51,6 +53,7 @@ def integrated_gradients(
     return difference * sum_samples(evaluate, len(images), num_steps, batch_size)
 
 
+@takes_arrays
 def blur_integrated_gradients(
     logits_fn: LogitsFn,
     images: Float[Array, "b h w c"],
@@ -97,6 +100,7 @@ def blur_integrated_gradients(
     return sum_samples(evaluate, len(images), num_steps, batch_size)
 
 
+@takes_arrays
 def guided_integrated_gradients(
     logits_fn: LogitsFn,
     images: Float[Array, "b h w c"],

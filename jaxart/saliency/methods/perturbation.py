@@ -10,9 +10,11 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from jaxart.saliency.methods.batching import sum_samples
+from jaxart.saliency.methods.inputs import takes_arrays
 from jaxart.saliency.methods.scores import LogitsFn, Targets, per_image, target_logits
 
 
+@takes_arrays
 def occlusion(
     logits_fn: LogitsFn,
     images: Float[Array, "b h w c"],
@@ -29,16 +31,16 @@ def occlusion(
     Zeiler and Fergus 2014, arXiv 1311.2901.
 
     A square slides over the image; a pixel gets the sum of the score's drops under
-    all squares that cover it: where `stride` is below `window`, fewer of them cover the
-    pixels near the border, and more where the last square had to be drawn in. With
-    `normalise` it gets their mean, as in Captum.
+    all squares that cover it. It is a sum, not a mean: where `stride` is below
+    `window`, fewer squares cover the pixels near the border, and more of them where
+    the last square had to be drawn in. `normalise` makes it the mean, as Captum's is.
 
     Settings:
       window: side of the square, in pixels, at most the image's.
       stride: pixels from one position to the next, at most `window`. One last
         position is flush with the border where the stride does not reach it.
       baseline: what the square shows; broadcast to the images.
-      normalise: a mean over the squares that cover a pixel, and no sum.
+      normalise: whether a pixel gets the mean over the squares that cover it.
     """
     shape = images.shape
     if not 1 <= window <= min(shape[1:3]):
@@ -63,10 +65,11 @@ def occlusion(
 
     drops = sum_samples(evaluate, len(images), len(rows) * len(columns), batch_size)
     if normalise:
-        drops /= (rows.sum(0)[:, None] * columns.sum(0))[..., None]
+        drops /= jnp.outer(rows.sum(axis=0), columns.sum(axis=0))[..., None]
     return jnp.broadcast_to(drops, shape)
 
 
+@takes_arrays
 def rise(
     logits_fn: LogitsFn,
     images: Float[Array, "b h w c"],

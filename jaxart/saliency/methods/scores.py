@@ -18,14 +18,7 @@ def per_image(targets: Targets, count: int) -> Int[Array, "b ..."]:
 
 
 def target_logits(logits: Float[Array, "b k"], targets: Targets) -> Float[Array, " b"]:
-    """Each image's logit of its target class, less that of the class it is against.
-
-    Raises:
-      ValueError: `targets` is an int, and no class.
-    """
-    num_classes = logits.shape[1]
-    if isinstance(targets, int) and not 0 <= targets < num_classes:
-        raise ValueError(f"targets={targets}: the classes are 0 to {num_classes - 1}")
+    """Each image's logit of its target class, less that of the class it is against."""
     columns = per_image(targets, len(logits)).reshape(len(logits), -1)
     chosen = jnp.take_along_axis(logits, columns, axis=1)
     return chosen[:, 0] - chosen[:, 1] if columns.shape[1] == 2 else chosen[:, 0]
@@ -34,9 +27,6 @@ def target_logits(logits: Float[Array, "b k"], targets: Targets) -> Float[Array,
 def score_gradient(
     logits_fn: LogitsFn, x: Float[Array, "b ..."], targets: Targets
 ) -> Float[Array, "b ..."]:
-    """The gradient of each image's (or activation's) target logit with respect to it.
-
-    Nothing checks that targets in an array are classes.
-    """
+    """The gradient of each image's (or activation's) target logit in it."""
     # A sum's gradient holds every image's own: images do not share a logit.
     return jax.grad(lambda x: target_logits(logits_fn(x), targets).sum())(x)
