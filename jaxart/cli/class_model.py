@@ -17,13 +17,17 @@ STOPPED = "nothing is written"
 
 # Type, default and meaning.
 SETTINGS: dict[str, tuple[Callable, float, str]] = {
-    "steps": (count, 200, "gradient steps"),
+    "steps": (count, 300, "gradient steps"),
     "learning_rate": (float, 2.0, "about how far a pixel goes in a step, on 0 to 255"),
-    "l2": (float, 1e-6, "weight of the squared norm of the image"),
+    "l2": (float, 1e-8, "weight of the squared norm of the image"),
     "jitter": (int, 8, "rolls the image by up to this many pixels in a step; 0: off"),
     "blur": (float, 0.5, "width of a regular blur, pixels; 0: off"),
     "blur_every": (int, 4, "steps between two blurs"),
-    "seed": (int, 0, "of the jitter"),
+    "seed": (
+        int,
+        0,
+        "of the jitter, and of the noise where the mean image has no gradient",
+    ),
 }
 
 

@@ -161,9 +161,13 @@ class TrainedNetwork(Classifier):
         return self._each(image, batch_size, EXPLAIN_BATCH, asked.run, asked.finish)
 
     def class_model(
-        self, target: str | int, *, steps: int = 200, seed: int = 0, **settings: Any
+        self, target: str | int, *, steps: int = 300, seed: int = 0, **settings: Any
     ) -> class_image.Drawn:
-        """The image that a class is, to the network; see `methods.class_model`."""
+        """The image that a class is, to the network; see `methods.class_model`.
+
+        Raises:
+          ClassifierError: there is no such class, or nothing moves its logit.
+        """
         index = self.class_index(str(target))
         return class_image.draw(self, index, steps=steps, seed=seed, **settings)
 

@@ -6,12 +6,13 @@ Simonyan et al. 2013, "Deep inside convolutional networks", eq. 1.
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, UInt8
 from PIL import Image
 from tqdm import tqdm
 
-from jaxart.classifier import Classifier
+from jaxart.classifier import Classifier, ClassifierError
 from jaxart.devices import compiling
 from jaxart.models import Network
 from jaxart.saliency.methods.maximization import class_model
@@ -31,7 +32,11 @@ class Drawn(NamedTuple):
 def draw(
     network: Classifier, index: int, *, steps: int, seed: int, **settings: Any
 ) -> Drawn:
-    """Climbs to the image of a class; `settings` are those of `class_model`."""
+    """Climbs to the image of a class; `settings` are those of `class_model`.
+
+    Raises:
+      ClassifierError: nothing moves the class's logit.
+    """
     size = network.model.preprocessing["size"]
 
     with tqdm(total=steps, desc="climbing", unit="step") as bar:
@@ -53,11 +58,17 @@ def draw(
                 steps=steps,
                 **settings,
             )
-            logits = logits_fn(image[None])[0]
-            return image, logits[index], jax.nn.softmax(logits)[index]
+            mean, logits = logits_fn(jnp.stack([jnp.zeros_like(image), image]))
+            return image, mean[index], logits[index], jax.nn.softmax(logits)[index]
 
-        image, logit, probability = jax.device_get(climb(network.params))
+        image, first, logit, probability = jax.device_get(climb(network.params))
         jax.effects_barrier()
+    if logit == first:
+        raise ClassifierError(
+            f"nothing moves the logit of {network.class_names[index]!r}: after {steps} "
+            f"steps it is {logit:.4g}, as of the mean image. Such a network sees "
+            "nothing of its input: are its weights those that it was trained to?"
+        )
     picture = Image.fromarray(to_picture(image, network.model))
     return Drawn(picture, float(logit), float(probability))
 

@@ -4,10 +4,13 @@ import os
 import subprocess
 import sys
 
+import jax
 import numpy as np
 import pytest
 from PIL import Image
 
+from jaxart.classifier import ClassifierError
+from jaxart.saliency import class_image
 from tests import ROOT
 
 # With the command line's other tests, whose network is compiled there.
@@ -44,6 +47,32 @@ def test_a_class_is_drawn(draw, tmp_path):
     assert abs(pixels.mean() - 127.5) < 5
     assert done.stdout.startswith(f"{tmp_path / 'draw.png'}: owl, logit ")
     assert "3/3" in done.stderr  # the progress bar
+
+
+@pytest.fixture
+def faint(tiny):
+    """A network whose logits are 0 at the mean image, and flat there; conv5 scaled."""
+
+    def scaled(factor):
+        params = jax.tree.map_with_path(
+            lambda path, x: 0 * x if path[-1].key == "bias" else x, tiny.params
+        )
+        kernel = factor * params["conv5"]["kernel"]
+        params = params | {"conv5": params["conv5"] | {"kernel": kernel}}
+        return tiny._replace(params=params)
+
+    return scaled
+
+
+def test_a_network_without_biases_is_drawn(faint):
+    drawn = class_image.draw(faint(1), 1, steps=100, seed=0)
+    assert np.asarray(drawn.picture).std() > 20
+    assert drawn.logit > 1 and drawn.probability > 0.5
+
+
+def test_a_class_that_nothing_moves_is_an_error(faint):
+    with pytest.raises(ClassifierError, match="nothing moves the logit of 'owl'"):
+        class_image.draw(faint(0), 1, steps=3, seed=0)
 
 
 @pytest.mark.parametrize(

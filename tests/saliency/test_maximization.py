@@ -60,6 +60,25 @@ def test_the_score_rises():
     assert zero[2] < scores[0][2] < scores[1][2]
 
 
+def without_bias(x):
+    """Two logits of a rectified layer, whose gradient at zero is exactly 0."""
+    return jax.nn.relu(linear(x)) @ jnp.array([[1.0, -1.0], [-1.0, 1.0]])
+
+
+def test_without_a_gradient_at_zero_it_climbs_from_noise():
+    run = functools.partial(class_model, without_bias, 1, shape=SHAPE, steps=50)
+    assert not jax.grad(lambda x: without_bias(x[None])[0, 1])(jnp.zeros(SHAPE)).any()
+    found = run(key=KEY)
+    assert without_bias(found[None])[0, 1] > 100
+    np.testing.assert_array_equal(run(key=KEY), found)
+    assert (run(key=jax.random.key(1)) != found).any()
+
+
+def test_with_a_gradient_at_zero_no_noise_is_added():
+    found = class_model(spot(4, 3), 0, steps=3, **PLAIN)
+    assert np.count_nonzero(found) == 3
+
+
 def test_blur_by_hand():
     # One step makes the pixel (4, 3) 2.0; the blur spreads it as a bell.
     settings = PLAIN | {"blur": 0.8, "steps": 1, "learning_rate": 2.0}

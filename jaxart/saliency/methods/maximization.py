@@ -18,14 +18,18 @@ from jaxart.saliency.methods.blur import gaussian_blur
 from jaxart.saliency.methods.inputs import of_classes
 from jaxart.saliency.methods.scores import LogitsFn, target_logits
 
+# Standard deviation, in pixel levels, of what a climb starts from where the zero image
+# has no gradient: it does not show.
+NOISE_LEVEL = 1.0
+
 
 def class_model(
     logits_fn: LogitsFn,
     target: SupportsIndex,
     *,
     shape: tuple[int, int, int],
-    l2: float = 1e-6,
-    steps: int = 200,
+    l2: float = 1e-8,
+    steps: int = 300,
     learning_rate: float = 2.0,
     key: PRNGKeyArray,
     jitter: int = 8,
@@ -35,6 +39,7 @@ def class_model(
 ) -> Float[Array, "h w c"]:
     """Climbs S_c(I) - l2 |I|^2 from a zero image of `shape` [H, W, C], with Adam.
 
+    From faint noise where a zero image has no gradient, as in a network without biases.
     `learning_rate` is about how far a pixel goes in a step, in pixel levels. The image
     is rolled by up to `jitter` pixels before each step, and back after it, and blurred
     by `blur` pixels in every `blur_every`-th. That keeps it legible: with `jitter=0,
@@ -61,18 +66,18 @@ def class_model(
         gradient = jax.grad(objective)(jnp.roll(image, shift, axis=(0, 1)))
         gradient = jnp.roll(gradient, -shift, axis=(0, 1))
         updates, state = tx.update(-gradient, state)
-        image = optax.apply_updates(image, updates)
+        is_stuck = ~(image.any() | gradient.any())
+        image = jnp.where(is_stuck, noise, image + updates)
         if blur:
             image = jax.lax.cond(
                 step % blur_every == blur_every - 1,
-                lambda image: gaussian_blur(image, blur, blur),
-                lambda image: image,
-                image,
+                *(lambda x: gaussian_blur(x, blur, blur), lambda x: x, image),
             )
         if on_step is not None:
             jax.debug.callback(on_step, step)
         return image, state
 
+    noise = NOISE_LEVEL * jax.random.normal(key, shape)
     image = jnp.zeros(shape)
     image, _ = jax.lax.fori_loop(0, steps, climb, (image, tx.init(image)))
     return image
