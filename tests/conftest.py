@@ -113,6 +113,10 @@ def quick_compiles():
 def run_command(monkeypatch, capsys):
     """Runs a job in this process: (status, stdout, stderr)."""
     monkeypatch.setattr(start, "set_up", logging.getLogger)
+    root = logging.getLogger()
+    for handler in root.handlers[:]:  # of a library, to what another test captured
+        if getattr(getattr(handler, "stream", None), "closed", False):
+            root.removeHandler(handler)
 
     def run(*words):
         capsys.readouterr()

@@ -8,8 +8,7 @@ from collections.abc import Sequence
 from jaxart import storage
 from jaxart.cli import shared
 from jaxart.cli.flags import Parser, count, fill, names, positive
-from jaxart.paintings.curate.options import GREY_COPIES, METADATA, Options
-from jaxart.paintings.curate.splits import SPLITS
+from jaxart.paintings.curate.options import GREY_COPIES, METADATA, SPLITS, Options
 
 STOPPED = "the same command goes on"
 

@@ -282,7 +282,9 @@ def test_curate_and_inspect(main, painted, tmp_path):
     lines = printed.splitlines()
     assert lines[1].split() == ["ink_mist", "8", "2", "5", "64", "px"]
     assert lines[3] == "train: 16 images, 0 unreadable, 8 artists, 0 images without one"
-    assert lines[6] == "copies in train and val: 0 equal files, 0 near ones"
+    assert (
+        lines[6] == "copies in train and val: 0 equal files, 0 near ones, 0 grey ones"
+    )
     assert lines[8:] == [
         "artists on both sides of train and val: 0",
         f"written: {tmp_path}/out-inspection",
@@ -302,6 +304,7 @@ def test_every_curate_flag_arrives(main, painted, tmp_path):
         *("--split=stratified", "--val_fraction=0.5", "--seed=3", "--classes=ink_mist"),
         *("--max_per_class=6", "--max_per_artist=2", "--resize=32"),
         "--max_distance=30",
+        "--grey_copies=keep",
     )
     assert status == 0, said
     assert json.loads((tmp_path / "out/report.json").read_text())["options"] == {
@@ -313,6 +316,7 @@ def test_every_curate_flag_arrives(main, painted, tmp_path):
         "max_per_artist": 2,
         "resize": 32,
         "max_distance": 30,
+        "grey_copies": "keep",
     }
     assert printed.splitlines()[1].split()[:4] == ["ink_mist", "3", "3", "50.0%"]
 
@@ -338,7 +342,7 @@ def test_inspect_says_what_two_lists_share(main, painted, tmp_path):
     flags = [f"--data={painted}/a.txt", f"--against={painted}/b.txt"]
     status, printed, _ = main("inspect", *flags, f"--out={tmp_path}/out")
     assert status == 0
-    assert "copies in a and b: 1 equal files, 0 near ones" in printed
+    assert "copies in a and b: 1 equal files, 0 near ones, 0 grey ones" in printed
     assert "artists on both sides of a and b: 1" in printed
     assert main("inspect", *flags, f"--out={tmp_path}/out", "--strict")[0] == 1
 

@@ -58,4 +58,4 @@ def test_a_black_and_white_copy_is_grey_whichever_comes_first(pictures):
         assert max(difference) < 0.1 and is_grey.all()
     difference, is_grey = palettes.compare(grey, grey)
     assert max(difference) < 0.1 and not is_grey.any()
-    assert max(palettes.strengths(grey)) < 1 < min(colours.strengths(ours))
+    assert max(palettes.strengths(grey)) < 1 < min(palettes.strengths(ours))

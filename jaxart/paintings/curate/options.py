@@ -4,6 +4,7 @@ import dataclasses
 
 from jaxart.data.choices import MAX_DISTANCE
 
+SPLITS = ("artist", "stratified", "random")
 GREY_COPIES = ("drop", "keep")
 METADATA = "metadata.csv"  # says who painted what, in the folder of a source
 
@@ -13,7 +14,7 @@ class Options:
     """What becomes part of the data set, and how it is split."""
 
     classes: tuple[str, ...] = ()  # names of those to take; () takes all
-    split: str = "artist"  # one of `splits.SPLITS`
+    split: str = "artist"  # one of `SPLITS`
     val_fraction: float = 0.2  # share of each class to keep for validation
     seed: int = 0  # of the split and the caps
     max_per_class: int | None = None  # pictures of a class; None takes all

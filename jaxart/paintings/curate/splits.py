@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from scipy.cluster.hierarchy import DisjointSet
 
-SPLITS = ("artist", "stratified", "random")
+from jaxart.paintings.curate.options import SPLITS
 
 _ATTEMPTS = 32
 

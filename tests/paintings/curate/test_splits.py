@@ -5,7 +5,8 @@ import hashlib
 import numpy as np
 import pytest
 
-from jaxart.paintings.curate.splits import SPLITS, shuffled, split
+from jaxart.paintings.curate.options import SPLITS
+from jaxart.paintings.curate.splits import shuffled, split
 
 RNG = np.random.default_rng(0)
 N = 600
