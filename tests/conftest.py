@@ -113,10 +113,10 @@ def quick_compiles():
 def run_command(monkeypatch, capsys):
     """Runs a job in this process: (status, stdout, stderr)."""
     monkeypatch.setattr(start, "set_up", logging.getLogger)
-    root = logging.getLogger()
-    for handler in root.handlers[:]:  # of a library, to what another test captured
-        if getattr(getattr(handler, "stream", None), "closed", False):
-            root.removeHandler(handler)
+    for logger in (logging.getLogger(), logging.getLogger("jaxart")):
+        for handler in logger.handlers[:]:  # to what an earlier test captured
+            if getattr(getattr(handler, "stream", None), "closed", False):
+                logger.removeHandler(handler)
 
     def run(*words):
         capsys.readouterr()
