@@ -79,7 +79,8 @@ class ImageFiles:
         else:
             with concurrent.futures.ThreadPoolExecutor(_NUM_REQUESTS) as pool:
                 says = list(pool.map(load, rows))
-        return Loaded(loaded, *map(list, zip(*says, strict=True)))
+        reasons, notes = ([say[i] for say in says] for i in range(2))
+        return Loaded(loaded, reasons, notes)
 
 
 def load_batch(

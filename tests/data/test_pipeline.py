@@ -235,6 +235,15 @@ def test_the_rows_of_all_processes_are_the_batches(num_processes):
             np.testing.assert_array_equal(joined, batch[name])
 
 
+@pytest.mark.parametrize("rows", [slice(0, 1), slice(3, 4)], ids=["some", "none"])
+def test_a_process_loads_its_rows_of_a_ragged_batch_if_it_has_any(paintings, rows):
+    files = ImageFiles(paintings, "antialias", PREPROCESSING)
+    (batch,) = batches(files, np.arange(5), np.arange(2), batch_size=4, rows=rows)
+    num_there = len(range(2)[rows])
+    assert batch["image"].shape == (1, *files[np.array([0])].shape[1:])
+    assert batch["mask"].sum() == num_there and batch["image"].any() == bool(num_there)
+
+
 # --- Reading all ----------------------------------------------------------------------
 
 
