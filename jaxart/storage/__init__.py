@@ -4,6 +4,7 @@ A file system renames and locks. An object store does neither, but an object app
 whole; so what is written beside and renamed in the one is one PUT in the other.
 """
 
+from jaxart.storage.checksums import checksum
 from jaxart.storage.hub import weights_path, weights_path_or_none
 from jaxart.storage.paths import (
     AnyPath,
@@ -31,6 +32,7 @@ __all__ = [
     "AnyPath",
     "RemotePath",
     "StorageError",
+    "checksum",
     "copy",
     "fetched",
     "hub",

@@ -10,9 +10,29 @@ from jaxart.storage import paths
 from jaxart.storage.paths import AnyPath
 
 
+class DamagedError(ValueError):
+    """A file is not what was written; the message begins with its name."""
+
+
 def write_json(path: AnyPath, value: Mapping[str, Any]) -> None:
     """Writes an indented JSON file, beside and renamed."""
     write_text(path, json.dumps(value, indent=2) + "\n")
+
+
+def read_json(path: AnyPath) -> dict[str, Any]:
+    """Reads a JSON file that a command left: an object.
+
+    Raises:
+      FileNotFoundError: there is no such file.
+      DamagedError: what is there is none; the message begins with its name.
+    """
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:  # bytes that are no text, too
+        raise DamagedError(f"{path}: damaged: no JSON ({error})") from None
+    if not isinstance(value, dict):
+        raise DamagedError(f"{path}: damaged: no JSON object")
+    return value
 
 
 def write_csv(
