@@ -12,6 +12,6 @@ def checksum(*pieces: bytes | np.ndarray) -> str:
     state = xxhash.xxh3_128()
     for piece in pieces:
         if isinstance(piece, np.ndarray):
-            piece = np.ascontiguousarray(piece).reshape(-1).view(np.uint8)
-        state.update(memoryview(piece))
+            piece = np.ascontiguousarray(piece).reshape(-1).view(np.uint8).data
+        state.update(piece)
     return state.hexdigest()
