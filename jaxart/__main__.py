@@ -37,7 +37,8 @@ def main(words: Sequence[str] | None = None) -> int:
     """Runs the job of a command line, of this process's where no words are given.
 
     Returns:
-      The exit status: 0, or 1 after an error, or 130 where the user stopped it.
+      The exit status: 0, or 1 after an error, or 130 where the user stopped it, or 128
+      and the number of another signal.
     """
     stopped = ""
     try:
@@ -50,9 +51,10 @@ def main(words: Sequence[str] | None = None) -> int:
                 return job.run(flags)
         finally:
             sys.stdout.flush()
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as error:  # also a `stopping.Stopped`
+        stopped = f"; {error}" if str(error) else stopped
         print(f"\njaxart: stopped{stopped}", file=sys.stderr)
-        return 130
+        return getattr(error, "status", 130)
     except start.KNOWN_ERRORS as error:
         if isinstance(error, BrokenPipeError) and start.output_is_cut():
             return 1  # `jaxart ... | head` has seen enough

@@ -1,5 +1,7 @@
 """Checkpoints: what is kept, what comes back, and what is refused."""
 
+import os
+import shutil
 from pathlib import Path
 
 import jax
@@ -9,19 +11,20 @@ import orbax.checkpoint as ocp
 import pytest
 
 from jaxart import storage
-from jaxart.runs import FIXED_FIELDS, Checkpoints, Progress, ResumeError, folder_of
+from jaxart.runs import Checkpoints, Progress, folder_of, set_aside_half_made
 from jaxart.storage import StorageError
+from jaxart.storage.results import DamagedError
 from jaxart.training import optim
-from jaxart.training.config import Config, base_config
+from jaxart.training.config import Config
 from jaxart.training.plan import Plan
 
-CONFIG = dict.fromkeys(FIXED_FIELDS, 1)
+CONFIG = {"model": "alexnet"}
 
 
 def params(value):
     return {
-        "fc7": {"kernel": jnp.full((3, 2), value), "bias": jnp.zeros(2)},
-        "fc8": {"kernel": jnp.full((2, 2), value), "bias": jnp.ones(2)},
+        "fc7": {"kernel": jnp.full((3, 2), float(value)), "bias": jnp.zeros(2)},
+        "fc8": {"kernel": jnp.full((2, 2), float(value)), "bias": jnp.ones(2)},
     }
 
 
@@ -46,11 +49,11 @@ def test_the_last_and_the_best_are_kept_and_come_back_bit_equal(tmp_path):
 
     checkpoints = Checkpoints(tmp_path)
     kept = {p.name for p in (tmp_path / "checkpoints").iterdir() if p.is_dir()}
-    assert kept == {"10", "20"}
-    assert (checkpoints.latest_step, checkpoints.best_step) == (20, 10)
+    assert kept == {"10", "15", "20"}
+    assert checkpoints.latest_step == 20
     assert checkpoints.metrics(10)["accuracy"] == 0.9
     progress, last, last_state = checkpoints.restore(
-        params(0.0), opt_state, train_layers=("fc8",), num_train=50
+        params(0.0), opt_state, train_layers=("fc8",)
     )
     assert progress == Progress(20, 30.0, num_train=50)
     assert jax.tree.structure(last_state) == jax.tree.structure(noisy)
@@ -64,8 +67,6 @@ def test_the_last_and_the_best_are_kept_and_come_back_bit_equal(tmp_path):
     ):
         jax.tree.map(np.testing.assert_array_equal, got, wanted)
     assert list(last) == ["fc7", "fc8"]
-    with pytest.raises(ResumeError, match="on 50 training images; now there are 51"):
-        checkpoints.restore(params(0.0), opt_state, train_layers=("fc8",), num_train=51)
     checkpoints.close()
 
 
@@ -84,41 +85,104 @@ def test_a_run_without_frozen_layers(tmp_path):
     checkpoints.close()
 
 
-def test_a_changed_field_is_named_with_both_values(tmp_path):
-    checkpoints = Checkpoints(tmp_path)
-    checkpoints.check_config(CONFIG)  # an empty workdir takes any
-    checkpoints.save(
-        Progress(1, 1.0, 50),
-        params(0.0),
-        params(0.0),
-        config=CONFIG,
-        metrics={"accuracy": 0.5},
-    )
-    checkpoints.check_config(CONFIG)
-    for field in FIXED_FIELDS:
-        with pytest.raises(ResumeError, match=f"{field}=1; this one has {field}=2"):
-            checkpoints.check_config(CONFIG | {field: 2})
+@pytest.fixture(scope="module")
+def undamaged(tmp_path_factory):
+    """A run of two checkpoints, of which the last is the best."""
+    folder = tmp_path_factory.mktemp("undamaged")
+    checkpoints = Checkpoints(folder)
+    checkpoints.save_frozen({"fc7": params(7.0)["fc7"]})
+    for step in (15, 20):
+        checkpoints.save(
+            Progress(step, 1.0, num_train=50),
+            {"fc8": params(step)["fc8"]},
+            {"momentum": params(step / 7)["fc8"]},
+            config=CONFIG,
+            metrics={"accuracy": step / 100},
+        )
+    checkpoints.close()
+    return folder
+
+
+def damage(file, how):
+    content = bytearray(file.read_bytes())
+    if how == "removed":
+        file.unlink()
+    elif how == "cut":
+        file.write_bytes(content[: len(content) // 2])
+    else:
+        content[len(content) // 2] ^= 4
+        file.write_bytes(content)
+
+
+@pytest.mark.parametrize("how", ["flipped", "cut", "removed"])
+@pytest.mark.parametrize(
+    "name", ["params/d", "params/manifest.ocdbt", "opt_state/d", "metrics", "progress"]
+)
+def test_a_damaged_checkpoint_is_passed_over(
+    undamaged, tmp_path, caplog, capsys, name, how
+):
+    run = tmp_path / "run"
+    shutil.copytree(undamaged, run)
+    part = run / "checkpoints/20" / name
+    damage(max(part.glob("*"), key=os.path.getsize) if part.is_dir() else part, how)
+    set_aside_half_made(folder_of(run))
+    checkpoints = Checkpoints(run)
+    whole = params(0.0) | {"fc7": params(7.0)["fc7"]}
+    state = {"momentum": params(0.0)["fc8"]}
+    restored = checkpoints.restore(whole, state, train_layers=("fc8",))
+    step = restored.progress.step
+    assert (step == 15) != (how == "flipped" and "passed over" not in caplog.text)
+    assert step == 20 or f"{run}/checkpoints/20: damaged: " in caplog.text
+    wanted = {"fc7": params(7.0)["fc7"], "fc8": params(step)["fc8"]}
+    jax.tree.map(np.testing.assert_array_equal, restored.params, wanted)
+    wanted = {"momentum": params(step / 7)["fc8"]}
+    jax.tree.map(np.testing.assert_array_equal, restored.opt_state, wanted)
+    # The run goes on: the step that was passed over is saved anew.
+    if step == 15:
+        checkpoints.save(
+            Progress(20, 1.0, 50), {"fc8": params(3.0)["fc8"]}, state, config=CONFIG,
+            metrics={"accuracy": 0.9},
+        )  # fmt: skip
+        best, trained = checkpoints.restore_best_trained(whole, ("fc8",))
+        assert best == 20 and trained["fc8"]["kernel"][0, 0] == 3.0
     checkpoints.close()
 
 
-def test_an_older_run_goes_on_with_the_split_that_its_seed_drew(tmp_path):
-    checkpoints = Checkpoints(tmp_path)
-    older = {field: 3 for field in FIXED_FIELDS if field != "split_seed"}
-    checkpoints.save(
-        Progress(1, 1.0, 50),
-        params(0.0),
-        params(0.0),
-        config=older,
-        metrics={"accuracy": 0.5},
-    )
-    checkpoints.check_config(older | {"split_seed": 3})
-    with pytest.raises(ResumeError, match="split_seed=3; this one has split_seed=0"):
-        checkpoints.check_config(older | {"split_seed": 0})
+def test_the_best_that_is_damaged_is_passed_over_by_who_only_reads(
+    undamaged, tmp_path, caplog
+):
+    run = tmp_path / "run"
+    shutil.copytree(undamaged, run)
+    (file,) = (run / "checkpoints/20/params/d").iterdir()
+    damage(file, "flipped")
+    before = sorted(run.rglob("*"))
+    checkpoints = Checkpoints(run)
+    best = checkpoints.restore_best(params(0.0), ("fc8",))
     checkpoints.close()
+    jax.tree.map(np.testing.assert_array_equal, best["fc8"], params(15)["fc8"])
+    assert sorted(run.rglob("*")) == before
 
 
-def test_the_fixed_fields_are_config_fields():
-    assert set(FIXED_FIELDS) < set(base_config())
+@pytest.mark.parametrize("is_known", [True, False])
+def test_damaged_frozen_layers_are_saved_again_from_where_they_came(
+    undamaged, tmp_path, caplog, is_known
+):
+    run = tmp_path / "run"
+    shutil.copytree(undamaged, run)
+    damage(max((run / "frozen/d").iterdir(), key=os.path.getsize), "flipped")
+    checkpoints = Checkpoints(run)
+    whole = params(7.0 if is_known else 6.0)
+    state = {"momentum": params(0.0)["fc8"]}
+    if not is_known:
+        with pytest.raises(DamagedError, match=f"{run}/frozen: damaged: "):
+            checkpoints.restore(whole, state, train_layers=("fc8",))
+    else:
+        checkpoints.restore(whole, state, train_layers=("fc8",))
+        checkpoints.wait()
+        best = checkpoints.restore_best(params(0.0), ("fc8",))
+        jax.tree.map(np.testing.assert_array_equal, best["fc7"], whole["fc7"])
+        assert f"{run}/frozen: damaged: " in caplog.text
+    checkpoints.close()
 
 
 def test_s3_is_refused_with_what_works_instead():

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from jaxart import storage
 from jaxart.cli import shared
 from jaxart.cli.flags import Parser, count, require
+from jaxart.devices import stopping
 from jaxart.passes import driver, outputs
 from jaxart.predict import tables
 
@@ -47,6 +48,7 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     return flags
 
 
+@stopping.listening()
 def run(flags: argparse.Namespace) -> int:
     out = flags.out
     tables.find_format(out)  # a mistake shows before all else

@@ -18,6 +18,7 @@ from typing import Any
 from jaxart import storage
 from jaxart.cli import shared
 from jaxart.cli.flags import Parser, fill, names, require
+from jaxart.devices import stopping
 from jaxart.passes import driver
 from jaxart.saliency.choices import (
     BASELINES,
@@ -140,6 +141,7 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     return argparse.Namespace(**vars(flags), words=list(words))
 
 
+@stopping.listening()
 def run(flags: argparse.Namespace) -> int:
     # Late: JAX takes seconds, and neither --help nor a refusal waits for it.
     if flags.list_methods:

@@ -7,7 +7,8 @@ Any field of the config can be set beside it:
   jaxart train --config=fc7_fc8 --workdir=runs/fc7_fc8 \
       --config.train_data=train.txt --config.image_root=paintings
 
-A workdir that holds an unfinished run of the same config is resumed.
+A workdir that holds an unfinished run of the same config is resumed. Ctrl-C, or a
+scheduler's SIGTERM, ends it after a step, with a checkpoint; a second one at once.
 
 Under srun, or Open MPI's mpirun, the processes find each other. Elsewhere, start as
 many as you like, each with --coordinator=HOST:PORT --num_processes=N --process_id=I,
@@ -22,6 +23,7 @@ import dataclasses
 import json
 import logging
 import re
+import signal
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -32,9 +34,10 @@ from ml_collections import ConfigDict, config_flags
 from jaxart import storage
 from jaxart.cli import start
 from jaxart.cli.flags import FlagError, Parser, count, refuse, require, respelled, whole
+from jaxart.devices import stopping
 from jaxart.training import config, experiments
 
-STOPPED = "the same command goes on from the last checkpoint"
+STOPPED = "the same command goes on"
 
 _FIELDS = [field.name for field in dataclasses.fields(config.Config)]
 # The first field of each group.
@@ -71,19 +74,22 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
 
 
 def run(flags: argparse.Namespace) -> int:
-    from jaxart.devices import processes  # noqa: PLC0415  (JAX, late)
-    from jaxart.report import writing  # noqa: PLC0415
-    from jaxart.training import loop  # noqa: PLC0415
+    usr1 = (signal.SIGUSR1,) if flags.stop_at_sigusr1 else ()
+    with stopping.listening(*usr1):
+        from jaxart.devices import processes  # noqa: PLC0415  (JAX, late)
+        from jaxart.report import writing  # noqa: PLC0415
+        from jaxart.training import loop  # noqa: PLC0415
 
-    processes.start(flags.coordinator, flags.num_processes, flags.process_id)
-    with processes.ending_together(*start.KNOWN_ERRORS):
-        is_first = processes.is_first()
-        if not is_first:
-            logging.getLogger("jaxart").setLevel(logging.ERROR)
-        result = loop.train_and_evaluate(flags.fields, flags.workdir)
-    if is_first:
-        writing.write_after_training(storage.path(flags.workdir), processes.count())
-        print(json.dumps(result, indent=2))
+        processes.start(flags.coordinator, flags.num_processes, flags.process_id)
+        with processes.ending_together(*start.KNOWN_ERRORS):
+            is_first = processes.is_first()
+            if not is_first:
+                logging.getLogger("jaxart").setLevel(logging.ERROR)
+            result = loop.train_and_evaluate(flags.fields, flags.workdir)
+        if is_first:
+            workdir = storage.path(flags.workdir)
+            writing.write_after_training(workdir, processes.count())
+            print(json.dumps(result, indent=2))
     return 0
 
 
@@ -128,6 +134,11 @@ def _add_flags(parser: Parser) -> None:
         "--workdir",
         metavar="FOLDER",
         help="for checkpoints, TensorBoard files and results",
+    )
+    add(
+        "--stop_at_sigusr1",
+        action="store_true",
+        help="SIGUSR1 ends the run as SIGTERM does (sbatch --signal=USR1@120)",
     )
     add = parser.add_argument_group("several processes").add_argument
     add(

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from jaxart import storage
 from jaxart.cli import shared
 from jaxart.cli.flags import Parser, count, fill, names, positive
+from jaxart.devices import stopping
 from jaxart.paintings.curate.options import GREY_COPIES, METADATA, SPLITS, Options
 
 STOPPED = "the same command goes on"
@@ -88,6 +89,7 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     return parser.parse(words)
 
 
+@stopping.listening()
 def run(flags: argparse.Namespace) -> int:
     from jaxart.paintings.curate import curation  # noqa: PLC0415  (JAX, late)
 

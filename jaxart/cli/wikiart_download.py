@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from jaxart import storage
 from jaxart.cli.flags import Parser, count, positive
+from jaxart.devices import stopping
 from jaxart.paintings.download import artgan, hugging_face, site, sources
 from jaxart.paintings.download.download import Run
 from jaxart.paintings.download.painting import parse_styles
@@ -90,6 +91,7 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     return parser.parse(words)
 
 
+@stopping.listening()
 def run(flags: argparse.Namespace) -> int:
     styles = parse_styles(flags.styles)
     print(site.TERMS, file=sys.stderr)

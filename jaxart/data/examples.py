@@ -27,6 +27,11 @@ class Examples(NamedTuple):
         """Where each image lies."""
         return [storage.join(self.root, name) for name in self.names]
 
+    @property
+    def classes(self) -> list[str]:
+        """Each image's class."""
+        return [self.class_names[label] for label in self.labels]
+
     def take(self, indices: Integer[np.ndarray, " m"]) -> "Examples":
         """The examples at `indices`, in that order."""
         names = tuple(self.names[i] for i in indices)

@@ -10,14 +10,16 @@ from jaxart.storage import AnyPath, results
 NAME = "training_images.csv"
 
 
-def write(workdir: AnyPath, names: Sequence[str], files: Iterable[File]) -> None:
-    """Lists the readable training images: path, sha256 and fingerprint of each."""
+def write(
+    table: AnyPath, names: Sequence[str], labels: Sequence[str], files: Iterable[File]
+) -> None:
+    """Lists the readable images of a side of the data, each with what it was then."""
     rows = (
-        (name, file.sha256, file.phash)
-        for name, file in zip(names, files, strict=True)
+        (name, label, file.sha256, file.phash)
+        for name, label, file in zip(names, labels, files, strict=True)
         if not file.reason
     )
-    results.write_csv(workdir / NAME, ("path", "sha256", "phash"), rows)
+    results.write_csv(table, ("path", "label", "sha256", "phash"), rows)
 
 
 def read(source: AnyPath | None) -> frozenset[str] | None:

@@ -23,6 +23,7 @@ import numpy as np
 from jax.experimental import multihost_utils
 
 from jaxart import storage
+from jaxart.devices import stopping
 from jaxart.storage import AnyPath
 
 # A process that is silent for so long is dead, and ends the run.
@@ -48,6 +49,9 @@ _SIGNS = re.compile(
     r"\b[Gg]loo\b|Socket closed|heartbeat|coordination service|[Bb]arrier|another task|"
     r"\b(UNAVAILABLE|DEADLINE_EXCEEDED|CANCELLED|ABORTED)\b"
 )
+
+
+_told: list[int] = []  # the coordinator, of a signal
 
 
 class ProcessError(ValueError):
@@ -142,6 +146,23 @@ def wait(reason: str) -> None:
         multihost_utils.sync_global_devices(reason)
 
 
+def stops_after(step: int) -> int:
+    """The signal after which the run ends with this step, or 0; asked after each step.
+
+    All processes end with the same one: JAX's coordinator has each hear of a SIGTERM
+    that any of them gets. The number is that of a signal.
+    """
+    own = stopping.requested()
+    if not jax.distributed.is_initialized():
+        return own
+    if own and own not in _told:  # a Ctrl-C: the coordinator listens to SIGTERM alone
+        _told.append(own)
+        os.kill(os.getpid(), signal.SIGTERM)
+    if multihost_utils.reached_preemption_sync_point(step):
+        return own or signal.SIGTERM
+    return 0
+
+
 def gather(value: Any) -> list[Any]:
     """What each process has: JSON data of any size, in the processes' order."""
     if count() == 1:
@@ -230,6 +251,10 @@ def ending_together(*known: type[Exception]) -> Iterator[None]:
         yield
         if is_joined:
             jax.distributed.shutdown()  # waits for the others; may find them gone
+    except stopping.Stopped:
+        if is_joined:
+            jax.distributed.shutdown()
+        raise
     except Exception as error:
         if not is_joined and not isinstance(error, known):
             raise

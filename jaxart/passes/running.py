@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from tqdm import tqdm
 
+from jaxart.devices import stopping
 from jaxart.passes import cluster, local
 from jaxart.passes.cluster import Cluster
 from jaxart.passes.folder import Folder, Part
@@ -36,6 +37,9 @@ def run(
 
     It runs on the cluster `ray`, or in this process. `title` is the progress bar's,
     which `quiet` does not show.
+
+    Raises:
+      Stopped: the command was asked to stop, and has, after a part.
     """
     ends = {}
     num_before = 0
@@ -55,6 +59,8 @@ def run(
             bar.update(progress.num_items)
             if progress.is_end:
                 ends[progress.part.number] = progress
+                if len(ends) < len(parts):
+                    stopping.check()
     if num_before:
         logger.info("%d of %d were done already", num_before, total)
     rate = None

@@ -17,6 +17,7 @@ from jaxart.models import MODELS
 ComputeDtype = Literal["float32", "bfloat16"]
 Optimizer = Literal["sgd", "adamw"]
 Schedule = Literal["constant", "cosine"]
+OnChange = Literal["refuse", "continue"]
 Writer = Literal["tensorboardx", "tensorflow"]
 
 T = TypeVar("T")
@@ -111,6 +112,11 @@ class Config:
     cache_dir: str = _field("", "'' is the user's cache folder")
 
     # What is kept.
+    on_change: OnChange = _field(
+        "refuse",
+        "what to do where a run goes on with another learning rate or the like",
+        get_args(OnChange),
+    )
     checkpoint_every_epochs: int = _field(
         1, "epochs between two checkpoints", bounds=_POSITIVE
     )

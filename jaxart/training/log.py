@@ -52,7 +52,12 @@ class Log:
             )
 
     def epoch(self, step: int, metrics: Mapping[str, Any]) -> None:
-        """Shows the validation after an epoch's last step."""
+        """Shows the validation after an epoch's last step.
+
+        Raises:
+          FloatingPointError: its loss is not finite.
+        """
+        check_finite([metrics["loss"]], step, self.schedule, "the validation loss")
         summaries.write_validation(self.writer, step, metrics, self.class_names)
         logger.info(
             "epoch %d: validation accuracy %.4f, loss %.4f",
@@ -74,7 +79,7 @@ def opened(
     config, is_first = run.config, processes.is_first()
     bar = tqdm(
         total=plan.num_train * config.num_epochs,
-        initial=plan.num_train * plan.epoch(num_done),
+        initial=plan.num_seen(num_done),
         desc="training",
         unit="img",
         disable=not is_first,
@@ -88,7 +93,12 @@ def opened(
         yield Log(writer, bar, plan, make_schedule(config, plan), class_names)
 
 
-def check_finite(losses: list[Array], last_step: int, schedule: optax.Schedule) -> None:
+def check_finite(
+    losses: Sequence[Any],
+    last_step: int,
+    schedule: optax.Schedule,
+    name: str = "the loss",
+) -> None:
     """Stops a run whose loss, of the steps up to `last_step`, is no longer finite."""
     finite = np.isfinite(jax.device_get(losses))
     if not finite.all():
@@ -96,7 +106,7 @@ def check_finite(losses: list[Array], last_step: int, schedule: optax.Schedule) 
         step = last_step - len(losses) + 1 + first
         rate = _learning_rate(schedule, step)
         raise FloatingPointError(
-            f"the loss is {float(losses[first])} at step {step}, with learning rate "
+            f"{name} is {float(losses[first])} at step {step}, with learning rate "
             f"{rate:.3g}. Try a tenth of --config.learning_rate, "
             "--config.warmup_epochs=1, or less --config.momentum; and make sure that "
             "the weights file has the channel order that its images had."

@@ -19,7 +19,7 @@ from jaxart.training import log, network, optim, versions
 from jaxart.training.config import Config
 from jaxart.training.feed import Feed, make_feed
 from jaxart.training.plan import Plan
-from jaxart.training.run import open_run
+from jaxart.training.run import Run, opened_run
 from jaxart.training.sides import read_sides
 from jaxart.training.steps import TrainState, evaluate, make_eval_step, make_train_step
 
@@ -31,20 +31,27 @@ def train_and_evaluate(
 
     A workdir that holds an unfinished run of the same config is resumed, on whatever
     devices there are now. In a run of several processes each calls this; the first
-    alone writes files, apart from checkpoints and features.
+    alone writes files, apart from checkpoints and features. Where the command is asked
+    to stop, `devices.stopping`, it ends after a step, with a checkpoint.
 
     Args:
       config: see `jaxart.training.config.base_config`.
       workdir: gets config.json, training_images.csv, checkpoints/, frozen/, event
-        files, predictions.csv, skipped.csv, leaks.csv and result.json, which holds what
-        is returned.
+        files, predictions.csv, skipped.csv, leaks.csv, sessions.json and result.json,
+        which holds what is returned.
 
     Raises:
+      BusyError: another process trains in `workdir`.
       ValueError: the config, the data or the weights cannot be used; the message
         names the file, the value and the choices.
       FloatingPointError: the loss is no longer finite.
+      Stopped: the command was asked to stop.
     """
-    run = open_run(Config.of(config), workdir)
+    with opened_run(Config.of(config), workdir) as run:
+        return _train(run)
+
+
+def _train(run: Run) -> dict[str, Any]:
     sides = read_sides(run)
     class_names = sides.train.class_names
     run = run.of_classes(len(class_names))
@@ -74,14 +81,18 @@ def train_and_evaluate(
         for step, batch in feed.train_batches(progress.step):
             state, logs = train_step(state, batch, plan.shows(step))
             board.step(step, logs)
+            stop = processes.stops_after(step) if step < plan.num_steps else 0
+            metrics = {}
             if plan.ends_epoch(step):
                 metrics, _ = evaluate(eval_step, state.params, feed.val_batches())
                 board.epoch(step, metrics)
+            if plan.saves(step) or stop:
                 board.flush()  # a run that goes on after this step has its curves
-                if plan.saves(step):
-                    seconds = time.perf_counter() - start
-                    progress = runs.Progress(step, seconds, plan.num_train)
-                    run.save(progress, state, metrics)
+                seconds = time.perf_counter() - start
+                progress = runs.Progress(step, seconds, plan.num_train)
+                run.save(progress, state, metrics)
+            if stop:
+                run.stop(step, stop)
     return conclude(feed, plan, progress, state.params, eval_step)
 
 
@@ -94,7 +105,8 @@ def conclude(
     """
     run, data = feed.run, feed.data
     checkpoints, train_layers = run.checkpoints, run.config.train_layers
-    params = params | checkpoints.restore_best_trained(params, train_layers)
+    best_step, trained = checkpoints.restore_best_trained(params, train_layers)
+    params = params | trained
     metrics, logits = evaluate(eval_step, params, feed.val_batches())
     if processes.is_first():
         predictions.write_predictions(
@@ -111,7 +123,7 @@ def conclude(
         "val_accuracy_ci95": predictions.wilson_interval(num_correct, len(data.val)),
         "val_loss": metrics["loss"],
         "temperature": temperature.fit(logits, data.labels[data.val]),
-        "best_epoch": plan.epoch(checkpoints.best_step),
+        "best_epoch": plan.epoch(best_step),
         "last_val_accuracy": checkpoints.metrics(progress.step)["accuracy"],
         "num_train": plan.num_train,
         "num_val": len(data.val),
@@ -133,5 +145,4 @@ def conclude(
     }
     if processes.is_first():
         results.write_json(run.workdir / "result.json", result)
-    checkpoints.close()
     return result

@@ -31,6 +31,12 @@ class Plan:
         start = (step - 1) % self.steps_per_epoch * batch_size
         return min(batch_size, self.num_train - start)
 
+    def num_seen(self, step: int) -> int:
+        """Images of all batches until a step."""
+        batches = step % self.steps_per_epoch
+        seen = min(batches * self.config.batch_size, self.num_train)
+        return self.epoch(step) * self.num_train + seen
+
     def shows(self, step: int) -> bool:
         """Whether TensorBoard gets what a step logs."""
         return step % self.config.display_step == 0
@@ -40,6 +46,7 @@ class Plan:
         return step % self.steps_per_epoch == 0
 
     def saves(self, step: int) -> bool:
-        """Whether there is a checkpoint after a step that ends an epoch."""
+        """Whether there is a checkpoint after a step: of some that end an epoch."""
         epoch, every = self.epoch(step), self.config.checkpoint_every_epochs
-        return epoch == self.config.num_epochs or epoch % every == 0
+        is_due = epoch == self.config.num_epochs or epoch % every == 0
+        return self.ends_epoch(step) and is_due

@@ -2,8 +2,9 @@
 
 import functools
 import logging
+from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from jaxart import storage
 from jaxart.data import checks, examples, files, procedural, trained_on
@@ -11,11 +12,13 @@ from jaxart.data.examples import Examples
 from jaxart.data.files import File
 from jaxart.devices import processes
 from jaxart.storage import AnyPath, results
-from jaxart.training import leaks
+from jaxart.training import leaks, resuming
 from jaxart.training.config import Config
 from jaxart.training.run import Run
 
 logger = logging.getLogger(__name__)
+
+VALIDATED_ON = "validation_images.csv"
 
 PROCEDURAL = "procedural"
 PROCEDURAL_IMAGES_PER_STYLE = 60
@@ -44,9 +47,18 @@ def read_sides(run: Run) -> Sides:
     config = run.config
     train, val = read_examples(config, run.workdir)
     looked = look(train, val, run.cache_dir)
+    num_train = len(train.names)
+    tables = {
+        trained_on.NAME: (train, looked[:num_train]),
+        VALIDATED_ON: (val, looked[num_train:]),
+    }
+    if run.saved is not None:
+        said = processes.gather(_find_difference(run, tables))[0]
+        if said:
+            raise resuming.ResumeError(said)
     if processes.is_first():
-        num_train = len(train.names)
-        trained_on.write(run.workdir, train.names, looked[:num_train])
+        for name, (side, seen) in tables.items():
+            trained_on.write(run.workdir / name, side.names, side.classes, seen)
         for warning in (
             *checks.of_classes(train, val),
             *checks.of_pictures("training", train, looked[:num_train]),
@@ -58,6 +70,17 @@ def read_sides(run: Run) -> Sides:
     if config.check_leaks and config.train_data != PROCEDURAL and processes.is_first():
         num_leaks = leaks.find(train, val, files=looked, workdir=run.workdir)
     return Sides(train, val, looked, num_leaks)
+
+
+def _find_difference(run: Run, tables: Mapping[str, Any]) -> str:
+    """What of the images is not as in the run's tables, which one process reads."""
+    try:
+        for name, (side, seen) in tables.items() if processes.is_first() else ():
+            table = run.workdir / name
+            resuming.check_images(table, side.names, side.classes, seen)
+    except resuming.ResumeError as error:
+        return str(error)
+    return ""
 
 
 def read_examples(config: Config, workdir: AnyPath) -> tuple[Examples, Examples]:

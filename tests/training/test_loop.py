@@ -21,6 +21,7 @@ from jaxart.data import examples
 from jaxart.storage import StorageError
 from jaxart.training import log, loop, summaries
 from jaxart.training.loop import train_and_evaluate
+from jaxart.training.resuming import ResumeError
 from tests import ROOT, events
 
 
@@ -309,7 +310,7 @@ def test_a_finished_run_is_not_trained_again(config, tmp_path, caplog):
     first = train_and_evaluate(config, tmp_path / "run")
     with caplog.at_level("INFO", logger="jaxart"):
         second = train_and_evaluate(config, tmp_path / "run")
-    assert "Resuming" in caplog.text and "after epoch 2 of 2" in caplog.text
+    assert "Resuming" in caplog.text and "after step 8 of 8" in caplog.text
     unstable = {"input_seconds"}
     assert {k: first[k] for k in first if k not in unstable} == {
         k: second[k] for k in second if k not in unstable
@@ -329,9 +330,7 @@ def test_the_number_of_classes_is_the_datas_and_stays_it(config, paintings, tmp_
     (own / "another").mkdir()
     shutil.copy(own / "op_stripes" / "0.png", own / "another")
     config.num_classes = 0
-    with pytest.raises(
-        runs.ResumeError, match="num_classes=3; this one has num_classes=4"
-    ):
+    with pytest.raises(ResumeError, match="num_classes=3; this one has num_classes=4"):
         train_and_evaluate(config, tmp_path / "run")
 
 
@@ -349,7 +348,7 @@ def test_a_workdir_of_another_run_is_refused(config, tmp_path):
     for field, value in others.items():
         other = config.copy_and_resolve_references()
         other[field] = value
-        with pytest.raises(runs.ResumeError, match=f"{field}=.*Choose another"):
+        with pytest.raises(ResumeError, match=f"{field}=.*Choose another"):
             train_and_evaluate(other, tmp_path / "run")
 
 

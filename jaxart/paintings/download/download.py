@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from tqdm import tqdm
 
+from jaxart.devices import stopping
 from jaxart.paintings.download.errors import Refused, Unavailable, WikiartError
 from jaxart.paintings.download.painting import Offer, Painting
 from jaxart.paintings.download.store import Store
@@ -43,6 +44,7 @@ class Run:
             for painting, fetch in source(wanted) if wanted else ():
                 if painting.style not in wanted or self._store.is_settled(painting):
                     continue
+                stopping.check()
                 try:
                     self._store.obtain(painting, fetch)
                     failed_in_a_row = 0
