@@ -28,10 +28,10 @@ ROOMS = {
     "models": ("models", ""),
     "weights": ("weights", "storage models"),
     "data": ("data", "storage devices passes"),
-    "classifier": ("classifier runs", "storage models weights data"),
+    "classifier": ("classifier runs", "storage devices models weights data"),
     "training": (
         "training",
-        "fonts storage devices models weights data classifier",
+        "fonts storage devices passes models weights data classifier",
     ),
     "predict": (
         "predict",
@@ -47,7 +47,7 @@ ROOMS = {
         "fonts storage models data classifier training predict methods saliency",
     ),
     "export": ("export", "storage models weights data classifier"),
-    "paintings": ("paintings", "storage passes data"),
+    "paintings": ("paintings", "storage devices passes data"),
     "face": (
         "face",
         "fonts storage devices passes models weights data classifier training predict "
@@ -250,6 +250,7 @@ TEXT_BECOMES_A_PATH = {
     "face.training": "workdir",
     "paintings.download.hugging_face": "a file in the hub's cache",
     "report.reading": "train_data, val_data, image_root",
+    "runs.sound": "a folder of Orbax's",
     "storage.hub": "a text that is given, a file in the hub's cache",
     "storage.paths": "a text that is given, a name that is joined, a temporary folder",
     "training.experiments": "a config of the package, a file of your own",

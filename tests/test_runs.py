@@ -116,35 +116,37 @@ def damage(file, how):
 
 @pytest.mark.parametrize("how", ["flipped", "cut", "removed"])
 @pytest.mark.parametrize(
-    "name", ["params/d", "params/manifest.ocdbt", "opt_state/d", "metrics", "progress"]
+    "name",
+    ["params/d/*", "opt_state/d/*", "opt_state/manifest.ocdbt"]
+    + ["metrics/metrics", "progress/metadata"],
 )
-def test_a_damaged_checkpoint_is_passed_over(
-    undamaged, tmp_path, caplog, capsys, name, how
-):
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # Orbax
+def test_a_damaged_checkpoint_is_passed_over(undamaged, tmp_path, caplog, name, how):
     run = tmp_path / "run"
     shutil.copytree(undamaged, run)
-    part = run / "checkpoints/20" / name
-    damage(max(part.glob("*"), key=os.path.getsize) if part.is_dir() else part, how)
+    (file,) = (run / "checkpoints/20").glob(name)
+    damage(file, how)
     set_aside_half_made(folder_of(run))
     checkpoints = Checkpoints(run)
     whole = params(0.0) | {"fc7": params(7.0)["fc7"]}
     state = {"momentum": params(0.0)["fc8"]}
     restored = checkpoints.restore(whole, state, train_layers=("fc8",))
     step = restored.progress.step
-    assert (step == 15) != (how == "flipped" and "passed over" not in caplog.text)
-    assert step == 20 or f"{run}/checkpoints/20: damaged: " in caplog.text
-    wanted = {"fc7": params(7.0)["fc7"], "fc8": params(step)["fc8"]}
+    assert step == 15 and f"{run}/checkpoints/20: damaged: " in caplog.text
+    wanted = {"fc7": params(7.0)["fc7"], "fc8": params(15)["fc8"]}
     jax.tree.map(np.testing.assert_array_equal, restored.params, wanted)
-    wanted = {"momentum": params(step / 7)["fc8"]}
+    wanted = {"momentum": params(15 / 7)["fc8"]}
     jax.tree.map(np.testing.assert_array_equal, restored.opt_state, wanted)
     # The run goes on: the step that was passed over is saved anew.
-    if step == 15:
-        checkpoints.save(
-            Progress(20, 1.0, 50), {"fc8": params(3.0)["fc8"]}, state, config=CONFIG,
-            metrics={"accuracy": 0.9},
-        )  # fmt: skip
-        best, trained = checkpoints.restore_best_trained(whole, ("fc8",))
-        assert best == 20 and trained["fc8"]["kernel"][0, 0] == 3.0
+    checkpoints.save(
+        Progress(20, 1.0, num_train=50),
+        {"fc8": params(3.0)["fc8"]},
+        state,
+        config=CONFIG,
+        metrics={"accuracy": 0.9},
+    )
+    best, trained = checkpoints.restore_best_trained(whole, ("fc8",))
+    assert best == 20 and trained["fc8"]["kernel"][0, 0] == 3.0
     checkpoints.close()
 
 

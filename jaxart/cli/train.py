@@ -34,7 +34,8 @@ from ml_collections import ConfigDict, config_flags
 from jaxart import storage
 from jaxart.cli import start
 from jaxart.cli.flags import FlagError, Parser, count, refuse, require, respelled, whole
-from jaxart.devices import stopping
+from jaxart.devices import launchers, stopping
+from jaxart.passes import driver
 from jaxart.training import config, experiments
 
 STOPPED = "the same command goes on"
@@ -74,6 +75,8 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
 
 
 def run(flags: argparse.Namespace) -> int:
+    if flags.coordinator is None and not launchers.launched():
+        _check_free(flags.workdir)  # soon: the imports take seconds
     usr1 = (signal.SIGUSR1,) if flags.stop_at_sigusr1 else ()
     with stopping.listening(*usr1):
         from jaxart.devices import processes  # noqa: PLC0415  (JAX, late)
@@ -91,6 +94,12 @@ def run(flags: argparse.Namespace) -> int:
             writing.write_after_training(workdir, processes.count())
             print(json.dumps(result, indent=2))
     return 0
+
+
+def _check_free(workdir: str) -> None:
+    folder = storage.path(workdir)
+    if isinstance(folder, Path):
+        driver.check_free(folder / config.HELD)
 
 
 def _read(file: Path, words: Sequence[str], known: Sequence[str]) -> ConfigDict:

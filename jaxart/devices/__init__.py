@@ -1,3 +1,3 @@
 """The devices and processes of a run, how XLA compiles for them, and when to stop."""
 
-__all__ = ["compiling", "layout", "processes", "stopping"]
+__all__ = ["compiling", "launchers", "layout", "preemption", "processes", "stopping"]

@@ -15,7 +15,7 @@ import sys
 import threading
 import traceback
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NoReturn
 
 import jax
@@ -23,7 +23,7 @@ import numpy as np
 from jax.experimental import multihost_utils
 
 from jaxart import storage
-from jaxart.devices import stopping
+from jaxart.devices import launchers, stopping
 from jaxart.storage import AnyPath
 
 # A process that is silent for so long is dead, and ends the run.
@@ -36,22 +36,11 @@ LOST = (
     "them again, and the run goes on from its last checkpoint."
 )
 
-# Rank and count, the innermost launcher first: mpirun starts its helpers by srun.
-# SLURM_NTASKS and SLURM_PROCID are also there in a batch script, which is no task; only
-# srun says how many tasks its step has.
-_LAUNCHERS = (
-    ("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"),
-    ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS"),
-)
-
 # What gloo, gRPC and the coordinator say of a process that is gone.
 _SIGNS = re.compile(
     r"\b[Gg]loo\b|Socket closed|heartbeat|coordination service|[Bb]arrier|another task|"
     r"\b(UNAVAILABLE|DEADLINE_EXCEEDED|CANCELLED|ABORTED)\b"
 )
-
-
-_told: list[int] = []  # the coordinator, of a signal
 
 
 class ProcessError(ValueError):
@@ -88,7 +77,7 @@ def start(
         and not 0 <= process_id < num_processes
     ):
         raise ProcessError(f"{process_id=}: from 0 to {num_processes - 1}")
-    if missing and not launched():
+    if missing and not launchers.launched():
         return
     logging.getLogger("absl").addFilter(_without_traceback)
     ctypes.CDLL(None).signal(signal.SIGABRT, _end_at_abort)
@@ -105,24 +94,6 @@ def start(
         raise ProcessError(
             f"the processes of this run were not joined: {error}"
         ) from None
-
-
-def launched() -> bool:
-    """Whether a launcher that JAX knows has started this process beside others."""
-    tpu_hosts = os.environ.get("TPU_WORKER_HOSTNAMES", "").split(",")
-    return has_launcher(os.environ) or len(tpu_hosts) > 1
-
-
-def has_launcher(environment: Mapping[str, str]) -> bool:
-    """Whether srun or Open MPI's mpirun has started this process beside others."""
-    for names in _LAUNCHERS:
-        rank, count = (environment.get(name, "") for name in names)
-        if rank.isdecimal() and count.isdecimal():
-            if int(count) < 2:
-                return False
-            if int(rank) < int(count):  # else they are left over from another job
-                return True
-    return False
 
 
 def index() -> int:
@@ -144,23 +115,6 @@ def wait(reason: str) -> None:
     """Waits until every process is here, each for the same reason."""
     if count() > 1:
         multihost_utils.sync_global_devices(reason)
-
-
-def stops_after(step: int) -> int:
-    """The signal after which the run ends with this step, or 0; asked after each step.
-
-    All processes end with the same one: JAX's coordinator has each hear of a SIGTERM
-    that any of them gets. The number is that of a signal.
-    """
-    own = stopping.requested()
-    if not jax.distributed.is_initialized():
-        return own
-    if own and own not in _told:  # a Ctrl-C: the coordinator listens to SIGTERM alone
-        _told.append(own)
-        os.kill(os.getpid(), signal.SIGTERM)
-    if multihost_utils.reached_preemption_sync_point(step):
-        return own or signal.SIGTERM
-    return 0
 
 
 def gather(value: Any) -> list[Any]:

@@ -55,6 +55,12 @@ def alone(folder: AnyPath) -> Iterator[None]:
         yield
 
 
+def check_free(folder: Path) -> None:
+    """Raises `BusyError` where another process holds a folder, and holds nothing."""
+    if _is_held(folder / _LOCK):
+        raise _busy(folder)
+
+
 @contextlib.contextmanager
 def _locked(folder: Path) -> Iterator[None]:
     is_new = not folder.parent.exists()
@@ -80,7 +86,7 @@ def _acquire(folder: Path) -> FileLock:
         try:
             lock.acquire()
         except Timeout:
-            raise BusyError(f"{folder}: {_holder(folder)} is at work here") from None
+            raise _busy(folder) from None
         except FileNotFoundError:  # the folder went at this moment
             continue
         if _is_held(path):
@@ -108,11 +114,18 @@ def _is_held(path: Path) -> bool:
         return False
 
 
-def _holder(folder: Path) -> str:
+def _busy(folder: Path) -> BusyError:
     try:
-        return (folder / _HOLDER).read_text()
-    except OSError:  # it has only just begun
-        return "another process"
+        holder = (folder / _HOLDER).read_text()
+    except (OSError, ValueError):  # it has only just begun
+        holder = "another process"
+    said = f"{folder}: {holder} is at work here"
+    if not holder.endswith(f" on {socket.gethostname()}"):
+        said += (
+            ". If that machine has died, its file server lets go of the lock some time "
+            "later; a server that does not needs the folder removed"
+        )
+    return BusyError(said)
 
 
 def _here() -> str:

@@ -7,7 +7,7 @@ are the checksums of all arrays, which are compared when they are read.
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import jax
 import orbax.checkpoint as ocp
@@ -15,52 +15,14 @@ from etils import epath
 from orbax.checkpoint import checkpoint_managers
 
 from jaxart.devices import processes
+from jaxart.runs.facts import Progress, Restored, Saved, folder_of
 from jaxart.runs.sound import CHECKPOINTS, checksums_of, compare, named, set_aside
-from jaxart.storage import AnyPath, RemotePath, StorageError
+from jaxart.storage import AnyPath
 from jaxart.storage.results import DamagedError
 
 T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
-
-
-def folder_of(workdir: AnyPath) -> str:
-    """A workdir as Orbax takes it: an absolute path, or a URL.
-
-    Raises:
-      StorageError: Orbax keeps no checkpoints there.
-    """
-    if not isinstance(workdir, RemotePath):
-        return str(workdir.absolute())
-    if not str(workdir).startswith("gs://"):
-        raise StorageError(
-            f"workdir={workdir}: Orbax {ocp.__version__} keeps no checkpoints in "
-            "s3://. A workdir can be a local or shared folder, or gs://"
-        )
-    return str(workdir)
-
-
-class Progress(NamedTuple):
-    """How far a run has come."""
-
-    step: int  # training steps done; also the position in the data, in batches
-    train_seconds: float  # that they took
-    num_train: int  # how many training images that data held
-
-
-class Saved(NamedTuple):
-    """What the last checkpoint is of."""
-
-    config: Mapping[str, Any]
-    progress: Progress
-
-
-class Restored(NamedTuple):
-    """The state of a checkpoint."""
-
-    progress: Progress
-    params: Any
-    opt_state: Any
 
 
 class Checkpoints:
@@ -131,6 +93,7 @@ class Checkpoints:
             "params": checksums_of(params),
             "opt_state": checksums_of(opt_state),
             "frozen": self._frozen_checksums,
+            "metrics": dict(metrics),
         }
         with named(self._folder):
             self._checkpointer.wait_until_finished()
@@ -190,7 +153,7 @@ class Checkpoints:
                 opt_state=ocp.args.StandardRestore(_abstract(opt_state)),
                 progress=ocp.args.JsonRestore(),
             )
-            sums = self._written_of(step)
+            sums = self._sums_of(step)
             compare(restored.params, sums.get("params", {}))
             compare(restored.opt_state, sums.get("opt_state", {}))
             progress = _progress(step, restored)
@@ -221,7 +184,7 @@ class Checkpoints:
           DamagedError: there is none, or the frozen layers are damaged.
         """
         step, trained = self.restore_best_trained(params, train_layers)
-        sums = self._written_of(step)
+        sums = self._sums_of(step)
         return self._with_frozen(params, trained, sums.get("frozen", {}))
 
     def restore_best_trained(
@@ -236,7 +199,7 @@ class Checkpoints:
         def read(step: int) -> Any:
             args = ocp.args.StandardRestore(_trained(params, train_layers))
             trained = self._restore(step, params=args).params
-            compare(trained, self._written_of(step).get("params", {}))
+            compare(trained, self._sums_of(step).get("params", {}))
             return trained
 
         steps = self.steps
@@ -269,11 +232,19 @@ class Checkpoints:
     def _restore(self, step: int, **items: Any) -> Any:
         return self._manager.restore(step, args=ocp.args.Composite(**items))
 
-    def _written_of(self, step: int) -> Mapping[str, Any]:
-        """What was written down of a step's arrays; older checkpoints have nothing."""
+    def _sums_of(self, step: int) -> Mapping[str, Any]:
+        """What was written down of a step's arrays; older checkpoints have nothing.
+
+        Raises:
+          DamagedError: its metrics are not what was saved.
+        """
         if not (self._folder / str(step) / "checksums").exists():
             return {}
-        return self._restore(step, checksums=ocp.args.JsonRestore()).checksums
+        sums = self._restore(step, checksums=ocp.args.JsonRestore()).checksums
+        metrics = self.metrics(step)
+        if sums.get("metrics", metrics) != metrics:
+            raise DamagedError(f"damaged: its metrics are {metrics}")
+        return sums
 
     def _first_sound(
         self, steps: Sequence[int], read: Callable[[int], T]

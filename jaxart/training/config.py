@@ -14,6 +14,8 @@ from ml_collections import ConfigDict
 from jaxart.data.resizing import RESIZE_RULES, VIEWS
 from jaxart.models import MODELS
 
+HELD = "training"  # in a workdir: what a process holds that trains there
+
 ComputeDtype = Literal["float32", "bfloat16"]
 Optimizer = Literal["sgd", "adamw"]
 Schedule = Literal["constant", "cosine"]

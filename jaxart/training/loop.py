@@ -13,7 +13,7 @@ from ml_collections import ConfigDict
 
 from jaxart import runs
 from jaxart.data import predictions, temperature
-from jaxart.devices import processes
+from jaxart.devices import preemption, processes
 from jaxart.storage import results
 from jaxart.training import log, network, optim, versions
 from jaxart.training.config import Config
@@ -81,7 +81,7 @@ def _train(run: Run) -> dict[str, Any]:
         for step, batch in feed.train_batches(progress.step):
             state, logs = train_step(state, batch, plan.shows(step))
             board.step(step, logs)
-            stop = processes.stops_after(step) if step < plan.num_steps else 0
+            stop = preemption.stops_after(step) if step < plan.num_steps else 0
             metrics = {}
             if plan.ends_epoch(step):
                 metrics, _ = evaluate(eval_step, state.params, feed.val_batches())

@@ -19,7 +19,7 @@ from jaxart.devices.layout import Layout
 from jaxart.passes import driver
 from jaxart.storage import AnyPath, results
 from jaxart.training import optim, resuming, writers
-from jaxart.training.config import Config
+from jaxart.training.config import HELD, Config
 from jaxart.training.plan import Plan
 from jaxart.training.steps import TrainState
 
@@ -178,7 +178,7 @@ def _alone(workdir: AnyPath) -> Iterator[None]:
         busy = ""
         if processes.is_first():
             try:
-                stack.enter_context(driver.alone(workdir / "training"))
+                stack.enter_context(driver.alone(workdir / HELD))
             except driver.BusyError as error:
                 busy = str(error)
         busy = processes.gather(busy)[0]

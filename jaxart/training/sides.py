@@ -46,6 +46,7 @@ def read_sides(run: Run) -> Sides:
     """
     config = run.config
     train, val = read_examples(config, run.workdir)
+    run.of_classes(len(train.class_names))  # if they differ, that is the thing to say
     looked = look(train, val, run.cache_dir)
     num_train = len(train.names)
     tables = {

@@ -4,13 +4,13 @@ import json
 
 import pytest
 
-from jaxart.devices import processes
+from jaxart.devices import launchers, processes
 from tests import joined
 
 SCRIPT = """
 import json, sys
 from pathlib import Path
-from jaxart.devices import processes
+from jaxart.devices import launchers, processes
 
 def refused(check, *arguments):
     try:
@@ -114,7 +114,7 @@ def test_half_an_answer_is_refused(arguments, message):
 def test_a_launchers_processes_are_known(monkeypatch, variables, is_launched):
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    assert processes.launched() == is_launched
+    assert launchers.launched() == is_launched
 
 
 def test_a_process_alone_stops_as_usual():
@@ -144,7 +144,7 @@ MPIRUN = {"OMPI_COMM_WORLD_RANK": "5", "OMPI_COMM_WORLD_SIZE": "8"}
     ],
 )
 def test_a_launcher_is_known_by_its_variables(environment, is_launched):
-    assert processes.has_launcher(environment) == is_launched
+    assert launchers.has_launcher(environment) == is_launched
 
 
 @pytest.mark.parametrize(

@@ -163,12 +163,13 @@ def test_a_run_that_is_killed_again_and_again_ends_as_if_it_had_not_been(
 ):
     def arguments(name):
         return [
+            "saliency",
             *(f"--workdir={tiny_run}", f"--images={many}", f"--out={tmp_path / name}"),
             *("--method=grad_cam", "--save=npy,heatmap", "--batch_size=4"),
             "--part_size=8",
         ]
 
-    tiny_command = {"module": "tests.saliency.tiny_command"}
+    tiny_command = {"module": "tests.tiny_command"}
     whole = shell(*arguments("whole"), **tiny_command, PYTHONHASHSEED="1")
     assert whole.status == 0, whole.stderr
 

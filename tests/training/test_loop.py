@@ -18,8 +18,11 @@ from PIL import Image
 
 from jaxart import runs
 from jaxart.data import examples
+from jaxart.devices import preemption, stopping
+from jaxart.passes import driver
 from jaxart.storage import StorageError
 from jaxart.training import log, loop, summaries
+from jaxart.training.config import HELD
 from jaxart.training.loop import train_and_evaluate
 from jaxart.training.resuming import ResumeError
 from tests import ROOT, events
@@ -250,6 +253,69 @@ def test_tensorboard_shows_each_step_of_a_resumed_run_once(
     assert_same_curves(tmp_path / "whole", tmp_path / "stopped")
 
 
+@pytest.mark.parametrize("cache", [True, False])
+@pytest.mark.parametrize("stops", [(3,), (4, 6)], ids=str)
+def test_a_run_that_is_told_to_stop_goes_on_as_if_it_had_not_been(
+    config, tmp_path, monkeypatch, stops, cache
+):
+    config.train_layers, config.momentum, config.cache = ("fc7", "fc8"), 0.9, cache
+    whole = train_and_evaluate(config, tmp_path / "whole")
+    for stop in stops:
+        asked = {stop: signal.SIGTERM}
+        with monkeypatch.context() as patch, pytest.raises(stopping.Stopped) as raised:
+            patch.setattr(preemption, "stops_after", lambda x, at=asked: at.get(x, 0))
+            train_and_evaluate(config, tmp_path / "stopped")
+        assert str(raised.value) == f"saved at step {stop}; the same command goes on"
+        assert raised.value.status == 143
+        assert not (tmp_path / "stopped" / "result.json").exists()
+    resumed = train_and_evaluate(config, tmp_path / "stopped")
+    assert_trees_bit_equal(
+        final_params(tmp_path / "whole"), final_params(tmp_path / "stopped")
+    )
+    assert_same_curves(tmp_path / "whole", tmp_path / "stopped")
+    for field in ("val_accuracy", "val_loss", "best_epoch", "steps", "temperature"):
+        assert whole[field] == resumed[field]
+    sessions = json.loads((tmp_path / "stopped" / "sessions.json").read_text())
+    firsts = [session["first_step"] for session in sessions["sessions"]]
+    assert firsts == [1, *(stop + 1 for stop in stops)]
+
+
+def test_a_second_training_in_a_workdir_is_refused_before_it_writes(config, tmp_path):
+    run = tmp_path / "run"
+    with (
+        driver.alone(run / HELD),
+        pytest.raises(driver.BusyError, match=f"process {os.getpid()} on .* at work"),
+    ):
+        train_and_evaluate(config, run)
+    assert not run.exists()
+
+
+def test_a_run_does_not_go_on_with_other_images_under_their_names(
+    config, paintings, tmp_path
+):
+    own = tmp_path / "own"
+    shutil.copytree(paintings, own)
+    config.train_data = str(own)
+    train_and_evaluate(config, tmp_path / "run")
+    before = (tmp_path / "run" / "training_images.csv").read_bytes()
+    (own / "op_stripes").rename(own / "aside")
+    (own / "ruled_grid").rename(own / "op_stripes")
+    (own / "aside").rename(own / "ruled_grid")
+    config.num_epochs += 1
+    with pytest.raises(ResumeError, match="op_stripes/.*png is another picture; .*mor"):
+        train_and_evaluate(config, tmp_path / "run")
+    assert (tmp_path / "run" / "training_images.csv").read_bytes() == before
+
+
+def test_an_update_that_overflows_at_the_very_end_is_no_result(config, tmp_path):
+    config.train_layers, config.learning_rate = ("fc7", "fc8"), 1e30
+    config.batch_size, config.num_epochs = 16, 1  # one step, whose own loss is finite
+    with pytest.raises(FloatingPointError, match="validation loss is nan at step 1"):
+        train_and_evaluate(config, tmp_path / "run")
+    assert not (tmp_path / "run" / "result.json").exists()
+    assert runs.Checkpoints(tmp_path / "run").latest_step is None
+
+
 @pytest.mark.slow
 def test_a_run_killed_between_epochs_ends_bit_equal_to_an_uninterrupted_one(
     config, tmp_path
@@ -413,6 +479,12 @@ def test_pictures_and_lists_there_train_the_same_network(
     assert_trees_bit_equal(here, there)
 
 
+def checkpoints_in(folder, monkeypatch):
+    """As if Orbax took s3://, as it does gs://."""
+    for module in (runs, runs.checkpoints):
+        monkeypatch.setattr(module, "folder_of", lambda _: str(folder))
+
+
 def test_a_workdir_there_holds_all_but_checkpoints_that_orbax_keeps(
     config, tmp_path, bucket, monkeypatch
 ):
@@ -421,14 +493,13 @@ def test_a_workdir_there_holds_all_but_checkpoints_that_orbax_keeps(
         train_and_evaluate(config, workdir)
     assert bucket.keys() == []  # found before all else
 
-    # As if it did, which it does in gs://.
-    monkeypatch.setattr(runs, "folder_of", lambda _: str(tmp_path / "orbax"))
+    checkpoints_in(tmp_path / "orbax", monkeypatch)
     result = train_and_evaluate(config, workdir)
     keys = bucket.keys("run/")
     keys = {key.removeprefix("run/").split(".tfevents")[0] for key in keys}
     assert keys == {
         *("config.json", "result.json", "predictions.csv", "skipped.csv"),
-        "training_images.csv",
+        *("training_images.csv", "validation_images.csv", "sessions.json"),
         *("leaks.csv", "events.out"),
     }
     assert json.loads(bucket.get("run/result.json")) == json.loads(json.dumps(result))
@@ -438,14 +509,16 @@ def test_a_workdir_there_holds_all_but_checkpoints_that_orbax_keeps(
     "field, message",
     [
         ("cache_dir", "cache_dir=s3://b/x: must be a local folder"),
-        ("train_data", "procedural: workdir=gs://b/x: must be a local folder"),
+        ("train_data", "/x: must be a local folder"),
     ],
 )
-def test_what_must_be_local_says_so(config, tmp_path, monkeypatch, field, message):
+def test_what_must_be_local_says_so(
+    config, tmp_path, bucket, monkeypatch, field, message
+):
     workdir = str(tmp_path / "run")
     if field == "train_data":
-        monkeypatch.setattr(runs, "folder_of", lambda _: str(tmp_path))
-        workdir = "gs://b/x"
+        checkpoints_in(tmp_path, monkeypatch)
+        workdir = f"{bucket.url}/x"
     config[field] = {"cache_dir": "s3://b/x", "train_data": "procedural"}[field]
     with pytest.raises(StorageError) as raised:
         train_and_evaluate(config, workdir)

@@ -1,4 +1,4 @@
-"""The command line with a network that costs nothing, as a process of its own."""
+"""`jaxart JOB` with a network that costs nothing, as a process of its own."""
 
 import sys
 
@@ -8,4 +8,4 @@ from tests import runs
 
 if __name__ == "__main__":
     MODELS["tinynet"] = runs.TinyNet
-    sys.exit(main(["saliency", *sys.argv[1:]]))
+    sys.exit(main(sys.argv[1:]))
