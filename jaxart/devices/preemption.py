@@ -1,28 +1,37 @@
-"""When the processes of a run stop: all after the same step."""
+"""When the processes of a run stop: all after the same step.
 
-import os
-import signal
+Not by `multihost_utils.reached_preemption_sync_point`: Orbax 0.12 asks it, too, of steps
+that are over, and then the step on which all agree may have passed.
+"""
 
 import jax
-from jax.experimental import multihost_utils
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array
 
-from jaxart.devices import stopping
+from jaxart.devices import processes, stopping
+from jaxart.devices.layout import DATA, Layout
 
-_told: list[int] = []  # the coordinator, of a signal
 
+class Agreement:
+    """What the processes of a run have heard; each asks it after each step."""
 
-def stops_after(step: int) -> int:
-    """The signal after which the run ends with this step, or 0; asked after each step.
+    def __init__(self, layout: Layout):
+        self._layout = layout
+        self._max = jax.jit(jnp.max, out_shardings=layout.replicated)
+        self._heard: Array | None = None  # until the last step, of all processes
 
-    All processes end with the same one: JAX's coordinator has each hear of a SIGTERM
-    that any of them gets. The number is that of a signal.
-    """
-    own = stopping.requested()
-    if not jax.distributed.is_initialized():
-        return own
-    if own and own not in _told:  # a Ctrl-C: the coordinator listens to SIGTERM alone
-        _told.append(own)
-        os.kill(os.getpid(), signal.SIGTERM)
-    if multihost_utils.reached_preemption_sync_point(step):
-        return own or signal.SIGTERM
-    return 0
+    def after_step(self) -> int:
+        """The signal after which the run ends with this step, or 0.
+
+        Alone, that is what this process has heard. Otherwise it is what any had heard
+        a step ago: nobody waits for the step that runs.
+        """
+        own = stopping.requested()
+        if processes.count() == 1:
+            return own
+        num_devices = self._layout.mesh.shape[DATA]
+        rows = range(num_devices)[self._layout.own_rows(num_devices)]
+        before = self._heard
+        self._heard = self._max(self._layout.put_batch(np.full(len(rows), own)))
+        return 0 if before is None else int(before)

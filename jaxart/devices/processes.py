@@ -94,6 +94,7 @@ def start(
         raise ProcessError(
             f"the processes of this run were not joined: {error}"
         ) from None
+    stopping.listen_again()
 
 
 def index() -> int:

@@ -17,7 +17,9 @@ from collections.abc import Iterator
 
 _USUAL = (signal.SIGINT, signal.SIGTERM)
 
-_received: list[int] = []  # while `listening`
+# While `listening`: what was heard, and what is listened to.
+_received: list[int] = []
+_numbers: set[int] = set()
 
 
 class Stopped(KeyboardInterrupt):
@@ -51,10 +53,11 @@ def listening(*more: signal.Signals) -> Iterator[None]:
     _received.clear()
     heard, told = socket.socketpair()
     told.setblocking(False)
-    numbers = {int(number) for number in (*_USUAL, *more)}
-    before = {number: signal.signal(number, lambda *_: None) for number in numbers}
+    _numbers.update((*_USUAL, *more))
+    before = {number: signal.getsignal(number) for number in _numbers}
+    listen_again()
     told_before = signal.set_wakeup_fd(told.fileno(), warn_on_full_buffer=False)
-    ears = threading.Thread(target=_hear, args=(heard, numbers), daemon=True)
+    ears = threading.Thread(target=_hear, args=(heard,), daemon=True)
     ears.start()
     try:
         yield
@@ -66,11 +69,18 @@ def listening(*more: signal.Signals) -> Iterator[None]:
         ears.join()
         heard.close()
         _received.clear()
+        _numbers.clear()
 
 
-def _hear(heard: socket.socket, numbers: set[int]) -> None:
+def listen_again() -> None:
+    """Takes the signals back from a library that has taken them since, as JAX does."""
+    for number in _numbers:
+        signal.signal(number, lambda *_: None)
+
+
+def _hear(heard: socket.socket) -> None:
     while byte := heard.recv(1):
-        if byte[0] not in numbers:
+        if byte[0] not in _numbers:
             continue
         if _received:
             os._exit(128 + byte[0])

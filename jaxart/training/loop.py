@@ -76,12 +76,13 @@ def _train(run: Run) -> dict[str, Any]:
 
     train_step = make_train_step(run.config, logits_fn, tx, dropout_key, run.layout)
     eval_step = make_eval_step(logits_fn, run.layout)
+    stops = preemption.Agreement(run.layout)
     with log.opened(run, plan, class_names, progress.step) as board:
         start = time.perf_counter() - progress.train_seconds
         for step, batch in feed.train_batches(progress.step):
             state, logs = train_step(state, batch, plan.shows(step))
             board.step(step, logs)
-            stop = preemption.stops_after(step) if step < plan.num_steps else 0
+            stop = stops.after_step() if step < plan.num_steps else 0
             metrics = {}
             if plan.ends_epoch(step):
                 metrics, _ = evaluate(eval_step, state.params, feed.val_batches())

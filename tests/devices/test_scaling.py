@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import shutil
+import signal
 import time
 
 import jax
@@ -86,7 +87,7 @@ def test_results_do_not_depend_on_devices_and_processes(
 # --- Stopped, and started again -------------------------------------------------------
 
 
-def start_pair(folder, paintings):
+def start_pair(folder, paintings, num_epochs=12):
     """Two processes of a run that takes some seconds, as a user starts them."""
     fields = {
         "model": "tinynet",
@@ -95,7 +96,7 @@ def start_pair(folder, paintings):
         "train_data": paintings,
         "val_fraction": 2 / 7,
         "batch_size": 4,
-        "num_epochs": 12,
+        "num_epochs": num_epochs,
         "train_layers": ("conv5", "fc6", "fc7", "fc8"),
         "optimizer": "adamw",
         "cache_dir": folder.parent / "cache",
@@ -154,6 +155,37 @@ def test_a_killed_process_ends_the_run_which_goes_on_as_if_nothing_had_been(
         np.testing.assert_array_equal(a, b)
     content = (whole / "predictions.csv").read_bytes()
     assert (run / "predictions.csv").read_bytes() == content
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("killed")
+def test_a_signal_to_one_process_stops_all_after_the_same_step(paintings, tmp_path):
+    run, whole = tmp_path / "stopped", tmp_path / "whole"
+    for number, victim in (
+        (signal.SIGTERM, 1),
+        (signal.SIGINT, 0),
+        (signal.SIGTERM, 0),
+    ):
+        before = last_step(run)
+        started = start_pair(run, paintings, num_epochs=60)
+        while last_step(run) == before and all(one.poll() is None for one in started):
+            time.sleep(0.01)
+        started[victim].send_signal(number)
+        logs = [process.communicate()[1] for process in started]
+        statuses = {process.returncode for process in started}
+        assert statuses == {128 + number}, logs
+        said = f"saved at step {last_step(run)}; the same command goes on"
+        assert all(log.endswith(f"jaxart: stopped; {said}\n") for log in logs), logs
+    for folder in (run, whole):
+        joined.finish(start_pair(folder, paintings, num_epochs=60))
+    ends = [last_checkpoint(folder) for folder in (run, whole)]
+    for a, b in zip(*map(jax.tree.leaves, ends), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def last_step(workdir):
+    steps = (workdir / "checkpoints").glob("*")
+    return max((int(step.name) for step in steps if step.name.isdigit()), default=0)
 
 
 @pytest.mark.slow

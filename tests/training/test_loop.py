@@ -260,10 +260,12 @@ def test_a_run_that_is_told_to_stop_goes_on_as_if_it_had_not_been(
 ):
     config.train_layers, config.momentum, config.cache = ("fc7", "fc8"), 0.9, cache
     whole = train_and_evaluate(config, tmp_path / "whole")
-    for stop in stops:
-        asked = {stop: signal.SIGTERM}
+    for done, stop in zip((0, *stops), stops, strict=False):
+        heard = iter([0] * (stop - done - 1) + [signal.SIGTERM])
         with monkeypatch.context() as patch, pytest.raises(stopping.Stopped) as raised:
-            patch.setattr(preemption, "stops_after", lambda x, at=asked: at.get(x, 0))
+            patch.setattr(
+                preemption.Agreement, "after_step", lambda _, x=heard: next(x)
+            )
             train_and_evaluate(config, tmp_path / "stopped")
         assert str(raised.value) == f"saved at step {stop}; the same command goes on"
         assert raised.value.status == 143
