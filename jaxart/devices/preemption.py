@@ -1,7 +1,7 @@
 """When the processes of a run stop: all after the same step.
 
-Not by `multihost_utils.reached_preemption_sync_point`: Orbax 0.12 asks it, too, of steps
-that are over, and then the step on which all agree may have passed.
+Not by `multihost_utils.reached_preemption_sync_point`: Orbax 0.12 asks it, too, of
+steps that are over, and then the step on which all agree may have passed.
 """
 
 import jax

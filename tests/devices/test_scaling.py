@@ -161,11 +161,8 @@ def test_a_killed_process_ends_the_run_which_goes_on_as_if_nothing_had_been(
 @pytest.mark.xdist_group("killed")
 def test_a_signal_to_one_process_stops_all_after_the_same_step(paintings, tmp_path):
     run, whole = tmp_path / "stopped", tmp_path / "whole"
-    for number, victim in (
-        (signal.SIGTERM, 1),
-        (signal.SIGINT, 0),
-        (signal.SIGTERM, 0),
-    ):
+    signals = ((signal.SIGTERM, 1), (signal.SIGINT, 0), (signal.SIGTERM, 0))
+    for number, victim in signals:
         before = last_step(run)
         started = start_pair(run, paintings, num_epochs=60)
         while last_step(run) == before and all(one.poll() is None for one in started):
