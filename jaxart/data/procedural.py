@@ -8,7 +8,6 @@ or, from a shell, `python -m jaxart.data.procedural --out=paintings`.
 
 import argparse
 import hashlib
-import json
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +17,7 @@ from PIL import Image
 from jaxart import storage
 from jaxart.data.brushes import draw_palette
 from jaxart.data.painters import PAINTERS
+from jaxart.storage import results
 
 FORMAT_VERSION = 1  # raise it whenever the same arguments paint other pictures
 MIN_SIZE = 32
@@ -68,7 +68,7 @@ def write_folder(
         "size": int(size),
         "styles": list(STYLES),
     }
-    content = json.dumps(card, indent=2) + "\n"
+    content = results.to_json(card, indent=2) + "\n"
     card_path = folder / _CARD
     if card_path.is_file() and card_path.read_bytes() == content.encode():
         return

@@ -145,6 +145,8 @@ class Predicting:
             is_read[row] = True
             says = [column[row].tolist() for column in columns]
             record: Record = dict(zip(_COLUMNS, says, strict=True))
+            if item[1] == tables.UNKNOWN:
+                record["losses"] = None  # JSON has no nan
             if loaded.notes[row]:
                 record["note"] = loaded.notes[row]
             if self.trained_on is not None:
