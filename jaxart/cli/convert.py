@@ -19,7 +19,7 @@ import sys
 from collections.abc import Sequence
 
 from jaxart import storage
-from jaxart.cli.flags import FlagError, Parser, fill, require
+from jaxart.cli.flags import FlagError, Parser, fill, positive, require
 from jaxart.models import MODELS, with_todays_name
 from jaxart.weights import known_files
 from jaxart.weights.choices import CHANNEL_ORDERS
@@ -80,7 +80,7 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     )
     add(
         "--lrn-alpha",
-        type=float,
+        type=positive,
         help="AlexNet, CaffeNet: Caffe's alpha of the response norm, before its "
         "division by the local size (default: 1e-4)",
     )
