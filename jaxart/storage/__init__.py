@@ -5,6 +5,7 @@ whole; so what is written beside and renamed in the one is one PUT in the other.
 """
 
 from jaxart.storage.checksums import checksum
+from jaxart.storage.errors import StorageError
 from jaxart.storage.hub import weights_path, weights_path_or_none
 from jaxart.storage.paths import (
     AnyPath,
@@ -22,11 +23,12 @@ from jaxart.storage.paths import (
     resolve,
     version,
     write_bytes,
+    write_picture,
     written,
     written_folder,
     written_together,
 )
-from jaxart.storage.remote import RemotePath, StorageError
+from jaxart.storage.remote import RemotePath
 
 __all__ = [
     "AnyPath",
@@ -34,6 +36,7 @@ __all__ = [
     "StorageError",
     "checksum",
     "copy",
+    "disk",
     "fetched",
     "hub",
     "is_remote",
@@ -51,6 +54,7 @@ __all__ = [
     "weights_path",
     "weights_path_or_none",
     "write_bytes",
+    "write_picture",
     "written",
     "written_folder",
     "written_together",
