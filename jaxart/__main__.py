@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 import jaxart
-from jaxart.cli import start
+from jaxart.cli import faults, start, streams
 from jaxart.cli.flags import FlagError
 
 # Each in a line. A job's module has its name, with _ for a space.
@@ -37,12 +37,18 @@ def main(words: Sequence[str] | None = None) -> int:
     """Runs the job of a command line, of this process's where no words are given.
 
     Returns:
-      The exit status: 0, or 1 after an error, or 130 where the user stopped it.
+      The exit status: 0, or 1 after an error, or 130 where the user stopped it. That
+      nobody reads what it prints is no error.
     """
+    with streams.kept():
+        return _run(sys.argv[1:] if words is None else words)
+
+
+def _run(words: Sequence[str]) -> int:
     stopped = ""
     try:
         try:
-            name, rest = find(sys.argv[1:] if words is None else words)
+            name, rest = find(words)
             job = importlib.import_module(f"jaxart.cli.{name.replace(' ', '_')}")
             stopped = f"; {job.STOPPED}"
             flags = job.parse(rest)
@@ -53,10 +59,8 @@ def main(words: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print(f"\njaxart: stopped{stopped}", file=sys.stderr)
         return 130
-    except start.KNOWN_ERRORS as error:
-        if isinstance(error, BrokenPipeError) and start.output_is_cut():
-            return 1  # `jaxart ... | head` has seen enough
-        print(f"jaxart: {error}", file=sys.stderr)
+    except Exception as error:
+        print(f"jaxart: {faults.explain(error)}", file=sys.stderr)
         return 1
 
 

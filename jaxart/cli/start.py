@@ -1,21 +1,14 @@
-"""What every job does before it begins, and which errors end one in a line."""
+"""What every job does before it begins."""
 
 import faulthandler
 import logging
 import os
-import select
-import sys
 import warnings
 
 import platformdirs
 from absl import flags
 from absl import logging as absl_logging
 from PIL import Image
-
-from jaxart.paintings.download.errors import WikiartError
-
-# Their messages are for people; any other error is a fault, and shows where it is.
-KNOWN_ERRORS = (ValueError, OSError, ImportError, FloatingPointError, WikiartError)
 
 _MAX_CACHE_BYTES = 1 << 30  # what was used least goes first
 
@@ -53,14 +46,3 @@ def keep_compiled_programs() -> None:
             "JAX_COMPILATION_CACHE_MAX_SIZE": str(_MAX_CACHE_BYTES),
             "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.1",
         }
-
-
-def output_is_cut() -> bool:
-    """Whether nobody reads standard output any more; then what is left goes nowhere."""
-    output = sys.stdout.fileno()
-    poll = select.poll()
-    poll.register(output, 0)
-    if not any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0)):
-        return False
-    os.dup2(os.open(os.devnull, os.O_WRONLY), output)
-    return True

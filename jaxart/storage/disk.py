@@ -20,7 +20,7 @@ _SIGNS = re.compile(
 )
 _NAME_BYTES = 255  # of a file's name, on nearly all file systems
 
-_REMEDY = "free some space, and the same command goes on"
+REMEDY = "free some space, and the same command goes on"
 
 
 class DiskFullError(StorageError):
@@ -62,7 +62,7 @@ def describe(path: Path, error: BaseException) -> str:
             "may write here (`ulimit -f`)"
         )
     what = "your quota is used up on" if code == _QUOTA else "no space is left on"
-    return f"{path}: {what} the disk at {disk_of(path)} {_free_on(path)}: {_REMEDY}"
+    return f"{path}: {what} the disk at {disk_of(path)} {_free_on(path)}: {REMEDY}"
 
 
 def require(path: Path, num_bytes: int) -> None:
@@ -75,7 +75,7 @@ def require(path: Path, num_bytes: int) -> None:
     if free < num_bytes:
         raise DiskFullError(
             f"{path}: needs {_shown(num_bytes)} on the disk at {disk_of(path)} "
-            f"{_free_on(path)}: {_REMEDY}"
+            f"{_free_on(path)}: {REMEDY}"
         )
 
 
