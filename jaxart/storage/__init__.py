@@ -9,6 +9,7 @@ from jaxart.storage.errors import StorageError
 from jaxart.storage.hub import weights_path, weights_path_or_none
 from jaxart.storage.paths import (
     AnyPath,
+    check_names,
     copy,
     fetched,
     is_remote,
@@ -20,6 +21,7 @@ from jaxart.storage.paths import (
     path_or_none,
     remove_unfinished,
     require_local,
+    require_room,
     resolve,
     version,
     write_bytes,
@@ -34,6 +36,7 @@ __all__ = [
     "AnyPath",
     "RemotePath",
     "StorageError",
+    "check_names",
     "checksum",
     "copy",
     "disk",
@@ -48,6 +51,7 @@ __all__ = [
     "path_or_none",
     "remove_unfinished",
     "require_local",
+    "require_room",
     "resolve",
     "results",
     "version",

@@ -173,6 +173,25 @@ def fetched(path: AnyPath) -> Iterator[Path]:
         yield folder / path.name
 
 
+def require_room(path: AnyPath, num_bytes: int) -> None:
+    """Makes sure, before the work, that a disk has room for a file of so many bytes.
+
+    Raises:
+      DiskFullError: it has not. Of an object store nothing is known.
+    """
+    if isinstance(path, Path):
+        disk.require(path, num_bytes)
+
+
+def check_names(*files: AnyPath) -> None:
+    """Makes sure, before the work, that files can be called so.
+
+    Raises:
+      StorageError: a name is too long.
+    """
+    disk.check_names(*(file for file in files if isinstance(file, Path)))
+
+
 def copy(source: AnyPath, file: Path) -> None:
     """Copies a file or an object into a local file, bit by bit."""
     if isinstance(source, RemotePath):
