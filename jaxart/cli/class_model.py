@@ -64,6 +64,7 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     require(flags, "class", "out")
     if flags.out.suffix.lower() != ".png":
         raise FlagError(f"out={flags.out}: a .png file")
+    storage.check_names(flags.out)
     return flags
 
 

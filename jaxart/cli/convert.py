@@ -116,11 +116,12 @@ def run(flags: argparse.Namespace) -> int:
             return 1
         print(checked.remark)
         return 0
+    out = flags.out or storage.path(MODELS[flags.model].weight_file)
+    storage.check_names(out)
     if flags.download is not None:
         known = known_files.find(flags.model, flags.download)
         flags.src = downloads.download(known, mirrors=flags.mirror)
         flags.channel_order = flags.channel_order or known.channel_order
-    out = flags.out or storage.path(MODELS[flags.model].weight_file)
     written = convert.write(out, flags.src, fill(convert.Stated, flags))
     print(f"{convert.describe(written)}\n{written.remark}\nwritten: {out}")
     return 0

@@ -26,7 +26,8 @@ def explain(error: BaseException) -> str:
             return str(error)
         name = getattr(error, "filename", None)
         if isinstance(name, str | bytes):
-            return disk.describe(Path(os.fsdecode(name)), error)
+            path = Path(os.fsdecode(name))
+            return f"{path}: {disk.describe(path, error)}"
         return f"a disk is full ({_one_line(error)}): {disk.REMEDY}"
     if _is_want_of_memory(error):
         return (

@@ -26,6 +26,8 @@ REMEDY = "free some space, and the same command goes on"
 class DiskFullError(StorageError):
     """There is no room for a file; the message names it, its disk, and what is free."""
 
+    said = ""  # the message without the file's name
+
 
 def is_full(error: BaseException) -> bool:
     """Whether an error says that a disk, a quota or a file can take no more."""
@@ -40,29 +42,39 @@ def is_full(error: BaseException) -> bool:
 def named(path: Path) -> Iterator[None]:
     """Turns what a full disk raises into one line about a file that is being written.
 
+    The file is the outermost one, which bears the name that a user knows.
+
     Raises:
       DiskFullError: in place of the error, whichever library's.
     """
     try:
         yield
-    except DiskFullError:
-        raise
     except Exception as error:
-        if not is_full(error):
+        if isinstance(error, DiskFullError):
+            said = error.said
+        elif is_full(error):
+            said = describe(path, error)
+        else:
             raise
-        raise DiskFullError(describe(path, error)) from error
+        raise _of(path, said) from error
 
 
 def describe(path: Path, error: BaseException) -> str:
-    """What a user should know of a file that could not be written."""
+    """What a user should know of a file that could not be written, but its name."""
     code = getattr(error, "errno", None)
     if code == _TOO_LARGE:
         return (
-            f"{path}: too large for the disk at {disk_of(path)}, or for what a process "
-            "may write here (`ulimit -f`)"
+            f"too large for the disk at {disk_of(path)}, or for what a process may "
+            "write here (`ulimit -f`)"
         )
     what = "your quota is used up on" if code == _QUOTA else "no space is left on"
-    return f"{path}: {what} the disk at {disk_of(path)} {_free_on(path)}: {REMEDY}"
+    return f"{what} the disk at {disk_of(path)} {_free_on(path)}: {REMEDY}"
+
+
+def _of(path: Path, said: str) -> DiskFullError:
+    error = DiskFullError(f"{path}: {said}")
+    error.said = said
+    return error
 
 
 def require(path: Path, num_bytes: int) -> None:
@@ -73,10 +85,8 @@ def require(path: Path, num_bytes: int) -> None:
     """
     free = shutil.disk_usage(_there(path)).free
     if free < num_bytes:
-        raise DiskFullError(
-            f"{path}: needs {_shown(num_bytes)} on the disk at {disk_of(path)} "
-            f"{_free_on(path)}: {REMEDY}"
-        )
+        disk = f"the disk at {disk_of(path)} {_free_on(path)}"
+        raise _of(path, f"needs {_shown(num_bytes)} on {disk}: {REMEDY}")
 
 
 def check_names(*paths: Path) -> None:

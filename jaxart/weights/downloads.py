@@ -19,6 +19,7 @@ from filelock import FileLock
 from tqdm import tqdm
 
 from jaxart import storage
+from jaxart.storage import disk
 from jaxart.weights.errors import WeightsError
 from jaxart.weights.known_files import KnownFile
 
@@ -40,14 +41,17 @@ def download(
     Raises:
       WeightsError: no place gave the right file (the message says of each why), or
         the cache cannot be written.
+      StorageError: its disk has no room for the file.
     """
     folder = cache_dir or platformdirs.user_cache_path("jaxart") / "weights"
     path = folder / file.name
     urls = [f"{mirror.rstrip('/')}/{file.name}" for mirror in mirrors]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(f"{path}.lock"):
+        with disk.named(path), FileLock(f"{path}.lock"):
             _fetch_from_first(file, path, [*urls, *file.urls])
+    except storage.StorageError:
+        raise
     except OSError as error:
         raise WeightsError(f"{path}: cannot be written: {error}") from error
     return path
@@ -167,6 +171,7 @@ def _append(
     with open(partial, "ab") as stream:
         start = stream.tell()
         total = start + int(length) if length else None
+        storage.require_room(partial, int(length or 0))
         with tqdm(
             desc=file.name,
             initial=start,

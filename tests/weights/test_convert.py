@@ -445,7 +445,7 @@ def test_a_converted_file_is_checked(convert, check, tmp_path, alexnet_convoluti
     out.write_bytes(content)
     status, printed, error = check(out)
     assert (status, printed) == (1, "")
-    assert error == (f"jaxart: {out}: damaged: not as it was written\n")
+    assert error == (f"jaxart: {out}: damaged: not as it was written: conv5/kernel\n")
 
 
 def test_a_converted_file_of_another_network_is_found_out(check, tmp_path):
