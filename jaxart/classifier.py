@@ -195,9 +195,9 @@ def _described(
         model = MODELS[name](**facts)
         return model, class_names, param_shapes(model)
     except (LookupError, TypeError, ValueError) as error:
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
         raise DamagedError(
-            f"{path}: damaged: it describes no network of {', '.join(MODELS)} "
-            f"({type(error).__name__}: {error})"
+            f"{path}: damaged: it describes none of {', '.join(MODELS)} ({reason})"
         ) from None
 
 

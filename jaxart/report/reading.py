@@ -81,6 +81,8 @@ def read(workdir: AnyPath) -> RunFolder:
         )
     path = workdir / "predictions.csv"
     rows = _if_there(results.read_csv, path) or []
+    if rows and tuple(rows[0][:3]) != predictions.COLUMNS:
+        raise DamagedError(f"{path}: damaged: no table of a run's predictions")
     if len(rows) < 2:
         raise ReportError(
             f"{workdir}: the run has no predictions yet (predictions.csv is missing or "

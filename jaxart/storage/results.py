@@ -114,8 +114,9 @@ def read_csv(path: AnyPath) -> list[list[str]]:
         ]
     except csv.Error as error:
         raise DamagedError(f"{path}: damaged: no CSV ({error})") from None
-    if not rows:
-        raise DamagedError(f"{path}: damaged: it has no header")
+    if not rows or not text.endswith("\n"):
+        what = "its end is missing" if rows else "it has no header"
+        raise DamagedError(f"{path}: damaged: {what}")
     for number, row in enumerate(rows, start=1):
         if len(row) != len(rows[0]):
             raise DamagedError(

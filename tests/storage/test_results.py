@@ -93,7 +93,8 @@ def test_names_of_a_table_are_read_as_they_were_written(tmp_path):
     [
         (b"", "it has no header"),
         (b'path,"reason\na,b', "no CSV"),
-        (b"path,reason\na", "row 2 has 1 cells, not 2"),
+        (b"path,reason\na\n", "row 2 has 1 cells, not 2"),
+        (b"path,reason\na,b", "its end is missing"),
         (b"\xff\xfe\0,x\n", "no CSV|it has no column"),
         (b"path,why\n", "it has no column reason"),
     ],
