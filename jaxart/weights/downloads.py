@@ -5,9 +5,11 @@ all. The transfer is ours, since pooch neither resumes nor has mirrors. What has
 of a file waits beside it in `NAME.part`, and `NAME.part.origin` says where from.
 """
 
+import contextlib
 import functools
 import itertools
 import logging
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -27,6 +29,7 @@ _ATTEMPTS = 4
 _TIMEOUTS_S = (20, 60)  # to connect, between two reads
 _CHUNK_BYTES = 1 << 14  # what a cut loses at most: urllib3 drops part of a chunk
 _MAX_BYTES = 2 << 30
+_STALE_SECONDS = 3600
 _HTML_STARTS = (b"<!doctype", b"<html", b"<head")
 
 
@@ -49,12 +52,21 @@ def download(
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with disk.named(path), FileLock(f"{path}.lock"):
+            _remove_left(path.parent)
             _fetch_from_first(file, path, [*urls, *file.urls])
     except storage.StorageError:
         raise
     except OSError as error:
         raise WeightsError(f"{path}: cannot be written: {error}") from error
     return path
+
+
+def _remove_left(folder: Path) -> None:
+    """Removes what pooch was hashing, for seconds, where a run was killed meanwhile."""
+    for path in folder.glob("tmp????????"):
+        with contextlib.suppress(FileNotFoundError):
+            if path.stat().st_ctime < time.time() - _STALE_SECONDS:
+                path.unlink()
 
 
 def _fetch_from_first(file: KnownFile, path: Path, urls: list[str]) -> None:
