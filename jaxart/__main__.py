@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 import jaxart
-from jaxart.cli import start
+from jaxart.cli import faults, start, streams
 from jaxart.cli.flags import FlagError
 
 # Each in a line. A job's module has its name, with _ for a space.
@@ -38,12 +38,17 @@ def main(words: Sequence[str] | None = None) -> int:
 
     Returns:
       The exit status: 0, or 1 after an error, or 130 where the user stopped it, or 128
-      and the number of another signal.
+      and the number of another signal. That nobody reads what it prints is no error.
     """
+    with streams.kept():
+        return _run(sys.argv[1:] if words is None else words)
+
+
+def _run(words: Sequence[str]) -> int:
     stopped = ""
     try:
         try:
-            name, rest = find(sys.argv[1:] if words is None else words)
+            name, rest = find(words)
             job = importlib.import_module(f"jaxart.cli.{name.replace(' ', '_')}")
             stopped = f"; {job.STOPPED}"
             flags = job.parse(rest)
@@ -55,10 +60,8 @@ def main(words: Sequence[str] | None = None) -> int:
         stopped = f"; {error}" if str(error) else stopped
         print(f"\njaxart: stopped{stopped}", file=sys.stderr)
         return getattr(error, "status", 130)
-    except start.KNOWN_ERRORS as error:
-        if isinstance(error, BrokenPipeError) and start.output_is_cut():
-            return 1  # `jaxart ... | head` has seen enough
-        print(f"jaxart: {error}", file=sys.stderr)
+    except Exception as error:
+        print(f"jaxart: {faults.explain(error)}", file=sys.stderr)
         return 1
 
 

@@ -14,10 +14,13 @@ from jaxart.data import labels
 from jaxart.data.resizing import RESIZE_RULES
 from jaxart.models import MODELS, Network, with_todays_name
 from jaxart.models.layers import FC_NAMES, HEAD, trainable
-from jaxart.storage import AnyPath
+from jaxart.storage import AnyPath, results
+from jaxart.storage.results import DamagedError
 from jaxart.weights import WeightsError, canonical, convert
 
 MAX_CLASSES_IN_ERROR = 30
+
+_FIELDS = {"model": str, "network": dict, "resize": str, "train_layers": list}
 
 
 class ClassifierError(ValueError):
@@ -152,18 +155,15 @@ def from_run(workdir: AnyPath) -> Classifier:
 
     Raises:
       ClassifierError: the folder holds no run, or one without a checkpoint.
+      DamagedError: its config.json or result.json is not as training writes it.
     """
     try:
-        config = json.loads((workdir / "config.json").read_text(encoding="utf-8"))
+        config = results.read_json(workdir / "config.json", **_FIELDS)
     except FileNotFoundError:
         raise ClassifierError(
             f"{workdir}: no run of `jaxart train` (config.json is missing)"
         ) from None
-    name, facts = with_todays_name(config["model"], config["network"])
-    class_names = tuple(facts.pop("classes"))
-    facts.pop("preprocessing")
-    facts["hidden"] = tuple(facts["hidden"])  # JSON has lists
-    model = MODELS[name](**facts)
+    model, class_names, shapes = _described(workdir / "config.json", config)
     checkpoints = runs.Checkpoints(workdir)
     if checkpoints.latest_step is None:
         raise ClassifierError(
@@ -172,21 +172,45 @@ def from_run(workdir: AnyPath) -> Classifier:
         )
     device = jax.sharding.SingleDeviceSharding(jax.devices()[0])
     params = checkpoints.restore_best(
-        jax.tree.map(lambda x: x.update(sharding=device), param_shapes(model)),
+        jax.tree.map(lambda x: x.update(sharding=device), shapes),
         config["train_layers"],
     )
     checkpoints.close()
     source = storage.resolve(workdir)
-    temperature = _read_result(workdir).get("temperature")
-    return Classifier(model, params, class_names, config["resize"], source, temperature)
+    return Classifier(
+        *(model, params, class_names),
+        *(config["resize"], source, _temperature(workdir)),
+    )
 
 
-def _read_result(workdir: AnyPath) -> dict[str, Any]:
-    """What a run says of itself; nothing where it did not end."""
+def _described(
+    path: AnyPath, config: Mapping[str, Any]
+) -> tuple[Network, tuple[str, ...], Any]:
+    """The network that a config describes, its classes, and its parameters' shapes."""
+    name, facts = with_todays_name(config["model"], config["network"])
     try:
-        return json.loads((workdir / "result.json").read_text(encoding="utf-8"))
+        class_names = tuple(facts.pop("classes"))
+        facts.pop("preprocessing")
+        facts["hidden"] = tuple(facts["hidden"])  # JSON has lists
+        model = MODELS[name](**facts)
+        return model, class_names, param_shapes(model)
+    except (LookupError, TypeError, ValueError) as error:
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+        raise DamagedError(
+            f"{path}: damaged: it describes none of {', '.join(MODELS)} ({reason})"
+        ) from None
+
+
+def _temperature(workdir: AnyPath) -> float | None:
+    """What a run's logits are divided by; None where it did not end, or is older."""
+    path = workdir / "result.json"
+    try:
+        temperature = results.read_json(path).get("temperature")
     except FileNotFoundError:
-        return {}
+        return None
+    if temperature is None or isinstance(temperature, float | int) and temperature > 0:
+        return temperature
+    raise DamagedError(f"{path}: damaged: temperature is {temperature!r}")
 
 
 def param_shapes(model: Network) -> Any:

@@ -3,6 +3,7 @@
 import logging
 import os
 import shutil
+import subprocess
 import tempfile
 
 import jax
@@ -64,6 +65,18 @@ def config(paintings, tmp_path):
     config.cache_dir = str(tmp_path / "cache")
     config.writer = "tensorboardx"
     return config
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of a megabyte."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", folder]
+    if os.geteuid() or subprocess.run(command, capture_output=True).returncode:
+        pytest.skip("mounting a small file system needs a superuser who may")
+    yield folder
+    subprocess.run(["umount", "--lazy", folder], check=True)
 
 
 @pytest.fixture(scope="session")

@@ -1,11 +1,12 @@
-"""`jaxart JOB` with a network that costs nothing, as a process of its own."""
+"""`jaxart` that knows a network which runs in no time; as a program, with a job."""
 
 import sys
 
 from jaxart.__main__ import main
 from jaxart.models import MODELS
-from tests import runs
+from tests.runs import TinyNet
+
+MODELS["tinynet"] = TinyNet
 
 if __name__ == "__main__":
-    MODELS["tinynet"] = runs.TinyNet
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

@@ -1,7 +1,6 @@
 """A run's own training images, with their features: those of its frozen layers."""
 
 import dataclasses
-import json
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,7 +12,7 @@ from jaxart.classifier import Classifier
 from jaxart.data import features, files, pipeline
 from jaxart.devices import layout
 from jaxart.models.layers import frozen_boundary
-from jaxart.storage import AnyPath
+from jaxart.storage import AnyPath, results
 from jaxart.training import frozen, sides
 from jaxart.training.config import Config
 
@@ -106,7 +105,7 @@ def read(network: Classifier, cache_dir: Path | None = None) -> TrainingImages:
 
 def _config(workdir: AnyPath) -> Config:
     """What a run was."""
-    values = json.loads((workdir / "config.json").read_text(encoding="utf-8"))
+    values = results.read_json(workdir / "config.json")
     fields = {}
     for field in dataclasses.fields(Config):
         value = values.get(field.name, field.default)

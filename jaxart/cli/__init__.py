@@ -4,4 +4,4 @@
 Nothing here imports JAX before a job runs.
 """
 
-__all__ = ["flags", "start"]
+__all__ = ["faults", "flags", "start", "streams"]

@@ -19,7 +19,7 @@ import sys
 from collections.abc import Sequence
 
 from jaxart import storage
-from jaxart.cli.flags import FlagError, Parser, fill, require
+from jaxart.cli.flags import FlagError, Parser, fill, positive, require
 from jaxart.models import MODELS, with_todays_name
 from jaxart.weights import known_files
 from jaxart.weights.choices import CHANNEL_ORDERS
@@ -80,7 +80,7 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     )
     add(
         "--lrn-alpha",
-        type=float,
+        type=positive,
         help="AlexNet, CaffeNet: Caffe's alpha of the response norm, before its "
         "division by the local size (default: 1e-4)",
     )
@@ -116,11 +116,12 @@ def run(flags: argparse.Namespace) -> int:
             return 1
         print(checked.remark)
         return 0
+    out = flags.out or storage.path(MODELS[flags.model].weight_file)
+    storage.check_names(out)
     if flags.download is not None:
         known = known_files.find(flags.model, flags.download)
         flags.src = downloads.download(known, mirrors=flags.mirror)
         flags.channel_order = flags.channel_order or known.channel_order
-    out = flags.out or storage.path(MODELS[flags.model].weight_file)
     written = convert.write(out, flags.src, fill(convert.Stated, flags))
     print(f"{convert.describe(written)}\n{written.remark}\nwritten: {out}")
     return 0

@@ -131,25 +131,36 @@ def whole(about: str, lowest: int, highest: int = sys.maxsize) -> Callable[[str]
     """A whole number within bounds, which `about` tells."""
 
     def read(text: str) -> int:
-        if text.isdecimal() and lowest <= int(text) <= highest:
+        # Of more digits, int() would refuse to read it.
+        if re.fullmatch(r"-?[0-9]{1,20}", text) and lowest <= int(text) <= highest:
             return int(text)
         raise argparse.ArgumentTypeError(f"{text!r} is not {about}")
 
     return read
 
 
+def number(
+    about: str, lowest: float = -math.inf, highest: float = math.inf
+) -> Callable[[str], float]:
+    """A finite number within bounds, which `about` tells."""
+
+    def read(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if math.isfinite(value) and lowest <= value <= highest:
+            return value
+        raise argparse.ArgumentTypeError(f"{text!r} is not {about}")
+
+    return read
+
+
 count = whole("a whole number from 1 on", 1)
-
-
-def positive(text: str) -> float:
-    """A number above 0."""
-    try:
-        number = float(text)
-    except ValueError:
-        number = 0.0
-    if 0 < number < math.inf:
-        return number
-    raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
+seed = whole("a whole number from 0 to 4294967295", 0, 2**32 - 1)
+not_negative = number("a number from 0 on", 0.0)
+positive = number("a number above 0", math.ulp(0.0))
+fraction = number("a number from 0 to 1", 0.0, 1.0)
 
 
 def names(text: str) -> tuple[str, ...]:
@@ -158,8 +169,8 @@ def names(text: str) -> tuple[str, ...]:
 
 
 _METAVARS: dict[Any, str] = {
-    **dict.fromkeys((int, count), "N"),
-    **dict.fromkeys((float, positive), "X"),
+    **dict.fromkeys((count, seed), "N"),
+    **dict.fromkeys((not_negative, positive, fraction), "X"),
     **dict.fromkeys(
         (storage.path, storage.path_or_none, storage.weights_path_or_none), "PATH"
     ),

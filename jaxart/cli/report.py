@@ -44,6 +44,8 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
         raise FlagError("which run? jaxart report RUN [RUN ...]")
     if flags.image_root and len(flags.runs) > 1:
         raise FlagError("--image_root is for one run: a page of several has no images")
+    if flags.out:
+        storage.check_names(flags.out)
     return flags
 
 

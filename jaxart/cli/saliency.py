@@ -17,7 +17,18 @@ from typing import Any
 
 from jaxart import storage
 from jaxart.cli import shared
-from jaxart.cli.flags import Parser, fill, names, require
+from jaxart.cli.flags import (
+    Parser,
+    count,
+    fill,
+    fraction,
+    names,
+    not_negative,
+    number,
+    positive,
+    require,
+    seed,
+)
 from jaxart.devices import stopping
 from jaxart.passes import driver
 from jaxart.saliency.choices import (
@@ -33,24 +44,24 @@ STOPPED = "the same command goes on"
 
 # The methods' own: what they are, and what argparse needs to know.
 SETTINGS: dict[str, tuple[str, dict[str, Any]]] = {
-    "num_samples": ("noisy copies of an image", {"type": int}),
-    "noise_level": ("their noise, in parts of its range", {"type": float}),
-    "num_steps": ("steps of a path", {"type": int}),
+    "num_samples": ("noisy copies of an image", {"type": count}),
+    "noise_level": ("their noise, in parts of its range", {"type": not_negative}),
+    "num_steps": ("steps of a path", {"type": count}),
     "baseline": ("where a path starts; what occludes", {"choices": BASELINES}),
     "quadrature": ("where a path's steps lie", {"choices": QUADRATURES}),
-    "max_sigma": ("strongest blur of a path, in pixels", {"type": float}),
-    "fraction": ("of the pixels that move in a guided step", {"type": float}),
-    "max_dist": ("how far they may leave the straight path", {"type": float}),
+    "max_sigma": ("strongest blur of a path, in pixels", {"type": positive}),
+    "fraction": ("of the pixels that move in a guided step", {"type": fraction}),
+    "max_dist": ("how far they may leave the straight path", {"type": fraction}),
     "layer": ("Caffe name of the layer that a CAM looks at", {"metavar": "LAYER"}),
-    "window": ("side of the occluded square, in pixels", {"type": int}),
-    "stride": ("from one square to the next, in pixels", {"type": int}),
+    "window": ("side of the occluded square, in pixels", {"type": count}),
+    "stride": ("from one square to the next, in pixels", {"type": count}),
     "normalise": (
         "the mean over the squares that cover a pixel, not their sum",
         {"action": "store_true", "default": None},
     ),
-    "num_masks": ("random masks", {"type": int}),
-    "grid": ("cells along a side of a random mask", {"type": int}),
-    "probability": ("that a cell of a mask is open", {"type": float}),
+    "num_masks": ("random masks", {"type": count}),
+    "grid": ("cells along a side of a random mask", {"type": count}),
+    "probability": ("that a cell of a mask is open", {"type": fraction}),
 }
 
 
@@ -95,7 +106,7 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
         help="how an attribution becomes one number a pixel (default: the method's "
         "rule)",
     )
-    add("--seed", type=int, default=0, help="of methods that draw samples")
+    add("--seed", type=seed, default=0, help="of methods that draw samples")
     group = parser.add_argument_group("settings of methods (default: the method's own)")
     for name, (text, kind) in SETTINGS.items():
         group.add_argument(f"--{name}", help=text, **kind)
@@ -122,7 +133,7 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     )
     add(
         "--percentile",
-        type=float,
+        type=number("a number from 0 to 100", 0.0, 100.0),
         default=99.0,
         metavar="P",
         help="of a map's absolute values: what the end of the colour table stands for",

@@ -1,21 +1,14 @@
-"""What every job does before it begins, and which errors end one in a line."""
+"""What every job does before it begins."""
 
 import faulthandler
 import logging
 import os
-import select
-import sys
 import warnings
 
 import platformdirs
 from absl import flags
 from absl import logging as absl_logging
 from PIL import Image
-
-from jaxart.paintings.download.errors import WikiartError
-
-# Their messages are for people; any other error is a fault, and shows where it is.
-KNOWN_ERRORS = (ValueError, OSError, ImportError, FloatingPointError, WikiartError)
 
 _MAX_CACHE_BYTES = 1 << 30  # what was used least goes first
 
@@ -30,6 +23,7 @@ def set_up() -> logging.Logger:
     # Orbax reports every file that it writes; training's --verbosity=0 shows it.
     if not flags.FLAGS["verbosity"].present:
         absl_logging.set_verbosity(absl_logging.WARNING)
+    logging.getLogger("absl").addFilter(_is_news)
     # Pillow warns of pictures above 89 megapixels, and refuses those above 178.
     warnings.simplefilter("ignore", Image.DecompressionBombWarning)
     log = logging.getLogger("jaxart")
@@ -37,6 +31,11 @@ def set_up() -> logging.Logger:
     log.propagate = False
     log.addHandler(logging.StreamHandler())
     return log
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Whether a record is no trace of Orbax's threads: what they raise is told once."""
+    return not (record.exc_info and "orbax" in record.pathname)
 
 
 def keep_compiled_programs() -> None:
@@ -53,14 +52,3 @@ def keep_compiled_programs() -> None:
             "JAX_COMPILATION_CACHE_MAX_SIZE": str(_MAX_CACHE_BYTES),
             "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.1",
         }
-
-
-def output_is_cut() -> bool:
-    """Whether nobody reads standard output any more; then what is left goes nowhere."""
-    output = sys.stdout.fileno()
-    poll = select.poll()
-    poll.register(output, 0)
-    if not any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0)):
-        return False
-    os.dup2(os.open(os.devnull, os.O_WRONLY), output)
-    return True

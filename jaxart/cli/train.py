@@ -32,7 +32,7 @@ from absl import flags as absl_flags
 from ml_collections import ConfigDict, config_flags
 
 from jaxart import storage
-from jaxart.cli import start
+from jaxart.cli import faults
 from jaxart.cli.flags import FlagError, Parser, count, refuse, require, respelled, whole
 from jaxart.devices import launchers, stopping
 from jaxart.passes import driver
@@ -84,7 +84,7 @@ def run(flags: argparse.Namespace) -> int:
         from jaxart.training import loop  # noqa: PLC0415
 
         processes.start(flags.coordinator, flags.num_processes, flags.process_id)
-        with processes.ending_together(*start.KNOWN_ERRORS):
+        with processes.ending_together(faults.explain):
             is_first = processes.is_first()
             if not is_first:
                 logging.getLogger("jaxart").setLevel(logging.ERROR)

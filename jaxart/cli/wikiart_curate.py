@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from jaxart import storage
 from jaxart.cli import shared
-from jaxart.cli.flags import Parser, count, fill, names, positive
+from jaxart.cli.flags import Parser, count, fill, names, number, seed
 from jaxart.devices import stopping
 from jaxart.paintings.curate.options import GREY_COPIES, METADATA, SPLITS, Options
 
@@ -72,11 +72,11 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     add("--split", choices=SPLITS, help="see above")
     add(
         "--val_fraction",
-        type=_fraction,
+        type=number("a number between 0 and 1", 1e-9, 1 - 1e-9),
         metavar="SHARE",
         help="of the pictures, for validation",
     )
-    add("--seed", type=int, help="of all draws")
+    add("--seed", type=seed, help="of all draws")
     add(
         "--resize",
         type=count,
@@ -107,10 +107,3 @@ def run(flags: argparse.Namespace) -> int:
         print(f"warning: {warning}", file=sys.stderr)
     print(f"written: {flags.out}")
     return 0
-
-
-def _fraction(text: str) -> float:
-    number = positive(text)
-    if number < 1:
-        return number
-    raise argparse.ArgumentTypeError(f"{text!r} is not between 0 and 1")

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from jaxart import storage
-from jaxart.cli.flags import Parser, count, positive
+from jaxart.cli.flags import Parser, count, number
 from jaxart.devices import stopping
 from jaxart.paintings.download import artgan, hugging_face, site, sources
 from jaxart.paintings.download.download import Run
@@ -55,7 +55,7 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     add("--out", type=storage.path, required=True, help="the folder to fill")
     add(
         "--max_gigabytes",
-        type=positive,
+        type=number("a number above 0, up to 1,000,000", 1e-9, 1e6),
         default=20.0,
         help="stop before the folder holds more, what it holds already included",
     )
@@ -69,7 +69,7 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     )
     add(
         "--delay",
-        type=positive,
+        type=number("a number above 0, up to 3600", 1e-9, 3600.0),
         default=1.0,
         metavar="SECONDS",
         help="from an answer to the next request; after failures longer",

@@ -9,6 +9,8 @@ from jaxtyping import Float, Int
 from jaxart.data import tables
 from jaxart.storage import AnyPath, results
 
+COLUMNS = ("path", "label", "predicted")  # the first; the rest are the classes
+
 _MARK = "probability of "  # begins a column's name that would be another's
 
 
@@ -50,4 +52,4 @@ def write_predictions(
     for name, label, row in zip(names, labels, probabilities, strict=True):
         predicted = class_names[row.argmax()]
         rows.append((name, class_names[label], predicted, *map("{:.6g}".format, row)))
-    results.write_csv(path, ("path", "label", "predicted", *columns), rows)
+    results.write_csv(path, (*COLUMNS, *columns), rows)

@@ -8,7 +8,7 @@ or, from a shell, `python -m jaxart.data.procedural --out=paintings`.
 
 import argparse
 import hashlib
-import json
+import io
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +18,7 @@ from PIL import Image
 from jaxart import storage
 from jaxart.data.brushes import draw_palette
 from jaxart.data.painters import PAINTERS
+from jaxart.storage import results
 
 FORMAT_VERSION = 1  # raise it whenever the same arguments paint other pictures
 MIN_SIZE = 32
@@ -53,7 +54,8 @@ def write_folder(
 
     Picture i of a style is `paint(style, (seed, i), size)`, so different seeds
     share no picture. The folder is written under another name and renamed when
-    it is complete; where it is complete already, nothing is done.
+    it is complete; where it is complete already, nothing is done. Of several that
+    write it at once, the first one's stays.
 
     Raises:
       ValueError: the folder exists and holds something else, `images_per_style` is
@@ -68,19 +70,32 @@ def write_folder(
         "size": int(size),
         "styles": list(STYLES),
     }
-    content = json.dumps(card, indent=2) + "\n"
-    card_path = folder / _CARD
-    if card_path.is_file() and card_path.read_bytes() == content.encode():
-        return
-    if folder.exists():
+    content = results.to_json(card, indent=2) + "\n"
+    try:
+        if not folder.exists():
+            with storage.written_folder(folder) as beside:
+                _fill(beside, images_per_style, seed, size)
+                (beside / _CARD).write_text(content)
+    except FileExistsError:
+        pass
+    if not _holds(folder, content):
         raise ValueError(f"{folder} exists and holds something other than {card}")
-    with storage.written_folder(folder) as beside:
-        for style in STYLES:
-            (beside / style).mkdir()
-            for i in range(images_per_style):
-                image = Image.fromarray(paint(style, (seed, i), size))
-                image.save(beside / style / f"{i:04d}.jpg", quality=95, subsampling=0)
-        (beside / _CARD).write_text(content)
+
+
+def _fill(folder: Path, images_per_style: int, seed: int, size: int) -> None:
+    for style in STYLES:
+        (folder / style).mkdir()
+        for i in range(images_per_style):
+            image = Image.fromarray(paint(style, (seed, i), size))
+            content = io.BytesIO()
+            image.save(content, "JPEG", quality=95, subsampling=0)
+            (folder / style / f"{i:04d}.jpg").write_bytes(content.getvalue())
+
+
+def _holds(folder: Path, content: str) -> bool:
+    """Whether what a folder's card says is `content`."""
+    card = folder / _CARD
+    return card.is_file() and card.read_bytes() == content.encode()
 
 
 def main(argv: list[str] | None = None) -> None:

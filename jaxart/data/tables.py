@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from jaxart.data import names
 from jaxart.data.texts import DataError
-from jaxart.storage import AnyPath
+from jaxart.storage import AnyPath, results
 
 PATH, LABEL = "path", "label"
 # What the columns may be called, in any case; the first name goes before the others.
@@ -74,7 +74,8 @@ def rows(
     """A table's rows by column, `path` among them and maybe `label`, and their places.
 
     Blank rows do not count, nor does one that begins with `#`, unless the file that it
-    names from `root` is there.
+    names from `root` is there. A `'` before what spreadsheets take for a formula
+    (`'=a.jpg`) marks a text, and is no part of it: our own tables have it.
 
     Raises:
       DataError: a row has no path, or more cells than there are columns; or two columns
@@ -86,7 +87,7 @@ def rows(
     try:
         for row in reader:
             where = f"{source}:{reader.line_num}"
-            cells = [cell.strip() for cell in row]
+            cells = [results.plain(cell.strip()) for cell in row]
             if reader.line_num <= head.num_lines or not any(cells):
                 continue  # as spreadsheets leave at the end
             values = itertools.zip_longest(head.columns, cells, fillvalue="")

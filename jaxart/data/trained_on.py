@@ -1,7 +1,5 @@
 """The images that a run was trained on, by their content: a file of its folder."""
 
-import csv
-import io
 from collections.abc import Iterable, Sequence
 
 from jaxart.data.files import File
@@ -23,13 +21,15 @@ def write(
 
 
 def read(source: AnyPath | None) -> frozenset[str] | None:
-    """The SHA-256 of each training image, in hex; None where no run kept a list."""
+    """The SHA-256 of each training image, in hex; None where no run kept a list.
+
+    Raises:
+      DamagedError: the list is no table of `write`.
+    """
     if source is None:
         return None
     try:
-        content = (source / NAME).read_bytes()
+        rows = results.read_dicts(source / NAME, "sha256")
     except (FileNotFoundError, NotADirectoryError):  # or no run
         return None
-    text = content.decode("utf-8", "surrogateescape")
-    rows = csv.DictReader(io.StringIO(text, newline=""))
     return frozenset(row["sha256"] for row in rows)

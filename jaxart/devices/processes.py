@@ -7,13 +7,11 @@ does; what it found out, the others are told.
 import contextlib
 import ctypes
 import json
-import logging
 import os
 import re
 import signal
 import sys
 import threading
-import traceback
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NoReturn
@@ -79,7 +77,6 @@ def start(
         raise ProcessError(f"{process_id=}: from 0 to {num_processes - 1}")
     if missing and not launchers.launched():
         return
-    logging.getLogger("absl").addFilter(_without_traceback)
     ctypes.CDLL(None).signal(signal.SIGABRT, _end_at_abort)
     try:
         jax.distributed.initialize(
@@ -184,24 +181,19 @@ def check_shared(folder: AnyPath, field: str) -> None:
 
 
 @contextlib.contextmanager
-def ending_together(*known: type[Exception]) -> Iterator[None]:
+def ending_together(explain: Callable[[BaseException], str]) -> Iterator[None]:
     """Ends this process with one message, and thereby the run, whatever fails.
 
-    That is `LOST` where another process is gone, whichever thread notices, and what an
-    error of a known kind, written for people, says; only a fault of the program's own
-    shows where it is.
+    That is `LOST` where another process is gone, whichever thread notices, and what
+    `explain` says of any other error. A process alone raises its errors.
     """
     is_joined = jax.distributed.is_initialized()
 
-    def end(error: BaseException | None) -> NoReturn:
-        if is_joined and is_of_others(error):
-            stop(LOST)
-        if isinstance(error, known):
-            stop(f"jaxart: {error}")
-        stop("".join(traceback.format_exception(error)))
+    def end(error: BaseException) -> NoReturn:
+        stop(LOST if is_of_others(error) else f"jaxart: {explain(error)}")
 
     if is_joined:
-        threading.excepthook = lambda args: end(args.exc_value)
+        threading.excepthook = lambda args: args.exc_value and end(args.exc_value)
     try:
         yield
         if is_joined:
@@ -211,7 +203,7 @@ def ending_together(*known: type[Exception]) -> Iterator[None]:
             jax.distributed.shutdown()
         raise
     except Exception as error:
-        if not is_joined and not isinstance(error, known):
+        if not is_joined:
             raise
         end(error)
 
@@ -240,12 +232,6 @@ def _end_at_abort(_: int) -> None:
     """
     os.write(2, f"{LOST}\n".encode())
     os._exit(1)
-
-
-def _without_traceback(record: logging.LogRecord) -> bool:
-    """Orbax's threads log where they failed; the message says why this process ends."""
-    record.exc_info = None
-    return True
 
 
 def stop(message: str) -> NoReturn:

@@ -16,6 +16,7 @@ Reference: https://docs.jax.dev/en/latest/export/export.html
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -24,7 +25,9 @@ from jaxtyping import Array, Float
 
 from jaxart.classifier import Classifier
 from jaxart.export.description import describe
-from jaxart.storage import results
+from jaxart.storage import AnyPath, results
+
+P = TypeVar("P", bound=AnyPath)
 
 PLATFORMS = ("cpu", "cuda", "rocm", "tpu")
 
@@ -33,7 +36,7 @@ def write(path: Path, network: Classifier) -> None:
     """Writes the program, and beside it in `NAME.json` what its images must be."""
     facts = describe(network, "NHWC") | {"jax_version": jax.__version__}
     path.write_bytes(serialize(network))
-    results.write_json(path.with_name(f"{path.name}.json"), facts)
+    results.write_json(facts_of(path), facts)
 
 
 def serialize(network: Classifier) -> bytearray:
@@ -60,3 +63,8 @@ def _without_locations() -> Iterator[None]:
         yield
     finally:
         jax.config.update(name, before)
+
+
+def facts_of(path: P) -> P:
+    """The file beside a program that says how images are prepared for it."""
+    return path.with_name(f"{path.name}.json")

@@ -19,15 +19,19 @@ def sibling(out: P, ending: str) -> P:
 
 
 def check_table(out: AnyPath, source: AnyPath, features: str | None = None) -> None:
-    """Makes sure that a table overwrites neither what it is of nor another's results.
+    """Makes sure that a table can be written, and overwrites nothing that it must not.
 
     `source` says which images it is of; activations of `features` go beside it.
 
     Raises:
-      ValueError: it would; or a folder is where the table would go.
+      ValueError: it would overwrite what it is of, or another's results; or a folder
+        is where the table would go.
+      StorageError: a file's name would be too long.
     """
-    endings = ("skipped.csv", "metrics.json", f"{features}.npy", f"{features}.csv")
+    endings = ("skipped.csv", "notes.csv", "metrics.json")
+    endings += (f"{features}.npy", f"{features}.csv") if features else ()
     written = [out, *(sibling(out, ending) for ending in endings)]
+    storage.check_names(*written)
     if storage.resolve(source) in map(storage.resolve, written):
         raise ValueError(f"out={out} would overwrite {source}: choose another name")
     if out.is_dir():

@@ -18,7 +18,7 @@ from jaxart.passes import folder, rows, running
 from jaxart.passes.outputs import sibling
 from jaxart.passes.work import Record, Results
 from jaxart.predict import evaluation, tables
-from jaxart.predict.step import Scores, Step, make_step
+from jaxart.predict.step import Scores, Step, make_step, require_room
 from jaxart.predict.tables import Predictions
 from jaxart.storage import AnyPath, results
 
@@ -145,6 +145,8 @@ class Predicting:
             is_read[row] = True
             says = [column[row].tolist() for column in columns]
             record: Record = dict(zip(_COLUMNS, says, strict=True))
+            if item[1] == tables.UNKNOWN:
+                record["losses"] = None  # JSON has no nan
             if loaded.notes[row]:
                 record["note"] = loaded.notes[row]
             if self.trained_on is not None:
@@ -232,6 +234,8 @@ def _pass(
     ray: running.Cluster | None,
 ) -> tuple[folder.Folder, list[str]]:
     """Does all parts; gives their folder and their names."""
+    if work.features:
+        require_room(path, work.network, work.features, len(items))
     passed = folder.Folder(path, _describe(work, items, part_size))
     passed.begin()
     parts = folder.cut(items, part_size)
@@ -274,9 +278,8 @@ def _read(
 ) -> tuple[list[np.ndarray], list[str], list[str], np.ndarray | None]:
     """All parts' columns of the images that could be read, and all images' reasons.
 
-    And their notes, and which of the former were trained on, if that is known.
-
-    Only one part's records are in memory at a time, which take twenty times as much.
+    And their notes, and which of the former were trained on, if that is known. Only
+    one part's records are in memory at a time, which take twenty times as much.
     """
     pieces, reasons, notes, trained = [], [], [], []
     for name in names:

@@ -1,16 +1,20 @@
 """What is compiled of a pass: a batch's best classes, and a layer's activation."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
+from jaxart import storage
+from jaxart.classifier import Classifier
 from jaxart.devices import compiling
 from jaxart.models import Network
 from jaxart.models.layers import HEAD
 from jaxart.predict import tables
+from jaxart.storage import AnyPath
 
 
 class Scores(NamedTuple):
@@ -50,3 +54,27 @@ def make_step(
         return Scores(indices, best, chosen, losses, activation if features else None)
 
     return step
+
+
+def require_room(
+    parts: AnyPath, network: Classifier, layer: str, num_images: int
+) -> None:
+    """Makes sure, before a pass, that the disk takes a layer's activations.
+
+    They are there twice in the end: in its parts, some of which may be there, and
+    joined.
+
+    Raises:
+      StorageError: it does not.
+    """
+    if not isinstance(parts, Path):
+        return
+    size = network.model.preprocessing["size"]
+    image = jax.ShapeDtypeStruct((1, size, size, 3), jnp.float32)
+
+    def activation(params, image):
+        return network.model.apply({"params": params}, image, upto=layer)
+
+    num_values = jax.eval_shape(activation, network.params, image).size
+    there = sum((parts / name).stat().st_size for name in storage.names_in(parts))
+    storage.require_room(parts, 2 * 4 * num_values * num_images - there)

@@ -162,7 +162,7 @@ def write_jsonl(path: Path, predictions: Predictions, top_k: int | None) -> None
                 dict(zip(keys, row, strict=True)) for row in zip(*columns, strict=True)
             ]
             line = {"path": name} | ({"label": label} if label else {}) | {"top": top}
-            file.write(json.dumps(line) + "\n")
+            file.write(results.to_json(line) + "\n")
 
 
 def write_parquet(path: Path, predictions: Predictions, top_k: int | None) -> None:

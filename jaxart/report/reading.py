@@ -1,9 +1,7 @@
 """What a run's folder holds: its predictions, its settings, its lists, its curves."""
 
-import csv
-import io
-import json
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
@@ -11,7 +9,10 @@ from jaxtyping import Bool, Float64, Int64
 from jaxart import storage
 from jaxart.data import predictions, trained_on
 from jaxart.report import curves
-from jaxart.storage import AnyPath
+from jaxart.storage import AnyPath, results
+from jaxart.storage.results import DamagedError
+
+T = TypeVar("T")
 
 
 class ReportError(ValueError):
@@ -71,20 +72,24 @@ def read(workdir: AnyPath) -> RunFolder:
 
     Raises:
       ReportError: the folder holds no run, or one without predictions.
+      DamagedError: a file is not as training writes it.
     """
-    config = _json(workdir / "config.json")
+    config = _if_there(results.read_json, workdir / "config.json")
     if config is None:
         raise ReportError(
             f"{workdir}: no run of `jaxart train` (config.json is missing)"
         )
-    rows = _rows(workdir / "predictions.csv")
-    if not rows or len(rows) < 2:
+    path = workdir / "predictions.csv"
+    rows = _if_there(results.read_csv, path) or []
+    if rows and tuple(rows[0][:3]) != predictions.COLUMNS:
+        raise DamagedError(f"{path}: damaged: no table of a run's predictions")
+    if len(rows) < 2:
         raise ReportError(
             f"{workdir}: the run has no predictions yet (predictions.csv is missing or "
             "empty); the same command of `jaxart train` goes on with it"
         )
     missing = []
-    result = _json(workdir / "result.json")
+    result = _if_there(results.read_json, workdir / "result.json")
     if result is None:
         missing.append("result.json: the run did not end")
     elif "temperature" not in result:
@@ -96,49 +101,49 @@ def read(workdir: AnyPath) -> RunFolder:
         workdir,
         config,
         result or {},
-        _table(rows),
+        _table(path, rows),
         of_steps,
-        _dicts(workdir / "skipped.csv"),
+        _dicts(workdir / "skipped.csv", "path", "reason"),
         _dicts(workdir / "leaks.csv"),
         _count_copies(workdir),
         missing,
     )
 
 
-def _table(rows: list[list[str]]) -> Table:
-    (_, _, _, *columns), *rows = rows
-    class_names = [predictions.class_of(column) for column in columns]
+def _table(path: AnyPath, rows: list[list[str]]) -> Table:
+    header, *rows = rows
+    class_names = [predictions.class_of(column) for column in header[3:]]
     index_of = {name: index for index, name in enumerate(class_names)}
-    return Table(
-        [row[0] for row in rows],
-        class_names,
-        np.array([index_of[row[1]] for row in rows], np.int64),
-        np.array([index_of[row[2]] for row in rows], np.int64),
-        np.array([row[3:] for row in rows], np.float64),
-    )
+    try:
+        return Table(
+            [row[0] for row in rows],
+            class_names,
+            np.array([index_of[row[1]] for row in rows], np.int64),
+            np.array([index_of[row[2]] for row in rows], np.int64),
+            np.array([row[3:] for row in rows], np.float64),
+        )
+    except (LookupError, ValueError) as error:
+        raise DamagedError(
+            f"{path}: damaged: no table of a run's predictions ({error})"
+        ) from None
 
 
 def _count_copies(workdir: AnyPath) -> int | None:
-    rows = _dicts(workdir / trained_on.NAME)
+    rows = _dicts(workdir / trained_on.NAME, "sha256")
     return len(rows) - len({row["sha256"] for row in rows}) if rows else None
 
 
-def _json(path: AnyPath) -> dict[str, Any] | None:
+def _if_there(read: Callable[[AnyPath], T], path: AnyPath) -> T | None:
+    """What a file says; None where there is none."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return read(path)
     except FileNotFoundError:
         return None
 
 
-def _rows(path: AnyPath) -> list[list[str]]:
-    """Of a CSV file, with its header; none where there is no file."""
+def _dicts(path: AnyPath, *columns: str) -> list[dict[str, str]]:
+    """The rows of a table with these columns; none where there is no file."""
     try:
-        text = path.read_bytes().decode("utf-8", "surrogateescape")
+        return results.read_dicts(path, *columns)
     except FileNotFoundError:
         return []
-    return list(csv.reader(io.StringIO(text, newline="")))
-
-
-def _dicts(path: AnyPath) -> list[dict[str, str]]:
-    header, *rows = _rows(path) or [[]]
-    return [dict(zip(header, row, strict=True)) for row in rows]

@@ -16,7 +16,14 @@ from orbax.checkpoint import checkpoint_managers
 
 from jaxart.devices import processes
 from jaxart.runs.facts import Progress, Restored, Saved, folder_of
-from jaxart.runs.sound import CHECKPOINTS, checksums_of, compare, named, set_aside
+from jaxart.runs.sound import (
+    CHECKPOINTS,
+    checksums_of,
+    compare,
+    named,
+    require_room,
+    set_aside,
+)
 from jaxart.storage import AnyPath
 from jaxart.storage.results import DamagedError
 
@@ -69,6 +76,7 @@ class Checkpoints:
         """
         self._frozen_checksums = checksums_of(params)
         if params:
+            require_room(self._frozen, params)
             with named(self._frozen):
                 self._checkpointer.save(self._frozen, {"params": params}, force=True)
 
@@ -95,6 +103,7 @@ class Checkpoints:
             "frozen": self._frozen_checksums,
             "metrics": dict(metrics),
         }
+        require_room(self._folder, params, opt_state)
         with named(self._folder):
             self._checkpointer.wait_until_finished()
             self._manager.save(

@@ -93,8 +93,7 @@ def load_map(path: AnyPath) -> Float32[np.ndarray, "h w"]:
 def save(picture: Image.Image, path: AnyPath) -> None:
     """Writes a .png or .jpg file, beside and renamed; makes the folders above."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with storage.written(path) as beside:
-        picture.save(beside, **FORMATS[path.suffix.lower()])
+    storage.write_picture(picture, path, **FORMATS[path.suffix.lower()])
 
 
 def draw_picture(picture: Image.Image, paths: Mapping[str, AnyPath]) -> None:

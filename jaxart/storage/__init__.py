@@ -5,9 +5,11 @@ whole; so what is written beside and renamed in the one is one PUT in the other.
 """
 
 from jaxart.storage.checksums import checksum
+from jaxart.storage.errors import StorageError
 from jaxart.storage.hub import weights_path, weights_path_or_none
 from jaxart.storage.paths import (
     AnyPath,
+    check_names,
     copy,
     fetched,
     is_remote,
@@ -19,21 +21,25 @@ from jaxart.storage.paths import (
     path_or_none,
     remove_unfinished,
     require_local,
+    require_room,
     resolve,
     version,
     write_bytes,
+    write_picture,
     written,
     written_folder,
     written_together,
 )
-from jaxart.storage.remote import RemotePath, StorageError
+from jaxart.storage.remote import RemotePath
 
 __all__ = [
     "AnyPath",
     "RemotePath",
     "StorageError",
+    "check_names",
     "checksum",
     "copy",
+    "disk",
     "fetched",
     "hub",
     "is_remote",
@@ -45,12 +51,14 @@ __all__ = [
     "path_or_none",
     "remove_unfinished",
     "require_local",
+    "require_room",
     "resolve",
     "results",
     "version",
     "weights_path",
     "weights_path_or_none",
     "write_bytes",
+    "write_picture",
     "written",
     "written_folder",
     "written_together",

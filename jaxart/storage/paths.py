@@ -1,24 +1,29 @@
 """Paths, local and remote, and how a file is written whole."""
 
 import contextlib
+import errno
 import hashlib
+import io
 import os
 import posixpath
 import re
-import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import platformdirs
+from PIL import Image
 
-from jaxart.storage.remote import PACKAGES, RemotePath, StorageError
+from jaxart.storage import beside, disk
+from jaxart.storage.errors import StorageError
+from jaxart.storage.remote import PACKAGES, RemotePath
 
 AnyPath = Path | RemotePath
 
 _CACHE = "remote"
-_BESIDE = re.compile(r"[0-9a-f]{16}\.tmp")
+_BESIDE_ONCE = re.compile(r"[0-9a-f]{16}\.tmp")  # as earlier versions called it
 
 
 def path(text: str | os.PathLike) -> AnyPath:
@@ -78,8 +83,18 @@ def write_bytes(path: AnyPath, content: bytes) -> None:
     if isinstance(path, RemotePath):
         path.write_bytes(content)
         return
-    with written(path) as beside:
-        beside.write_bytes(content)
+    with written(path) as file:
+        file.write_bytes(content)
+
+
+def write_picture(picture: Image.Image, path: AnyPath, **encoding: Any) -> None:
+    """Writes a picture as `write_bytes`; `encoding` is as in Pillow's `save`.
+
+    Pillow would not notice where a full disk takes a part of it.
+    """
+    content = io.BytesIO()
+    picture.save(content, **encoding)
+    write_bytes(path, content.getvalue())
 
 
 def move(file: Path, path: AnyPath) -> None:
@@ -95,41 +110,56 @@ def move(file: Path, path: AnyPath) -> None:
 
 @contextlib.contextmanager
 def written(path: AnyPath) -> Iterator[Path]:
-    """A local file to write, which becomes `path` when the block ends well."""
+    """A local file to write, which becomes `path` when the block ends well.
+
+    Raises:
+      DiskFullError: there is no room for it.
+    """
     with contextlib.ExitStack() as stack:
         if isinstance(path, RemotePath):
-            new = tempfile.TemporaryDirectory(prefix="jaxart.")
-            beside = Path(stack.enter_context(new)) / path.name
+            file = stack.enter_context(_temporary_folder()) / path.name
         else:
             # Of this writer's own: others may write the same file at the same time.
-            beside = path.with_name(f"{secrets.token_hex(8)}.tmp")
-            stack.callback(beside.unlink, missing_ok=True)
-        yield beside
-        move(beside, path)
+            beside.remove_left_once(path.parent)
+            file = beside.new(path.parent)
+            stack.callback(file.unlink, missing_ok=True)
+        with disk.named(path if isinstance(path, Path) else file):
+            yield file
+            move(file, path)
 
 
 @contextlib.contextmanager
 def written_folder(path: Path) -> Iterator[Path]:
     """A new folder to fill, which becomes `path` when the block ends well.
 
-    One writer at a time: what a killed one has left is removed.
+    Raises:
+      DiskFullError: there is no room for it.
+      FileExistsError: another writer was the first.
     """
-    beside = path.with_name(f"{path.name}.partial")
-    shutil.rmtree(beside, ignore_errors=True)
-    beside.mkdir(parents=True)
-    try:
-        yield beside
-        move(beside, path)
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with disk.named(path), beside.folder_in(path.parent) as folder:
+        yield folder
+        try:
+            move(folder, path)
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
+                raise
+            raise FileExistsError(errno.EEXIST, "is there already", str(path)) from None
 
 
 def remove_unfinished(folder: AnyPath) -> None:
     """Removes what killed writers left below a folder in which no other is at work."""
     if isinstance(folder, Path):
         for path in folder.rglob("*.tmp"):
-            if _BESIDE.fullmatch(path.name):
-                path.unlink(missing_ok=True)
+            if beside.is_beside(path.name) or _BESIDE_ONCE.fullmatch(path.name):
+                beside.remove(path)
+
+
+@contextlib.contextmanager
+def _temporary_folder() -> Iterator[Path]:
+    """A folder of this process's own, for the block."""
+    with beside.folder_in(Path(tempfile.gettempdir()), 0o700) as folder:
+        yield folder
 
 
 @contextlib.contextmanager
@@ -138,9 +168,28 @@ def fetched(path: AnyPath) -> Iterator[Path]:
     if not isinstance(path, RemotePath):
         yield path
         return
-    with tempfile.TemporaryDirectory(prefix="jaxart.") as folder:
-        path.download(Path(folder) / path.name)
-        yield Path(folder) / path.name
+    with _temporary_folder() as folder:
+        path.download(folder / path.name)
+        yield folder / path.name
+
+
+def require_room(path: AnyPath, num_bytes: int) -> None:
+    """Makes sure, before the work, that a disk has room for a file of so many bytes.
+
+    Raises:
+      DiskFullError: it has not. Of an object store nothing is known.
+    """
+    if isinstance(path, Path):
+        disk.require(path, num_bytes)
+
+
+def check_names(*files: AnyPath) -> None:
+    """Makes sure, before the work, that files can be called so.
+
+    Raises:
+      StorageError: a name is too long.
+    """
+    disk.check_names(*(file for file in files if isinstance(file, Path)))
 
 
 def copy(source: AnyPath, file: Path) -> None:
@@ -148,7 +197,8 @@ def copy(source: AnyPath, file: Path) -> None:
     if isinstance(source, RemotePath):
         source.download(file)
     else:
-        shutil.copyfile(source, file)
+        with disk.named(file):
+            shutil.copyfile(source, file)
 
 
 def names_in(folder: AnyPath) -> list[str]:
@@ -176,14 +226,22 @@ def written_together(out: AnyPath, folder: AnyPath | None = None) -> Iterator[Pa
     All of them appear at the end, `out` last: where it is, all is. None does where
     the block fails. A killed process leaves the new folder: in `folder`, which is of
     the same file system, or else beside `out`; nowhere of an object store.
+
+    Raises:
+      DiskFullError: there is no room for them.
     """
     out.parent.mkdir(parents=True, exist_ok=True)
-    beside = None if isinstance(out, RemotePath) else folder or out.parent
-    with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=beside) as new:
-        new_out = Path(new) / out.name
-        yield new_out
-        for file in sorted(Path(new).iterdir(), key=new_out.__eq__):
-            move(file, out.with_name(file.name))
+    with contextlib.ExitStack() as stack:
+        if isinstance(out, RemotePath):
+            new = stack.enter_context(_temporary_folder())
+        else:
+            parent = folder if isinstance(folder, Path) else out.parent
+            new = stack.enter_context(beside.folder_in(parent, 0o700))
+        with disk.named(out if isinstance(out, Path) else new / out.name):
+            yield new / out.name
+            files = sorted(new.iterdir(), key=(new / out.name).__eq__)
+            for file in files:
+                move(file, out.with_name(file.name))
 
 
 def local_copy(path: AnyPath) -> Path:
@@ -198,6 +256,6 @@ def local_copy(path: AnyPath) -> Path:
     copy = platformdirs.user_cache_path("jaxart") / _CACHE / name / path.name
     if not copy.is_file():
         copy.parent.mkdir(parents=True, exist_ok=True)
-        with written(copy) as beside:
-            path.download(beside)
+        with written(copy) as file:
+            path.download(file)
     return copy

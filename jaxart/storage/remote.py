@@ -13,12 +13,11 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from jaxart.storage import disk
+from jaxart.storage.errors import StorageError
+
 PACKAGES = {"s3": "s3fs", "gs": "gcsfs"}
 EXTRAS = {"s3": "s3", "gs": "gcs"}
-
-
-class StorageError(OSError):
-    """A store that cannot be used, or does not answer; the message says which."""
 
 
 class RemotePath(PurePosixPath):
@@ -79,8 +78,9 @@ class RemotePath(PurePosixPath):
             self._store.put_file(os.fspath(file), str(self))
 
     def download(self, file: Path) -> None:
-        """Writes the object's content to a local file."""
-        with self._errors():
+        """Writes the object's content to a local file, once there is room for it."""
+        with self._errors(), disk.named(file):
+            disk.require(file, self._store.info(str(self))["size"])
             self._store.get_file(str(self), os.fspath(file))
 
     def unlink(self, missing_ok: bool = False) -> None:

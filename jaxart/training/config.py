@@ -6,6 +6,7 @@ Without JAX: a command's --help needs no more.
 import dataclasses
 import difflib
 import json
+import math
 from collections.abc import Callable, Iterable
 from typing import Any, Literal, TypeVar, get_args
 
@@ -32,11 +33,13 @@ def _field(default: T, about: str, choices: Iterable[str] = (), bounds: str = ""
 
 # What a value may be, by what an error says of it.
 _POSITIVE, _NOT_NEGATIVE, _SHARE = "at least 1", "not below 0", "from 0 to below 1"
+_SEED = "from 0 to 4294967295"
 _WIDTHS, _DISTINCT = "whole numbers of at least 1", "at least one, and none twice"
 _BOUNDS: dict[str, Callable[[Any], bool]] = {
     _POSITIVE: lambda value: value >= 1,
     _NOT_NEGATIVE: lambda value: value >= 0,
     _SHARE: lambda value: 0 <= value < 1,
+    _SEED: lambda value: 0 <= value < 2**32,  # as grain and NumPy take them
     _WIDTHS: lambda values: all(isinstance(x, int) and x >= 1 for x in values),
     _DISTINCT: lambda values: 0 < len(values) == len(set(values)),
 }
@@ -81,7 +84,9 @@ class Config:
     display_step: int = _field(
         3, "steps between two entries in TensorBoard", bounds=_POSITIVE
     )
-    seed: int = _field(0, "of new weights, dropout, views and the order of the images")
+    seed: int = _field(
+        0, "of new weights, dropout, views and the order of the images", bounds=_SEED
+    )
 
     # Data.
     train_data: str = _field(
@@ -89,7 +94,7 @@ class Config:
     )
     val_data: str = _field("", "likewise; '' splits val_fraction off train_data")
     val_fraction: float = _field(0.2, "share of each class", bounds=_SHARE)
-    split_seed: int = _field(0, "of that split, and of painted pictures")
+    split_seed: int = _field(0, "of that split, and of painted pictures", bounds=_SEED)
     image_root: str = _field(
         "", "where relative paths start; '' is the list's own folder"
     )
@@ -178,6 +183,8 @@ def check_names(fields: Iterable[str]) -> None:
 def _check(field: dataclasses.Field, value: Any) -> None:
     choices, bounds = field.metadata["choices"], field.metadata["bounds"]
     chosen = value if isinstance(value, tuple) else (value,)
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"{field.name}={value!r}: a finite number, {bounds}")
     is_wrong = choices and not set(chosen) <= set(choices)
     if is_wrong or (bounds and not _BOUNDS[bounds](value)):
         allowed = [f"one of {', '.join(choices)}"] if choices else []

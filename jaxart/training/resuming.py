@@ -5,10 +5,8 @@ stays; what a step is computed with may change where the user says so, and then 
 written down from which step on. The images are the same ones, in the same order.
 """
 
-import csv
 import dataclasses
 import datetime
-import io
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -142,11 +140,13 @@ def check_images(
         class or content.
     """
     try:
-        content = table.read_bytes()
+        rows = results.read_dicts(table, "path", "sha256")
     except FileNotFoundError:  # an older run has none of its validation
         return
-    text = io.StringIO(content.decode("utf-8", "surrogateescape"), newline="")
-    before = {row["path"]: row for row in csv.DictReader(text)}
+    except results.DamagedError as error:
+        logger.warning("%s: whether the images are the same is not known", error)
+        return
+    before = {row["path"]: row for row in rows}
     now = {
         name: (label, file.sha256)
         for name, label, file in zip(names, labels, files, strict=True)

@@ -63,6 +63,8 @@ class TensorboardXWriter:
         self._writer = self._library.SummaryWriter(
             os.fspath(logdir), purge_step=first_step, write_to_disk=to_disk
         )
+        if to_disk:
+            _write_directly(self._writer.file_writer.event_writer)
 
     def write_summaries(
         self,
@@ -153,7 +155,7 @@ class RemoteWriter:
         return getattr(self._writer, name)
 
     def flush(self) -> None:
-        """Puts what is written so far; tensorboardX's thread may lag behind."""
+        """Puts what is written so far."""
         self._writer.flush()
         self._put()
 
@@ -165,6 +167,16 @@ class RemoteWriter:
     def _put(self) -> None:
         for file in Path(self._folder.name).iterdir():
             (self._logdir / file.name).upload(file)
+
+
+def _write_directly(events: Any) -> None:
+    """Has tensorboardX write an event when it is given one, in the caller's thread.
+
+    Its own thread ends where a disk is full, and who gives it events then waits for
+    ever; and what is flushed is not what was given before.
+    """
+    events._worker.stop()
+    events.add_event = events._ev_writer.write_event
 
 
 def _import_tensorboardx() -> ModuleType:

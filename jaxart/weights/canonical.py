@@ -23,6 +23,8 @@ from jaxart.weights.known_files import command_for
 from jaxart.weights.layout import Params
 
 _FORMAT = "jaxart"
+_CHECKSUMS = "content_xxh3"  # which files of earlier versions lack
+_FACTS = "metadata"  # in the place of a tensor's name
 _REQUIRED_METADATA = (
     "format",
     "model",
@@ -52,6 +54,7 @@ def write(
 
     Raises:
       WeightsError: an array is not finite, or metadata are missing.
+      StorageError: the disk has no room for it.
     """
     metadata = metadata | {
         "format": _FORMAT,
@@ -64,7 +67,10 @@ def write(
         raise WeightsError(f"{path}: not written: metadata {missing} are missing")
     tensors = _flat(params)
     _check_finite(path, tensors)
+    metadata[_CHECKSUMS] = json.dumps(_checksums(tensors, metadata))
     metadata["content_blake2b"] = _content_blake2b(tensors, metadata)
+    num_bytes = sum(array.nbytes for array in tensors.values())
+    storage.require_room(path, num_bytes)
     with storage.written(path) as file:
         file.touch()
         mode = file.stat().st_mode  # the user's own; save_file makes it private
@@ -75,11 +81,14 @@ def write(
 def read(path: AnyPath) -> tuple[Params, dict[str, str]]:
     """Reads a canonical file: the parameters in network order, and the metadata.
 
+    What was written with checksums is compared with them.
+
     Raises:
-      WeightsError: not a canonical file, or not a sound one.
+      WeightsError: not a canonical file, or not a sound one: says what is damaged.
       FileNotFoundError: there is no such file; says how to get it.
     """
     metadata = read_metadata(path)
+    stored = _stored_metadata(path)
     copy = storage.local_copy(path)
     with refuse_bad_file(path), safe_open(copy, framework="numpy") as file:
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
@@ -92,6 +101,7 @@ def read(path: AnyPath) -> tuple[Params, dict[str, str]]:
         for name, array in tensors.items():
             if array.dtype != np.float32:
                 raise WeightsError(f"{name} is {array.dtype}, not float32")
+        _require_checksums(tensors, stored)
     _check_finite(path, tensors)
     return params, metadata
 
@@ -178,10 +188,34 @@ def _missing_metadata(metadata: dict[str, str]) -> list[str]:
 
 def _flat(params: Params) -> dict[str, np.ndarray]:
     return {
-        f"{layer}/{name}": np.ascontiguousarray(array, np.float32)
+        f"{layer}/{name}": np.ascontiguousarray(arrays[name], np.float32)
         for layer, arrays in params.items()
-        for name, array in arrays.items()
+        for name in ("kernel", "bias")  # as `read` gives them
     }
+
+
+def _checksums(
+    tensors: dict[str, np.ndarray], metadata: dict[str, str]
+) -> dict[str, str]:
+    """XXH3 of each array with its name and shape, and of the other metadata."""
+    facts = metadata | {"content_blake2b": "", _CHECKSUMS: ""}
+    sums = {_FACTS: storage.checksum(json.dumps(facts, sort_keys=True).encode())}
+    for name, array in tensors.items():
+        sums[name] = storage.checksum(f"{name} {array.shape}".encode(), array)
+    return sums
+
+
+def _require_checksums(
+    tensors: dict[str, np.ndarray], metadata: dict[str, str]
+) -> None:
+    """Raises `WeightsError`, which names what is not as it was written."""
+    if _CHECKSUMS not in metadata:
+        return
+    written = json.loads(metadata[_CHECKSUMS])
+    sums = _checksums(tensors, metadata)
+    damaged = [name for name in sums if sums[name] != written.get(name)]
+    if damaged:
+        raise WeightsError(f"damaged: not as it was written: {', '.join(damaged)}")
 
 
 def _content_blake2b(tensors: dict[str, np.ndarray], metadata: dict[str, str]) -> str:

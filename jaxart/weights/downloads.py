@@ -5,9 +5,11 @@ all. The transfer is ours, since pooch neither resumes nor has mirrors. What has
 of a file waits beside it in `NAME.part`, and `NAME.part.origin` says where from.
 """
 
+import contextlib
 import functools
 import itertools
 import logging
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ from filelock import FileLock
 from tqdm import tqdm
 
 from jaxart import storage
+from jaxart.storage import disk
 from jaxart.weights.errors import WeightsError
 from jaxart.weights.known_files import KnownFile
 
@@ -26,6 +29,7 @@ _ATTEMPTS = 4
 _TIMEOUTS_S = (20, 60)  # to connect, between two reads
 _CHUNK_BYTES = 1 << 14  # what a cut loses at most: urllib3 drops part of a chunk
 _MAX_BYTES = 2 << 30
+_STALE_SECONDS = 3600
 _HTML_STARTS = (b"<!doctype", b"<html", b"<head")
 
 
@@ -40,17 +44,29 @@ def download(
     Raises:
       WeightsError: no place gave the right file (the message says of each why), or
         the cache cannot be written.
+      StorageError: its disk has no room for the file.
     """
     folder = cache_dir or platformdirs.user_cache_path("jaxart") / "weights"
     path = folder / file.name
     urls = [f"{mirror.rstrip('/')}/{file.name}" for mirror in mirrors]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(f"{path}.lock"):
+        with disk.named(path), FileLock(f"{path}.lock"):
+            _remove_left(path.parent)
             _fetch_from_first(file, path, [*urls, *file.urls])
+    except storage.StorageError:
+        raise
     except OSError as error:
         raise WeightsError(f"{path}: cannot be written: {error}") from error
     return path
+
+
+def _remove_left(folder: Path) -> None:
+    """Removes what pooch was hashing, for seconds, where a run was killed meanwhile."""
+    for path in folder.glob("tmp????????"):
+        with contextlib.suppress(FileNotFoundError):
+            if path.stat().st_ctime < time.time() - _STALE_SECONDS:
+                path.unlink()
 
 
 def _fetch_from_first(file: KnownFile, path: Path, urls: list[str]) -> None:
@@ -167,6 +183,7 @@ def _append(
     with open(partial, "ab") as stream:
         start = stream.tell()
         total = start + int(length) if length else None
+        storage.require_room(partial, int(length or 0))
         with tqdm(
             desc=file.name,
             initial=start,

@@ -1,9 +1,13 @@
 """How flags are spelled, shown and refused, for every job."""
 
 import argparse
+import contextlib
+import importlib
+import math
 
 import pytest
 
+from jaxart import __main__ as jobs
 from jaxart.cli import flags
 from jaxart.cli.flags import FlagError, Parser
 
@@ -12,7 +16,9 @@ from jaxart.cli.flags import FlagError, Parser
 def parser():
     made = Parser("job", "Does a job.\n\n  jaxart job --part_size=3")
     made.add_argument("--part_size", type=flags.count, default=8, help="of a part")
-    made.add_argument("--lrn-alpha", type=float, default=0.0, help="of the norm")
+    made.add_argument(
+        "--lrn-alpha", type=flags.not_negative, default=0.0, help="of the norm"
+    )
     made.add_argument("--names", type=flags.names, default=())
     made.add_argument("--fast", action="store_true", help="hurry")
     return made
@@ -42,7 +48,10 @@ def test_flags_have_hyphens_or_underscores(parser, words):
         (["x"], "unknown arguments: x (flags are --name=value)"),
         (["--part_size=0"], "--part_size: '0' is not a whole number from 1 on"),
         (["--part_size"], "--part_size: expected one argument"),
-        (["--lrn-alpha=x"], "--lrn-alpha: invalid float value: 'x'"),
+        *(
+            ([f"--lrn-alpha={x}"], f"--lrn-alpha: {x!r} is not a number from 0 on")
+            for x in ("x", "nan", "inf", "1e999", "-inf", "-0.1", "")
+        ),
         (["--fast=true"], "--fast: ignored explicit argument 'true'"),
     ],
 )
@@ -68,3 +77,30 @@ def test_what_is_required_is_named():
     given = argparse.Namespace(images="a", out="")
     with pytest.raises(FlagError, match="^--out is missing$"):
         flags.require(given, "images", "out")
+
+
+JOBS = [name for name in jobs.JOBS if name != "train"]  # whose config has its own
+
+
+@pytest.mark.parametrize("job", JOBS)
+@pytest.mark.parametrize("value", ["nan", "inf", "-inf", "1e999", "9" * 30])
+def test_no_flag_takes_a_number_that_is_not_finite(monkeypatch, job, value):
+    """Of all flags of all jobs that have a type: none gives such a number."""
+    module = importlib.import_module(f"jaxart.cli.{job.replace(' ', '_')}")
+    kinds = {}
+    monkeypatch.setattr(
+        Parser, "parse", lambda self, words: kinds.update(_kinds(self)) or 1 / 0
+    )
+    with pytest.raises(ZeroDivisionError):
+        module.parse([])
+    assert not {float, int} & {*kinds.values()}
+    for kind in kinds.values():
+        with contextlib.suppress(argparse.ArgumentTypeError, ValueError):
+            given = kind(value)
+            assert not isinstance(given, float | int) or (
+                math.isfinite(given) and given == 10.0**30 - 1
+            )
+
+
+def _kinds(parser):
+    return {a.dest: a.type for a in parser._actions if a.type not in (None, str)}

@@ -364,7 +364,10 @@ def test_curate_warns_of_a_class_by_one_artist(main, painted, tmp_path):
         (["curate", "--src=nowhere"], "jaxart: nowhere: no such folder, image or l"),
         (["curate", "--src={src}", "--out={src}"], "exists; choose another folder or"),
         (["curate", "--src={src}", "--split=fair"], "invalid choice: 'fair' (choose"),
-        (["curate", "--src={src}", "--val_fraction=1"], "'1' is not between 0 and 1"),
+        (
+            ["curate", "--src={src}", "--val_fraction=1"],
+            "'1' is not a number between 0 and 1",
+        ),
         (["curate", "--src={src}", "--max_distance=128"], "'128' is not a number of b"),
         (["curate", "--src={src}", "--ray_cpus=0"], "'0' is not a number above 0"),
         (["curate", "--src={src}", "--resize=0"], "'0' is not a whole number from 1"),

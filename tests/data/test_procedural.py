@@ -1,7 +1,9 @@
 """The painted data set: repeatable, written whole or not at all, recognisable."""
 
+import functools
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +14,7 @@ from PIL import Image
 
 from jaxart.data import procedural
 from jaxart.data.procedural import STYLES, main, paint, write_folder
+from tests import ROOT
 
 
 def test_styles_are_ten_sorted_distinct_names():
@@ -180,3 +183,32 @@ def test_styles_are_told_apart_by_texture_and_not_by_mean_colour():
     print(f"texture {texture:.3f}, mean colour {color:.3f}, chance 0.1")
     assert texture > 0.8
     assert color < 0.45
+
+
+def test_two_that_paint_one_folder_at_once_leave_it_whole(tmp_path):
+    program = "from jaxart.data.procedural import main; main()"
+    words = [f"--out={tmp_path / 'set'}", "--images_per_style=2", "--size=32"]
+    processes = [
+        subprocess.Popen([sys.executable, "-c", program, *words], cwd=ROOT)
+        for _ in range(3)
+    ]
+    assert [process.wait() for process in processes] == [0, 0, 0]
+    assert [path.name for path in tmp_path.iterdir()] == ["set"]
+    assert len(list((tmp_path / "set").rglob("*.jpg"))) == 2 * len(STYLES)
+
+
+def test_the_first_of_two_writers_stays(tmp_path, monkeypatch):
+    """Who comes later takes the same folder for its own, and refuses another."""
+    fill = procedural._fill
+
+    def slow(folder, *settings, other_seed):
+        fill(folder, *settings)
+        monkeypatch.setattr(procedural, "_fill", fill)
+        write_folder(tmp_path / "set", 1, other_seed, 32)
+
+    monkeypatch.setattr(procedural, "_fill", functools.partial(slow, other_seed=0))
+    write_folder(tmp_path / "set", 1, 0, 32)
+    shutil.rmtree(tmp_path / "set")
+    monkeypatch.setattr(procedural, "_fill", functools.partial(slow, other_seed=1))
+    with pytest.raises(ValueError, match="set exists and holds something other than"):
+        write_folder(tmp_path / "set", 1, 0, 32)

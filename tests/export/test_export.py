@@ -137,7 +137,7 @@ def test_what_is_missing_shows_before_anything_is_loaded(
 @pytest.mark.parametrize(
     ("suffix", "error"),
     [
-        *((suffix, OSError("the disk is full")) for suffix in SUFFIXES),
+        *((suffix, OSError("the disk is gone")) for suffix in SUFFIXES),
         (".npy", KeyboardInterrupt()),
     ],
 )
@@ -161,7 +161,7 @@ def test_a_failure_leaves_what_was_there(
     else:
         monkeypatch.setitem(writing.WRITERS, suffix, write_half)
     ending = {
-        OSError: (1, "", "jaxart: the disk is full\n"),
+        OSError: (1, "", "jaxart: the disk is gone\n"),
         KeyboardInterrupt: (130, "", "\njaxart: stopped; nothing is written\n"),
     }
     assert command(workdir=tiny_run, out=out) == ending[type(error)]

@@ -414,10 +414,10 @@ def test_a_failed_run_leaves_what_was_there(tiny, listed, tmp_path, monkeypatch)
     (tmp_path / "table.csv").write_text("earlier")
 
     def fail(*arguments):
-        raise OSError("the disk is full")
+        raise OSError("the disk is gone")
 
     monkeypatch.setattr(run.rows, "join", fail)
-    with pytest.raises(OSError, match="the disk is full"):
+    with pytest.raises(OSError, match="the disk is gone"):
         predict_all(tiny, listed, tmp_path / "table.csv", features="pool5")
     assert (tmp_path / "table.csv").read_text() == "earlier"
     assert {path.name for path in tmp_path.iterdir()} == {"table.csv", "table.parts"}

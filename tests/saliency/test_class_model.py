@@ -80,7 +80,10 @@ def test_a_class_that_nothing_moves_is_an_error(faint):
     [
         (["--class=fox"], "jaxart: no class is called 'fox': one of red fox"),
         (["--class=owl", "--out=owl.jpg"], "jaxart: out=owl.jpg: a .png file"),
-        (["--class=owl", "--blur=-1"], "jaxart: blur=-1.0: not below 0"),
+        (
+            ["--class=owl", "--blur=-1"],
+            "jaxart: --blur: '-1' is not a number from 0 on",
+        ),
     ],
 )
 def test_mistakes_are_one_sentence(draw, arguments, message, tmp_path):

@@ -75,8 +75,6 @@ def test_a_file_is_there_when_it_is_written(folder):
 
 
 def test_a_folder_is_there_when_it_is_filled(tmp_path):
-    (tmp_path / "x.partial").mkdir()
-    (tmp_path / "x.partial" / "left").touch()  # by a killed writer
     with storage.written_folder(tmp_path / "x") as folder:
         (folder / "1").touch()
         assert not (tmp_path / "x").exists()

@@ -1,6 +1,7 @@
 """Configs: the report's values, and errors that name the field and the choices."""
 
 import importlib.util
+import math
 import re
 import sys
 
@@ -68,6 +69,14 @@ def test_the_reports_values(name, train_layers):
     ("field", "value", "message"),
     [
         ("model", "resnet", "model='resnet': one of alexnet, caffenet, vgg16, vgg19"),
+        *(
+            (field, value, f"{field}={value!r}: a finite number, not below 0")
+            for field in ("learning_rate", "weight_decay", "momentum", "warmup_epochs")
+            for value in (math.nan, math.inf)
+        ),
+        ("dropout_rate", math.nan, "dropout_rate=nan: a finite number, from 0 to"),
+        ("seed", -1, "seed=-1: from 0 to 4294967295"),
+        ("split_seed", 2**32, "split_seed=4294967296: from 0 to 4294967295"),
         ("resize", "nearest", "resize='nearest': one of tf1_bilinear, antialias, crop"),
         ("optimizer", "adam", "optimizer='adam': one of sgd, adamw"),
         ("schedule", "step", "schedule='step': one of constant, cosine"),

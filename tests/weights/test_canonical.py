@@ -44,6 +44,8 @@ def test_round_trip(path, params, assert_params_equal):
     assert_params_equal(found, params)
     assert metadata == canonical.read_metadata(path)
     assert len(metadata.pop("content_blake2b")) == 128
+    checksums = json.loads(metadata.pop("content_xxh3"))
+    assert set(checksums) == {"metadata", *load_file(path)}
     assert metadata == METADATA | {
         "format": "jaxart",
         "channel_order": "bgr",
@@ -62,6 +64,12 @@ def test_names_are_flat_for_other_readers(path, params):
     assert set(load_file(path)) == {
         f"{layer}/{name}" for layer in params for name in ("kernel", "bias")
     }
+
+
+def test_the_order_of_a_layers_arrays_does_not_matter(path, params):
+    turned = {layer: dict(reversed(a.items())) for layer, a in params.items()}
+    canonical.write(path, turned, METADATA)
+    canonical.verify(path)
 
 
 def test_writes_arrays_of_any_layout_as_float32(path, params, assert_params_equal):
@@ -134,8 +142,9 @@ def test_a_safetensors_of_another_kind_names_the_converter(path, params, metadat
 
 
 def rewrite(path, tensors=None, **metadata):
-    """Changes a canonical file behind the writer's back."""
+    """Changes a canonical file of an earlier version, which has no fast checksums."""
     old = canonical.read_metadata(path)
+    del old["content_xxh3"]
     save_file(load_file(path) | (tensors or {}), path, old | metadata)
 
 
@@ -178,9 +187,29 @@ def test_every_bit_of_the_content_is_verified(path, params, assert_params_equal)
         changed = bytearray(whole)
         changed[position] ^= 1
         path.write_bytes(changed)
-        canonical.read(path)  # still looks sound
-        with pytest.raises(WeightsError, match="damaged"):
-            canonical.verify(path)
+        for read in (canonical.read, canonical.verify):
+            with pytest.raises(WeightsError, match="a.safetensors: damaged: not as it"):
+                read(path)
+
+
+def test_what_is_damaged_is_named(path, params):
+    canonical.write(path, params, METADATA)
+    whole = bytearray(path.read_bytes())
+    where = whole.index(params["conv10"]["kernel"].tobytes())
+    whole[where + 100] ^= 8
+    path.write_bytes(whole)
+    named = "a.safetensors: damaged: not as it was written: conv10/kernel$"
+    with pytest.raises(WeightsError, match=named):
+        canonical.read(path)
+
+
+def test_a_file_of_an_earlier_version_is_verified_by_its_slow_hash(path, params):
+    canonical.write(path, params, METADATA)
+    changed = params["conv1"]["bias"] + 1
+    rewrite(path, {"conv1/bias": changed})
+    np.testing.assert_array_equal(canonical.read(path)[0]["conv1"]["bias"], changed)
+    with pytest.raises(WeightsError, match="damaged: its content is not what was"):
+        canonical.verify(path)
 
 
 def test_a_missing_file_is_missing(path):

@@ -184,6 +184,7 @@ def test_alexnet_whole(convert, tmp_path):
     source = (tmp_path / "bvlc_alexnet.npy").read_bytes()
     metadata = canonical.read_metadata(out)
     assert len(metadata.pop("content_blake2b")) == 128
+    assert len(json.loads(metadata.pop("content_xxh3"))) == 1 + 2 * len(params)
     names = json.loads(metadata.pop("class_names"))
     places = {130: "flamingo", 236: "Doberman", 281: "tabby", 850: "teddy"}
     assert {i: names[i] for i in places} == places
@@ -444,7 +445,7 @@ def test_a_converted_file_is_checked(convert, check, tmp_path, alexnet_convoluti
     out.write_bytes(content)
     status, printed, error = check(out)
     assert (status, printed) == (1, "")
-    assert error == (f"jaxart: {out}: damaged: its content is not what was written\n")
+    assert error == (f"jaxart: {out}: damaged: not as it was written: conv5/kernel\n")
 
 
 def test_a_converted_file_of_another_network_is_found_out(check, tmp_path):

@@ -18,6 +18,7 @@ import requests
 import tqdm
 
 from jaxart.models import MODELS
+from jaxart.storage import StorageError
 from jaxart.weights import WeightsError, downloads, known_files
 from jaxart.weights.downloads import download
 from jaxart.weights.known_files import KnownFile, command_for, find
@@ -173,6 +174,30 @@ def test_a_download_lands_whole_and_is_not_repeated(publish, tmp_path, capfd):
     assert resource.ranges() == [None]
     assert resource.requests[0]["Accept-Encoding"] == "identity"
     assert capfd.readouterr() == ("", "")  # pooch's hints; a bar without a terminal
+
+
+def test_a_full_disk_is_said_before_the_transfer_and_the_same_call_goes_on(
+    publish, small_disk
+):
+    resource = Resource()
+    file = known(publish(resource), num_bytes=len(CONTENT))
+    (small_disk / "filler").write_bytes(bytes((1 << 20) - 200_000))
+    with pytest.raises(StorageError) as failed:
+        download(file, small_disk)
+    said = rf"{NAME}: needs 0\.3 MB on the disk at {small_disk} \(0\.\d MB free\): free"
+    assert re.search(said, str(failed.value))
+    (small_disk / "filler").unlink()
+    assert download(file, small_disk).read_bytes() == CONTENT
+    assert left_in(small_disk) == {NAME}
+
+
+def test_what_a_killed_run_left_of_its_hashing_goes(publish, tmp_path, monkeypatch):
+    (tmp_path / "tmpabcd_123").touch()
+    downloads._remove_left(tmp_path)
+    assert left_in(tmp_path) == {"tmpabcd_123"}  # another may be hashing it
+    monkeypatch.setattr(downloads, "_STALE_SECONDS", -1)
+    downloads._remove_left(tmp_path)
+    assert not left_in(tmp_path)
 
 
 @pytest.mark.parametrize("algorithm", ["md5", "sha1"])

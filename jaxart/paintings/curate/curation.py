@@ -59,6 +59,7 @@ def curate(
       OtherPassError: the parts beside `out` are of another source or size.
     """
     path = out.with_name(f"{out.name}.parts").absolute()
+    storage.check_names(path)
     if out.exists() and not path.exists():
         raise DataError(f"{out}: exists; choose another folder or remove it")
     with driver.alone(path):

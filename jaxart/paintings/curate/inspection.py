@@ -177,8 +177,8 @@ def _write_sheets(
     """Writes a contact sheet for each class."""
     for label, members in by_class.items():
         sheet = draw_sheet([storage.join(root, p.painting.name) for root, p in members])
-        with storage.written(out / f"{writing.slug(label)}.png") as beside:
-            sheet.save(beside, format="png")
+        path = out / f"{writing.slug(label)}.png"
+        storage.write_picture(sheet, path, format="PNG")
 
 
 def draw_sheet(paths: Sequence[AnyPath]) -> Image.Image:

@@ -27,8 +27,9 @@ def save_resized(image: Image.Image, short_side: int, path: Path) -> None:
     width, height = (round(side * scale) for side in image.size)
     path.parent.mkdir(parents=True, exist_ok=True)
     image = image.resize((width, height), Image.Resampling.LANCZOS)
-    with storage.written(path) as beside:
-        image.save(beside, "JPEG", quality=_JPEG_QUALITY, subsampling=0)
+    storage.write_picture(
+        image, path, format="JPEG", quality=_JPEG_QUALITY, subsampling=0
+    )
 
 
 def image_name(picture: Picture, is_resized: bool) -> str:

@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+from jaxart.storage import results
+
 OBTAINED = ("style", "id", "path", "artist", "title", "year", "source")
 FAILED = ("style", "id", "title", "url", "reason")
 
@@ -31,7 +33,7 @@ class Record:
 
     def append(self, entry: Entry) -> None:
         """Writes a painting's line; its image must be there already."""
-        self._file.write(json.dumps(entry).encode() + b"\n")
+        self._file.write(results.to_json(entry).encode() + b"\n")
         self._file.flush()
         self._note(entry)
 
