@@ -15,15 +15,21 @@ from etils import epath
 from orbax.checkpoint import checkpoint_managers
 
 from jaxart.devices import processes
-from jaxart.runs.facts import Progress, Restored, Saved, folder_of
-from jaxart.runs.sound import (
-    CHECKPOINTS,
+from jaxart.runs.arrays import (
+    abstract,
     checksums_of,
     compare,
-    named,
+    only_trained,
     require_room,
-    set_aside,
 )
+from jaxart.runs.facts import (
+    Progress,
+    Restored,
+    Saved,
+    checked_progress,
+    folder_of,
+)
+from jaxart.runs.sound import CHECKPOINTS, named, set_aside
 from jaxart.storage import AnyPath
 from jaxart.storage.results import DamagedError
 
@@ -53,11 +59,6 @@ class Checkpoints:
         self._frozen = folder / "frozen"
         self._frozen_checksums: dict[str, str] = {}
         self._checkpointer = ocp.StandardCheckpointer()
-
-    @property
-    def steps(self) -> list[int]:
-        """Steps of all checkpoints, the last one first."""
-        return sorted(self._manager.all_steps(), reverse=True)
 
     @property
     def latest_step(self) -> int | None:
@@ -135,9 +136,9 @@ class Checkpoints:
             said = self._restore(
                 step, config=ocp.args.JsonRestore(), progress=ocp.args.JsonRestore()
             )
-            return Saved(said.config, _progress(step, said))
+            return Saved(said.config, checked_progress(step, said.progress))
 
-        last = self._first_sound(self.steps, read)
+        last = self._first_sound(self._steps(), read)
         return last and last[1]
 
     def restore(
@@ -146,33 +147,35 @@ class Checkpoints:
         """The last sound checkpoint, in the shapes and shardings of both arguments.
 
         Those after it are set aside, so that the run can go on from there. None where
-        none is sound.
+        there is none.
 
         Frozen layers that are damaged are saved again, where `params` holds them as
         they were.
 
         Raises:
-          DamagedError: they are, and it does not.
+          DamagedError: they are, and it does not; or there are checkpoints, none sound.
         """
 
         def read(step: int) -> tuple[Restored, Mapping[str, Any]]:
             restored = self._restore(
                 step,
-                params=ocp.args.StandardRestore(_trained(params, train_layers)),
-                opt_state=ocp.args.StandardRestore(_abstract(opt_state)),
+                params=ocp.args.StandardRestore(only_trained(params, train_layers)),
+                opt_state=ocp.args.StandardRestore(abstract(opt_state)),
                 progress=ocp.args.JsonRestore(),
             )
             sums = self._sums_of(step)
             compare(restored.params, sums.get("params", {}))
             compare(restored.opt_state, sums.get("opt_state", {}))
-            progress = _progress(step, restored)
+            progress = checked_progress(step, restored.progress)
             return Restored(progress, restored.params, restored.opt_state), sums
 
-        steps = self.steps
+        steps = self._steps()
         last = self._first_sound(steps, read)
-        self._set_aside([step for step in steps if last is None or step > last[0]])
         if last is None:
+            if steps:
+                raise self._unsound()
             return None
+        self._set_aside([step for step in steps if step > last[0]])
         restored, sums = last[1]
         frozen = {name: params[name] for name in params if name not in restored.params}
         self._frozen_checksums = sums.get("frozen") or checksums_of(frozen)
@@ -192,7 +195,7 @@ class Checkpoints:
         Raises:
           DamagedError: there is none, or the frozen layers are damaged.
         """
-        step, trained = self.restore_best_trained(params, train_layers)
+        step, trained = self.restore_bestonly_trained(params, train_layers)
         sums = self._sums_of(step)
         return self._with_frozen(params, trained, sums.get("frozen", {}))
 
@@ -206,17 +209,14 @@ class Checkpoints:
         self.wait()
 
         def read(step: int) -> Any:
-            args = ocp.args.StandardRestore(_trained(params, train_layers))
+            args = ocp.args.StandardRestore(only_trained(params, train_layers))
             trained = self._restore(step, params=args).params
             compare(trained, self._sums_of(step).get("params", {}))
             return trained
 
-        steps = self.steps
-        # Of equal ones, the later one.
-        steps.sort(key=lambda step: (_accuracy(self.metrics(step)), step), reverse=True)
-        best = self._first_sound(steps, read)
+        best = self._first_sound(self._steps(by=self.metrics), read)
         if best is None:
-            raise DamagedError(f"{self._folder}: no checkpoint is sound")
+            raise self._unsound()
         return best
 
     def close(self) -> None:
@@ -233,10 +233,23 @@ class Checkpoints:
             return trained
         with named(self._frozen):
             restored = self._checkpointer.restore(
-                self._frozen, _abstract({"params": frozen})
+                self._frozen, abstract({"params": frozen})
             )["params"]
             compare(restored, checksums)
         return {layer: (trained | restored)[layer] for layer in params}
+
+    def _steps(self, by: Callable[[int], Mapping[str, float]] | None = None) -> list:
+        """Steps of all checkpoints: last first, or best first by their metrics."""
+
+        def place(step: int) -> tuple[float, int]:
+            return _accuracy(by(step)) if by else 0.0, step
+
+        return sorted(self._manager.all_steps(), key=place, reverse=True)
+
+    def _unsound(self) -> DamagedError:
+        return DamagedError(
+            f"{self._folder}: no checkpoint is sound; a training begins anew without it"
+        )
 
     def _restore(self, step: int, **items: Any) -> Any:
         return self._manager.restore(step, args=ocp.args.Composite(**items))
@@ -287,20 +300,5 @@ class Checkpoints:
         self._manager.reload()
 
 
-def _progress(step: int, restored: Any) -> Progress:
-    progress = Progress(**restored.progress)
-    if progress.step != step:
-        raise DamagedError(f"damaged: its step is {progress.step}")
-    return progress
-
-
 def _accuracy(metrics: Mapping[str, float]) -> float:
     return metrics.get("accuracy", -1.0)
-
-
-def _trained(params: Any, train_layers: Sequence[str]) -> Any:
-    return _abstract({name: params[name] for name in params if name in train_layers})
-
-
-def _abstract(tree: Any) -> Any:
-    return jax.tree.map(ocp.tree.to_shape_dtype_struct, tree)

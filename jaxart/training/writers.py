@@ -18,7 +18,8 @@ from typing import Any
 import numpy as np
 from tensorboard.plugins.histogram import metadata as histogram_metadata
 
-from jaxart.storage import AnyPath, RemotePath
+from jaxart import storage
+from jaxart.storage import AnyPath, RemotePath, disk
 from jaxart.training.config import Writer
 
 logger = logging.getLogger(__name__)
@@ -64,7 +65,8 @@ class TensorboardXWriter:
             os.fspath(logdir), purge_step=first_step, write_to_disk=to_disk
         )
         if to_disk:
-            _write_directly(self._writer.file_writer.event_writer)
+            events = self._writer.file_writer.event_writer
+            _write_directly(events, storage.require_local(logdir, "logdir"))
 
     def write_summaries(
         self,
@@ -169,14 +171,19 @@ class RemoteWriter:
             (self._logdir / file.name).upload(file)
 
 
-def _write_directly(events: Any) -> None:
+def _write_directly(events: Any, folder: Path) -> None:
     """Has tensorboardX write an event when it is given one, in the caller's thread.
 
     Its own thread ends where a disk is full, and who gives it events then waits for
     ever; and what is flushed is not what was given before.
     """
     events._worker.stop()
-    events.add_event = events._ev_writer.write_event
+
+    def write(event: Any) -> None:
+        with disk.named(folder):
+            events._ev_writer.write_event(event)
+
+    events.add_event = write
 
 
 def _import_tensorboardx() -> ModuleType:
