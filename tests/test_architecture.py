@@ -250,6 +250,7 @@ TEXT_BECOMES_A_PATH = {
     "face.training": "workdir",
     "paintings.download.hugging_face": "a file in the hub's cache",
     "report.reading": "train_data, val_data, image_root",
+    "runs.arrays": "a folder of Orbax's",
     "runs.sound": "a folder of Orbax's",
     "storage.hub": "a text that is given, a file in the hub's cache",
     "storage.paths": "a text that is given, a name that is joined, a temporary folder",

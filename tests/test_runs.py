@@ -18,6 +18,11 @@ from jaxart.training import optim
 from jaxart.training.config import Config
 from jaxart.training.plan import Plan
 
+# Orbax leaves an event loop behind where a restore fails.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::pytest.PytestUnraisableExceptionWarning"
+)
+
 CONFIG = {"model": "alexnet"}
 
 
@@ -120,7 +125,6 @@ def damage(file, how):
     ["params/d/*", "opt_state/d/*", "opt_state/manifest.ocdbt"]
     + ["metrics/metrics", "progress/metadata"],
 )
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # Orbax
 def test_a_damaged_checkpoint_is_passed_over(undamaged, tmp_path, caplog, name, how):
     run = tmp_path / "run"
     shutil.copytree(undamaged, run)

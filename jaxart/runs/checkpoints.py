@@ -195,7 +195,7 @@ class Checkpoints:
         Raises:
           DamagedError: there is none, or the frozen layers are damaged.
         """
-        step, trained = self.restore_bestonly_trained(params, train_layers)
+        step, trained = self.restore_best_trained(params, train_layers)
         sums = self._sums_of(step)
         return self._with_frozen(params, trained, sums.get("frozen", {}))
 
@@ -255,11 +255,7 @@ class Checkpoints:
         return self._manager.restore(step, args=ocp.args.Composite(**items))
 
     def _sums_of(self, step: int) -> Mapping[str, Any]:
-        """What was written down of a step's arrays; older checkpoints have nothing.
-
-        Raises:
-          DamagedError: its metrics are not what was saved.
-        """
+        """What was written down of a step's arrays; older checkpoints have nothing."""
         if not (self._folder / str(step) / "checksums").exists():
             return {}
         sums = self._restore(step, checksums=ocp.args.JsonRestore()).checksums
