@@ -4,7 +4,7 @@ A file system renames and locks. An object store does neither, but an object app
 whole; so what is written beside and renamed in the one is one PUT in the other.
 """
 
-from jaxart.storage.checksums import checksum
+from jaxart.storage.checksums import checksum, checksum_of_file
 from jaxart.storage.hub import weights_path, weights_path_or_none
 from jaxart.storage.paths import (
     AnyPath,
@@ -26,6 +26,7 @@ from jaxart.storage.paths import (
     written_folder,
     written_together,
 )
+from jaxart.storage.private import open_file, private_folder
 from jaxart.storage.remote import RemotePath, StorageError
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "RemotePath",
     "StorageError",
     "checksum",
+    "checksum_of_file",
     "copy",
     "fetched",
     "hub",
@@ -41,8 +43,10 @@ __all__ = [
     "local_copy",
     "move",
     "names_in",
+    "open_file",
     "path",
     "path_or_none",
+    "private_folder",
     "remove_unfinished",
     "require_local",
     "resolve",
