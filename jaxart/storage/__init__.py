@@ -26,6 +26,7 @@ from jaxart.storage.paths import (
     written_folder,
     written_together,
 )
+from jaxart.storage.presence import shared_folder
 from jaxart.storage.private import open_file, private_folder
 from jaxart.storage.remote import RemotePath, StorageError
 
@@ -51,6 +52,7 @@ __all__ = [
     "require_local",
     "resolve",
     "results",
+    "shared_folder",
     "version",
     "weights_path",
     "weights_path_or_none",

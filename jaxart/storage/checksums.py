@@ -24,7 +24,6 @@ def checksum(*pieces: bytes | np.ndarray) -> str:
 def checksum_of_file(file: BinaryIO) -> str:
     """As `checksum`, of all that is left to read of an open file, block by block."""
     state = xxhash.xxh3_128()
-    block = memoryview(bytearray(_BLOCK_BYTES))
-    while count := file.readinto(block):
-        state.update(block[:count])
+    while block := file.read(_BLOCK_BYTES):
+        state.update(block)
     return state.hexdigest()
