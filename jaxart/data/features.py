@@ -4,8 +4,8 @@ A store is a folder of a pass, named after its content: the frozen weights, the 
 the preprocessing, and the bytes and views of the images. So a store is never out of
 date; another weight or pixel makes another one. Its parts stay for good: an array of
 rows in each, and why a row is none, which is only what an image's bytes prove. The
-processes of a run share the parts out. Two runs that make one store at once both make all
-of it: equal files, each there whole.
+processes of a run share the parts out. Two runs that make one store at once both make
+all of it: equal files, each there whole.
 """
 
 import dataclasses
@@ -28,6 +28,7 @@ from jaxart.passes import running
 from jaxart.passes.driver import SETTINGS
 from jaxart.passes.folder import Folder, OtherPassError, cut
 from jaxart.passes.work import Record, Results
+from jaxart.storage import AnyPath
 from jaxart.storage.results import DamagedError
 
 FORMAT = 6
@@ -97,8 +98,8 @@ class _FrozenPart:
                     raise self._error(content, "memory ran out") from error
                 reasons[row] = str(error)
             else:
-                how |= self.files.preprocessing
-                loaded[row] = images.prepare(picture, **how)
+                facts = self.files.preprocessing
+                loaded[row] = images.prepare(picture, **how, **facts)
         return pipeline.Loaded(loaded, reasons, [""] * self.batch_size)
 
     def _read(self, contents: Sequence[str]) -> dict[str, bytes]:
@@ -108,7 +109,7 @@ class _FrozenPart:
           DataError: a file does not hold any more what it did; names it.
         """
         once = list(dict.fromkeys(contents))
-        paths = [self.files.paths[self.index_of[content]] for content in once]
+        paths = [self._path(content) for content in once]
         bytes_of = {}
         for content, (read, file) in zip(once, read_all(paths), strict=True):
             if file.sha256 != content:
@@ -119,8 +120,12 @@ class _FrozenPart:
 
     def _error(self, content: str, what: str) -> DataError:
         """Of what must not be kept, since an image's bytes do not prove it."""
+        return DataError(f"{self._path(content)}: {what}; the same command goes on")
+
+    def _path(self, content: str) -> AnyPath:
         path = self.files.paths[self.index_of[content]]
-        return DataError(f"{path}: {what}; the same command goes on")
+        assert path is not None, "a blank image has no content"
+        return path
 
     def start(self, loaded: pipeline.Loaded) -> Any:
         return self.forward(loaded.images)
