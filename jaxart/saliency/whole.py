@@ -130,6 +130,6 @@ def _load_map(path: AnyPath, says: Mapping[str, float]) -> Float32[np.ndarray, "
     except (ValueError, EOFError, TypeError):
         pass
     raise DamagedError(
-        f"{path}: damaged: not the map that was written. Remove the folder parts beside "
-        "the manifest, and the same command makes all anew"
+        f"{path}: damaged: not the map that was written. Remove the folder parts "
+        "beside the manifest, and the same command makes all anew"
     )

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import platformdirs
 
+from jaxart.storage.private import private_folder
 from jaxart.storage.remote import PACKAGES, RemotePath, StorageError
 
 AnyPath = Path | RemotePath
@@ -195,9 +196,9 @@ def local_copy(path: AnyPath) -> Path:
     if not isinstance(path, RemotePath):
         return path
     name = hashlib.sha256(f"{path} {path.version()}".encode()).hexdigest()[:32]
-    copy = platformdirs.user_cache_path("jaxart") / _CACHE / name / path.name
+    folder = platformdirs.user_cache_path("jaxart") / _CACHE / name
+    copy = private_folder(folder) / path.name
     if not copy.is_file():
-        copy.parent.mkdir(parents=True, exist_ok=True)
         with written(copy) as beside:
             path.download(beside)
     return copy

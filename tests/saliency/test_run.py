@@ -364,6 +364,25 @@ def test_a_stopped_run_goes_on_part_by_part_and_ends_as_if_undisturbed(
     assert sorted(skipped_of(out)) == ["b/bad.png", "bad.png"]
 
 
+@pytest.mark.parametrize("damage", ["zeroed", "cut", "empty"])
+def test_a_damaged_part_is_explained_anew(
+    tiny, folder, tmp_path, stop_at, caplog, damage
+):
+    stop_at(4)  # in the second part
+    with pytest.raises(Stopped):
+        explain(tiny, folder, tmp_path / "out", batch_size=2, part_size=4)
+    stop_at(-1)
+    path = next((tmp_path / "out/parts").glob("000000-*.json"))
+    content = path.read_bytes()
+    damaged = {"zeroed": bytes(len(content)), "cut": content[:-9], "empty": b""}
+    path.write_bytes(damaged[damage])
+    caplog.clear()
+    explain(tiny, folder, tmp_path / "out", batch_size=2, part_size=4)
+    assert caplog.text.count(f"{path}: damaged: ") == 1
+    explain(tiny, folder, tmp_path / "fresh", batch_size=2, part_size=4)
+    assert contents(tmp_path / "out") == contents(tmp_path / "fresh")
+
+
 def test_a_picture_that_was_replaced_under_its_name_is_explained_anew(
     tiny, folder, tmp_path, stop_at
 ):
