@@ -117,7 +117,7 @@ class Folder:
         """Raises `DamagedError`, or an `OSError`, for a part that is not sound."""
         checksum, path = self._read(name)["rows"], self.rows(name)
         if checksum is not None:
-            with storage.open_file(path) as file:
+            with storage.fetched(path) as local, storage.open_file(local) as file:
                 if storage.checksum_of_file(file) != checksum:
                     raise DamagedError(f"{path}: damaged: another checksum")
 
@@ -166,8 +166,8 @@ class Folder:
           DamagedError: it is not what was written.
         """
         path = self._records(name)
-        with storage.open_file(path) as file:
-            content, _, own = file.read().removesuffix(b"\n").rpartition(b"\n")
+        whole = storage.read_bytes(path).removesuffix(b"\n")
+        content, _, own = whole.rpartition(b"\n")
         if storage.checksum(content).encode() != own:
             raise DamagedError(f"{path}: damaged: another checksum")
         return json.loads(content)

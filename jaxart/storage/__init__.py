@@ -27,7 +27,7 @@ from jaxart.storage.paths import (
     written_together,
 )
 from jaxart.storage.presence import shared_folder
-from jaxart.storage.private import open_file, private_folder
+from jaxart.storage.private import open_file, private_folder, read_bytes
 from jaxart.storage.remote import RemotePath, StorageError
 
 __all__ = [
@@ -48,6 +48,7 @@ __all__ = [
     "path",
     "path_or_none",
     "private_folder",
+    "read_bytes",
     "remove_unfinished",
     "require_local",
     "resolve",

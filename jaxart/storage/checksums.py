@@ -3,7 +3,7 @@
 They tell damage, not an enemy, who could write another one: https://xxhash.com.
 """
 
-import io
+from typing import BinaryIO
 
 import numpy as np
 import xxhash
@@ -21,7 +21,7 @@ def checksum(*pieces: bytes | np.ndarray) -> str:
     return state.hexdigest()
 
 
-def checksum_of_file(file: io.IOBase) -> str:
+def checksum_of_file(file: BinaryIO) -> str:
     """As `checksum`, of all that is left to read of an open file, block by block."""
     state = xxhash.xxh3_128()
     while block := file.read(_BLOCK_BYTES):

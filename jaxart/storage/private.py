@@ -4,10 +4,10 @@ Who can write into a cache can choose what a run computes; who can plant a link 
 which file it overwrites or reads.
 """
 
-import io
 import os
 import stat
 from pathlib import Path
+from typing import BinaryIO
 
 from jaxart.storage.remote import RemotePath, StorageError
 
@@ -60,15 +60,21 @@ def _name(path: Path) -> str:
         return f"the user {path.stat().st_uid}"
 
 
-def open_file(path: Path | RemotePath) -> io.IOBase:
-    """Opens a file that we have written to read its bytes.
+def open_file(path: Path) -> BinaryIO:
+    """Opens a file that we have written, to read its bytes.
 
     Raises:
       OSError: there is none, or a link is in its place.
     """
-    if isinstance(path, RemotePath):
-        return path.open("rb")
     return open(path, "rb", opener=_open_no_link)
+
+
+def read_bytes(path: Path | RemotePath) -> bytes:
+    """What is in a file that we have written, or an object; raises as `open_file`."""
+    if isinstance(path, RemotePath):
+        return path.read_bytes()
+    with open_file(path) as file:
+        return file.read()
 
 
 def _open_no_link(path: str, flags: int) -> int:
