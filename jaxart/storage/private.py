@@ -4,10 +4,10 @@ Who can write into a cache can choose what a run computes; who can plant a link 
 which file it overwrites or reads.
 """
 
+import io
 import os
 import stat
 from pathlib import Path
-from typing import BinaryIO
 
 from jaxart.storage.remote import RemotePath, StorageError
 
@@ -60,7 +60,7 @@ def _name(path: Path) -> str:
         return f"the user {path.stat().st_uid}"
 
 
-def open_file(path: Path) -> BinaryIO:
+def open_file(path: Path) -> io.BufferedReader:
     """Opens a file that we have written, to read its bytes.
 
     Raises:

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -386,6 +387,23 @@ def test_what_a_killed_writer_left_goes(paths, run, cache_dir):
     (store / f"{'0f' * 8}.tmp").write_bytes(b"half")
     assert run(paths)[2] == 0
     assert not list(store.glob("*.tmp"))
+
+
+def test_without_room_it_is_an_error_and_with_room_it_goes_on(paths, run, cache_dir):
+    run(paths)
+    for path in cache_dir.glob("*/0*"):
+        path.unlink()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (150, limits[1]))  # the rows' 184
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            run(paths)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert not list(cache_dir.glob("*/0*")) and not list(cache_dir.glob("*/*.tmp"))
+    found, _, calls = run(paths)
+    assert calls == 4
+    np.testing.assert_array_equal(found, expected(paths))
 
 
 def test_two_runs_at_once_make_one_store(paths, run, cache_dir, monkeypatch):
