@@ -42,7 +42,7 @@ def test_a_cache_is_no_link(tmp_path):
 
 def test_a_file_in_the_place_of_a_folder_is_an_error(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(OSError, match="Not a directory"):
+    with pytest.raises(OSError, match="File exists"):
         storage.private_folder(tmp_path / "file" / "inside")
 
 
