@@ -10,6 +10,8 @@ from absl import flags
 from absl import logging as absl_logging
 from PIL import Image
 
+from jaxart import storage
+
 _MAX_CACHE_BYTES = 1 << 30  # what was used least goes first
 
 
@@ -44,9 +46,18 @@ def keep_compiled_programs() -> None:
     To be called before JAX is imported, which reads these variables then. The user's
     own go before: JAX_COMPILATION_CACHE_DIR moves the folder, and
     JAX_ENABLE_COMPILATION_CACHE=false does without.
+
+    Raises:
+      StorageError: the folder belongs to another user, or is a link.
     """
     if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
         folder = platformdirs.user_cache_path("jaxart") / "xla"
+        try:
+            storage.private_folder(folder)
+        except storage.StorageError:
+            raise
+        except OSError:  # JAX warns, and does without
+            pass
         os.environ |= {
             "JAX_COMPILATION_CACHE_DIR": str(folder),
             "JAX_COMPILATION_CACHE_MAX_SIZE": str(_MAX_CACHE_BYTES),

@@ -3,32 +3,37 @@
 A store is a folder of a pass, named after its content: the frozen weights, the layers,
 the preprocessing, and the bytes and views of the images. So a store is never out of
 date; another weight or pixel makes another one. Its parts stay for good: an array of
-rows in each, and why a row is none. The processes of a run share the parts out. Two
-runs that make one store at once both make all of it: equal files, each there whole.
+rows in each, and why a row is none, which is only what an image's bytes prove. The
+processes of a run share the parts out. Two runs that make one store at once both make
+all of it: equal files, each there whole.
 """
 
-import contextlib
 import dataclasses
 import hashlib
 import json
 import logging
-import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from jaxart import storage
 from jaxart.data import images, pipeline
+from jaxart.data.files import read_all
+from jaxart.data.texts import DataError
 from jaxart.devices import processes
+from jaxart.passes import rows as row_files
 from jaxart.passes import running
-from jaxart.passes.folder import Folder, cut
+from jaxart.passes.driver import SETTINGS
+from jaxart.passes.folder import Folder, OtherPassError, cut
 from jaxart.passes.work import Record, Results
+from jaxart.storage import AnyPath
+from jaxart.storage.results import DamagedError
 
-FORMAT = 5
+FORMAT = 6
 SHARD_ROWS = 1024  # of one file
 _MAX_SHARDS = 500  # files that are open at once: larger stores have longer ones
-_STALE_SECONDS = 86_400
 
 logger = logging.getLogger(__name__)
 
@@ -54,7 +59,7 @@ class FeatureRows:
     def _shard(self, number: int) -> np.ndarray:
         if number not in self._shards:
             # A .npy file does not know bfloat16: it says that there are two bytes.
-            array = np.load(self.paths[number], mmap_mode="r")
+            array = row_files.mapped(self.paths[number])
             self._shards[number] = array.view(self.dtype)
         return self._shards[number]
 
@@ -79,13 +84,48 @@ class _FrozenPart:
 
     def load(self, items: Sequence[list[str] | None]) -> pipeline.Loaded:
         there = [item for item in items if item is not None]
-        return pipeline.load_batch(
-            [self.files.paths[self.index_of[content]] for content, _ in there],
-            self.files.resize,
-            self.files.preprocessing,
-            self.batch_size,
-            views=[view for _, view in there],
-        )
+        bytes_of = self._read([content for content, _ in there])
+        size = self.files.preprocessing["size"]
+        loaded = np.zeros((self.batch_size, size, size, 3), np.float32)
+        reasons = [""] * self.batch_size
+        for row, (content, view) in enumerate(there):
+            how = {"resize": self.files.resize, "view": view}
+            try:
+                enough = images.side_enough(size, **how)
+                picture = images.read(bytes_of[content], enough).picture
+            except images.ImageError as error:
+                if isinstance(error.__cause__, MemoryError):
+                    raise self._error(content, "memory ran out") from error
+                reasons[row] = str(error)
+            else:
+                facts = self.files.preprocessing
+                loaded[row] = images.prepare(picture, **how, **facts)
+        return pipeline.Loaded(loaded, reasons, [""] * self.batch_size)
+
+    def _read(self, contents: Sequence[str]) -> dict[str, bytes]:
+        """The bytes of contents, each read once.
+
+        Raises:
+          DataError: a file does not hold any more what it did; names it.
+        """
+        once = list(dict.fromkeys(contents))
+        paths = [self._path(content) for content in once]
+        bytes_of = {}
+        for content, (read, file) in zip(once, read_all(paths), strict=True):
+            if file.sha256 != content:
+                how = f"went ({file.reason})" if file.reason else "changed"
+                raise self._error(content, f"{how} while this run read it")
+            bytes_of[content] = read
+        return bytes_of
+
+    def _error(self, content: str, what: str) -> DataError:
+        """Of what must not be kept, since an image's bytes do not prove it."""
+        return DataError(f"{self._path(content)}: {what}; the same command goes on")
+
+    def _path(self, content: str) -> AnyPath:
+        path = self.files.paths[self.index_of[content]]
+        assert path is not None, "a blank image has no content"
+        return path
 
     def start(self, loaded: pipeline.Loaded) -> Any:
         return self.forward(loaded.images)
@@ -125,6 +165,8 @@ def compute(
 
     Raises:
       ProcessError: not every process of the run sees the store.
+      DataError: a file changed or went since its digest was taken; names it.
+      StorageError: `cache_dir` belongs to another user, or is a link.
     """
     views = files.views or ["whole"] * len(contents)
     wanted = list(zip(contents, views, strict=True))
@@ -141,24 +183,24 @@ def compute(
     }
     key = json.dumps([settings, items], sort_keys=True)
     name = hashlib.sha256(key.encode()).hexdigest()[:32]
-    store = cache_dir / name
-    folder = Folder(store, settings)
+    store = storage.private_folder(cache_dir) / name
+    folder = Folder(storage.private_folder(store), settings)
     if processes.is_first():
-        folder.begin()
-        _tidy(store)
+        _begin(folder)
     processes.check_shared(store, "cache_dir")
 
     index_of = {content: index for index, content in enumerate(contents)}
     work = _FrozenPart(forward, files, index_of, batch_size)
     shard_rows = SHARD_ROWS * -(-len(items) // (SHARD_ROWS * _MAX_SHARDS))
     parts = cut([list(item) for item in items], shard_rows)
-    outcome = running.run(
-        work,
-        parts[processes.index() :: processes.count()],
-        folder,
-        title="frozen layers",
-        quiet=not processes.is_first(),
-    )
+    with storage.shared_folder(store):
+        outcome = running.run(
+            work,
+            parts[processes.index() :: processes.count()],
+            folder,
+            title="frozen layers",
+            quiet=not processes.is_first(),
+        )
     processes.wait("features")
     origin = "computed into" if any(outcome.is_new) else "found in"
     logger.info("Features of the frozen layers: %s %s", origin, store)
@@ -187,9 +229,11 @@ def digest_params(params: Mapping[str, Mapping[str, Any]]) -> str:
     return digest.hexdigest()
 
 
-def _tidy(store: Path) -> None:
-    """Takes away what killed runs had begun to write, and no other is still writing."""
-    for path in store.glob("*.tmp"):
-        with contextlib.suppress(FileNotFoundError):
-            if path.stat().st_mtime < time.time() - _STALE_SECONDS:
-                path.unlink()
+def _begin(folder: Folder) -> None:
+    """Writes a store's settings, which its name knows; anew where they are damaged."""
+    try:
+        folder.begin()
+    except (DamagedError, OtherPassError):
+        logger.warning("%s: damaged; it is made anew", folder.path / SETTINGS)
+        (folder.path / SETTINGS).unlink()
+        folder.begin()

@@ -1,26 +1,32 @@
 """The folder of a pass: its settings, and a file for every part that is done.
 
 Nothing else is state. A part's file is named by a digest of the settings, the items and
-their contents; it is there whole or not at all, and after the files that it names.
+their contents; it is there whole or not at all, and after the files that it names. It
+holds a checksum of its rows, and ends with its own: a part whose files are not what was
+written is done anew.
 """
 
 import contextlib
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import logging
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from jaxart import storage
 from jaxart.passes import rows
 from jaxart.passes.driver import LEASE, SETTINGS
 from jaxart.passes.work import Item, Record, Results
-from jaxart.storage import AnyPath, results
+from jaxart.storage import AnyPath, StorageError, results
+from jaxart.storage.results import DamagedError
 
 _RECORDS, _ROWS = ".json", ".npy"
 _KEPT = {SETTINGS, LEASE}  # are no parts
 _DIGEST_BYTES = 12
 
 MAX_PARTS = 10_000  # of a list, unless it is told otherwise
+
+logger = logging.getLogger(__name__)
 
 
 class OtherPassError(ValueError):
@@ -55,12 +61,14 @@ class Folder:
         self.path = path
         self.settings = json.loads(json.dumps(settings))
         self._key = json.dumps(self.settings, sort_keys=True)
+        self._sound: set[str] = set()  # parts that were checked
 
     def begin(self) -> None:
         """Writes down what the pass is of.
 
         Raises:
           OtherPassError: the folder belongs to another.
+          DamagedError: what is written there cannot be read.
         """
         there = read_settings(self.path / SETTINGS)
         if there is None:
@@ -75,15 +83,43 @@ class Folder:
         digest = hashlib.blake2b(what.encode(), digest_size=_DIGEST_BYTES).hexdigest()
         return f"{part.number:06d}-{digest}"
 
-    def done(self) -> set[str]:
-        """The names of all parts that are there."""
-        names = storage.names_in(self.path)
-        known = {name[: -len(_RECORDS)] for name in names if name.endswith(_RECORDS)}
-        return known - {name[: -len(_RECORDS)] for name in _KEPT}
+    def done(self) -> Container[str]:
+        """The names of the parts that are there; each is checked when it is asked for.
+
+        The folder is listed once, since an object store answers slowly.
+        """
+        return _Done(self, set(storage.names_in(self.path)))
 
     def has(self, name: str) -> bool:
-        """Whether a part is done."""
-        return (self.path / f"{name}{_RECORDS}").is_file()
+        """Whether a part is done, and is what was written."""
+        return self._records(name).is_file() and self.is_sound(name)
+
+    def is_sound(self, name: str) -> bool:
+        """Whether a part that is there is what was written; read once for that.
+
+        Where it is not, the log says so.
+
+        Raises:
+          StorageError: an object store does not answer, which says nothing of the part.
+        """
+        if name not in self._sound:
+            try:
+                self._check(name)
+            except StorageError:
+                raise
+            except (OSError, DamagedError) as error:
+                logger.warning("%s; it is done anew", error)
+                return False
+            self._sound.add(name)
+        return True
+
+    def _check(self, name: str) -> None:
+        """Raises `DamagedError`, or an `OSError`, for a part that is not sound."""
+        checksum, path = self._read(name)["rows"], self.rows(name)
+        if checksum is not None:
+            with storage.fetched(path) as local, storage.open_file(local) as file:
+                if storage.checksum_of_file(file) != checksum:
+                    raise DamagedError(f"{path}: damaged: another checksum")
 
     @contextlib.contextmanager
     def writing(self, name: str) -> Iterator[Any]:
@@ -93,26 +129,51 @@ class Folder:
           A function that adds a batch's `Results`.
         """
         records: list[Record] = []
-        append = None
+        beside = append = checksum = None
 
         def add(batch: Results) -> None:
-            nonlocal append
+            nonlocal beside, append
             records.extend(batch.records)
             if batch.rows is not None:
                 if append is None:
-                    beside = stack.enter_context(storage.written(self.rows(name)))
-                    append = stack.enter_context(rows.growing(beside))
+                    beside = whole.enter_context(storage.written(self.rows(name)))
+                    append = growing.enter_context(rows.growing(beside))
                 append(batch.rows)
 
-        with contextlib.ExitStack() as stack:
-            yield add
-        content = json.dumps(records).encode()
-        storage.write_bytes(self.path / f"{name}{_RECORDS}", content)
+        with contextlib.ExitStack() as whole:
+            with contextlib.ExitStack() as growing:
+                yield add
+            if beside is not None:
+                with open(beside, "rb") as file:
+                    checksum = storage.checksum_of_file(file)
+        content = json.dumps({"records": records, "rows": checksum}).encode()
+        own = storage.checksum(content).encode()
+        storage.write_bytes(self._records(name), b"%s\n%s\n" % (content, own))
 
     def records(self, names: Sequence[str]) -> Iterator[Record]:
-        """The records of parts, in their order, a part in memory at a time."""
+        """The records of parts, in their order, a part in memory at a time.
+
+        Raises:
+          DamagedError: they are not what was written.
+        """
         for name in names:
-            yield from json.loads((self.path / f"{name}{_RECORDS}").read_bytes())
+            yield from self._read(name)["records"]
+
+    def _read(self, name: str) -> dict[str, Any]:
+        """What a part's file says: its records, and the checksum of its rows, if any.
+
+        Raises:
+          DamagedError: it is not what was written.
+        """
+        path = self._records(name)
+        whole = storage.read_bytes(path).removesuffix(b"\n")
+        content, _, own = whole.rpartition(b"\n")
+        if storage.checksum(content).encode() != own:
+            raise DamagedError(f"{path}: damaged: another checksum")
+        return json.loads(content)
+
+    def _records(self, name: str) -> AnyPath:
+        return self.path / f"{name}{_RECORDS}"
 
     def rows(self, name: str) -> AnyPath:
         """The .npy file of a part, if its work keeps rows."""
@@ -126,12 +187,29 @@ class Folder:
         (self.path / SETTINGS).unlink(missing_ok=True)
 
 
+class _Done(Container[str]):
+    """Names of parts that are done, each checked when it is asked for."""
+
+    def __init__(self, folder: Folder, files: Container[str]):
+        self._folder, self._files = folder, files
+
+    def __contains__(self, name: object) -> bool:
+        return f"{name}{_RECORDS}" in self._files and self._folder.is_sound(str(name))
+
+
 def read_settings(path: AnyPath) -> dict[str, Any] | None:
-    """What a file says that a pass is of; None where there is no file."""
+    """What a file says that a pass is of; None where there is no file.
+
+    Raises:
+      DamagedError: it cannot be read.
+    """
     try:
-        return json.loads(path.read_text("utf-8"))
+        return results.read_json(path)
     except FileNotFoundError:
         return None
+    except DamagedError as error:
+        remedy = "Remove the file, and the same command goes on"
+        raise DamagedError(f"{error}. {remedy}") from None
 
 
 def check_same(

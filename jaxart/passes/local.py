@@ -42,12 +42,13 @@ def run_parts(
 ) -> Iterator[Progress]:
     """Does those parts that are not done, and tells how it goes, part after part."""
 
-    def identify(part: Part) -> tuple[Part, str]:
-        return part, folder.name(part, opened.identify(part.items))
+    def identify(part: Part) -> tuple[Part, str, bool]:
+        name = folder.name(part, opened.identify(part.items))
+        return part, name, is_done(name)
 
     def batches() -> Iterator[_Batch]:
-        for part, name in map_ahead(identify, parts, num_threads=1, num_ahead=2):
-            if is_done(name):
+        for part, name, done in map_ahead(identify, parts, num_threads=1, num_ahead=2):
+            if done:
                 yield _Batch(part, name, ())
             else:
                 for start in range(0, len(part.items), batch_size):

@@ -9,6 +9,7 @@ import numpy as np
 
 from jaxart import storage
 from jaxart.storage import AnyPath
+from jaxart.storage.results import DamagedError
 
 _BLOCK_BYTES = 1 << 24
 
@@ -43,6 +44,22 @@ def growing(path: Path) -> Iterator[Callable[[np.ndarray], None]]:
         if header:
             file.seek(0)
             write_header()
+
+
+def mapped(path: Path) -> np.ndarray:
+    """The rows of a file, which memory gets as they are asked for.
+
+    Raises:
+      OSError: there is no such file, or a link is in its place.
+      DamagedError: it is shorter than it says, or no .npy file.
+    """
+    with storage.open_file(path) as file:
+        try:
+            np.lib.format.read_magic(file)
+            shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+            return np.memmap(file, dtype, "r", file.tell(), shape)
+        except ValueError as error:  # of a map that the file is too short for, too
+            raise DamagedError(f"{path}: damaged: {error}") from None
 
 
 def join(paths: Sequence[AnyPath], out: Path) -> None:

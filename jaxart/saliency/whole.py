@@ -1,9 +1,11 @@
 """What takes all maps of a pass together: the common scale, sheets, and the page."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float32
 from tqdm import tqdm
 
 from jaxart import storage
@@ -14,6 +16,7 @@ from jaxart.saliency.manifest import read_records
 from jaxart.saliency.question import Question
 from jaxart.saliency.work import Explaining
 from jaxart.storage import AnyPath
+from jaxart.storage.results import DamagedError
 
 
 def write(
@@ -36,7 +39,7 @@ def write(
     if options.scale == "common":
         report["common_limit"] = _draw_on_common_scale(work, manifest)
     if "sheet" in options.save:
-        pictures.write_sheets(out, read_records(manifest))
+        pictures.write_sheets(out, _read(work, manifest))
     methods = dict.fromkeys(question.method for question in options.questions)
     targets = dict.fromkeys(map(_target, options.questions))
     model = type(work.network.model).__name__.lower()
@@ -44,9 +47,20 @@ def write(
         out,
         f"{', '.join(methods)} of {model}",
         f"Explained: {', '.join(targets)}",
-        read_records(manifest),
+        _read(work, manifest),
     )
     return report
+
+
+def _read(work: Explaining, manifest: AnyPath) -> Iterator[dict[str, Any]]:
+    """A manifest's records, with the files that this pass gives them: none outside."""
+    for record in read_records(manifest):
+        own_files, of_maps = work.files(record["path"])
+        maps = [
+            one | {"files": files}
+            for one, files in zip(record["maps"], of_maps, strict=True)
+        ]
+        yield record | {"files": own_files, "maps": maps}
 
 
 def _target(question: Question) -> str:
@@ -66,6 +80,7 @@ def _draw_on_common_scale(work: Explaining, manifest: AnyPath) -> dict[str, floa
 
     Raises:
       ImageError: a picture is gone; names it.
+      DamagedError: a raw map is not what was written; names it.
     """
     out, options = work.out, work.options
     of_method: dict[str, list[float]] = {}
@@ -86,12 +101,35 @@ def _draw_on_common_scale(work: Explaining, manifest: AnyPath) -> dict[str, floa
             raise images.ImageError(f"{record['path']}: {error}") from None
         for question, one in zip(options.questions, record["maps"], strict=True):
             paths = {kind: out / file for kind, file in one["files"].items()}
-            values = pictures.load_map(paths["npy"])
+            values = _load_map(paths["npy"], one["map"])
             limit, look = limits[question.method], options.look(question)
             pictures.draw_map(picture, values, limit, look, paths)
 
     num_threads = work.num_threads
-    drawn = map_ahead(draw, read_records(manifest), num_threads, 8 * num_threads)
+    drawn = map_ahead(draw, _read(work, manifest), num_threads, 8 * num_threads)
     for _ in tqdm(drawn, total=num_images, desc="drawing", unit="img"):
         pass
     return limits
+
+
+def _load_map(path: AnyPath, says: Mapping[str, float]) -> Float32[np.ndarray, "s s"]:
+    """A raw map, of which its record says min, max and sum.
+
+    Raises:
+      DamagedError: it is another, or none.
+    """
+    try:
+        values = pictures.load_map(path)
+        limits = float(values.min()), float(values.max())
+        total = values.sum(dtype=np.float64)
+        rounding = 1e-9 * np.abs(values).sum(dtype=np.float64)  # other machines add so
+        if limits == (says["min"], says["max"]) and math.isclose(
+            total, says["sum"], rel_tol=0, abs_tol=rounding
+        ):
+            return values
+    except (ValueError, EOFError, TypeError):
+        pass
+    raise DamagedError(
+        f"{path}: damaged: not the map that was written. Remove the folder parts "
+        "beside the manifest, and the same command makes all anew"
+    )

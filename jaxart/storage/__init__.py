@@ -4,7 +4,7 @@ A file system renames and locks. An object store does neither, but an object app
 whole; so what is written beside and renamed in the one is one PUT in the other.
 """
 
-from jaxart.storage.checksums import checksum
+from jaxart.storage.checksums import checksum, checksum_of_file
 from jaxart.storage.errors import StorageError
 from jaxart.storage.hub import weights_path, weights_path_or_none
 from jaxart.storage.paths import (
@@ -30,6 +30,8 @@ from jaxart.storage.paths import (
     written_folder,
     written_together,
 )
+from jaxart.storage.presence import shared_folder
+from jaxart.storage.private import open_file, private_folder, read_bytes
 from jaxart.storage.remote import RemotePath
 
 __all__ = [
@@ -38,6 +40,7 @@ __all__ = [
     "StorageError",
     "check_names",
     "checksum",
+    "checksum_of_file",
     "copy",
     "disk",
     "fetched",
@@ -47,13 +50,17 @@ __all__ = [
     "local_copy",
     "move",
     "names_in",
+    "open_file",
     "path",
     "path_or_none",
+    "private_folder",
+    "read_bytes",
     "remove_unfinished",
     "require_local",
     "require_room",
     "resolve",
     "results",
+    "shared_folder",
     "version",
     "weights_path",
     "weights_path_or_none",

@@ -3,6 +3,9 @@
 They tell damage, not an enemy, who could write another one: https://xxhash.com.
 """
 
+import hashlib
+import io
+
 import numpy as np
 import xxhash
 
@@ -15,3 +18,8 @@ def checksum(*pieces: bytes | np.ndarray) -> str:
             piece = np.ascontiguousarray(piece).reshape(-1).view(np.uint8).data
         state.update(piece)
     return state.hexdigest()
+
+
+def checksum_of_file(file: io.BufferedReader) -> str:
+    """As `checksum`, of all that is left to read of an open file."""
+    return hashlib.file_digest(file, xxhash.xxh3_128).hexdigest()

@@ -18,6 +18,7 @@ from PIL import Image
 
 from jaxart.storage import beside, disk
 from jaxart.storage.errors import StorageError
+from jaxart.storage.private import private_folder
 from jaxart.storage.remote import PACKAGES, RemotePath
 
 AnyPath = Path | RemotePath
@@ -253,9 +254,9 @@ def local_copy(path: AnyPath) -> Path:
     if not isinstance(path, RemotePath):
         return path
     name = hashlib.sha256(f"{path} {path.version()}".encode()).hexdigest()[:32]
-    copy = platformdirs.user_cache_path("jaxart") / _CACHE / name / path.name
+    folder = platformdirs.user_cache_path("jaxart") / _CACHE / name
+    copy = private_folder(folder) / path.name
     if not copy.is_file():
-        copy.parent.mkdir(parents=True, exist_ok=True)
         with written(copy) as file:
             path.download(file)
     return copy

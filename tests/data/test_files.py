@@ -1,8 +1,12 @@
 """Each file is read once, and each content decoded once for all."""
 
+import contextlib
 import hashlib
 import io
+import os
 import sqlite3
+import subprocess
+import sys
 
 import pytest
 from PIL import Image
@@ -11,7 +15,7 @@ from jaxart import storage
 from jaxart.data import files, fingerprints, images, procedural
 from jaxart.data.files import File, look
 from jaxart.storage import RemotePath, StorageError
-from tests import opening
+from tests import ROOT, opening
 
 
 @pytest.fixture
@@ -114,17 +118,13 @@ def test_another_version_meets_no_old_entries(
     assert len(decoded) == 4
 
 
-@pytest.mark.parametrize("obstacle", ["no database", "a file for a folder", "dies"])
+@pytest.mark.parametrize("obstacle", ["a file for a folder", "dies"])
 def test_without_a_data_base_it_goes_on_with_one_warning(
     paths, tmp_path, caplog, monkeypatch, obstacle
 ):
     expected = look(paths, tmp_path / "good")
     cache = tmp_path / "cache"
-    if obstacle == "no database":
-        look(paths[:1], cache)
-        (database,) = cache.iterdir()
-        database.write_bytes(b"no database" * 1000)
-    elif obstacle == "a file for a folder":
+    if obstacle == "a file for a folder":
         cache.write_bytes(b"")
     else:
         look([], cache)
@@ -141,6 +141,74 @@ def test_without_a_data_base_it_goes_on_with_one_warning(
     monkeypatch.setattr(files, "_BLOCK", 1)
     assert look(paths, cache) == expected
     assert caplog.text.count("so what files are is not kept") == 1
+
+
+PAGE = 4096
+DAMAGES = {
+    "no database": lambda file: b"no database" * 1000,
+    "zeroed": lambda file: bytes(len(file)),
+    "its first page zeroed": lambda file: bytes(PAGE) + file[PAGE:],
+    "its table zeroed": lambda file: file[:PAGE] + bytes(PAGE) + file[2 * PAGE :],
+    "its index zeroed": lambda file: file[: 2 * PAGE] + bytes(PAGE) + file[3 * PAGE :],
+    "cut": lambda file: file[: len(file) // 2],
+    "another table": lambda file: file.replace(b"mirrored TEXT", b"moonored TEXT"),
+    "a flipped bit": lambda file: file.replace(b"a note", b"a nose"),
+    "bytes that are no text": lambda file: file.replace(b"a note", b"a \xff\xffte"),
+    "empty": lambda file: b"",
+}
+OF_ENTRIES = {"a flipped bit", "bytes that are no text", "empty"}  # new without a word
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_data_base_is_made_anew(
+    paths, tmp_path, caplog, decoded, monkeypatch, damage
+):
+    real = files.decode
+    monkeypatch.setattr(
+        files, "decode", lambda *args: (real(*args)[0]._replace(note="a note"), None)
+    )
+    expected = look(paths, tmp_path / "cache")
+    (database,) = (tmp_path / "cache").iterdir()
+    content = database.read_bytes()
+    assert len(content) == 3 * PAGE
+    damaged = DAMAGES[damage](content)
+    assert damaged != content
+    database.write_bytes(damaged)
+    assert look(paths, tmp_path / "cache") == expected
+    assert caplog.text.count(f"{database}: damaged; ") == (damage not in OF_ENTRIES)
+    look(paths, tmp_path / "cache")  # may keep what the one before did not
+    num_decoded = len(decoded)
+    assert look(paths, tmp_path / "cache") == expected
+    assert len(decoded) == num_decoded
+    assert "cannot be used" not in caplog.text
+
+
+def test_processes_that_meet_damage_at_once_make_one_data_base(paths, tmp_path):
+    (expected,) = look(paths[:1], tmp_path)
+    (database,) = tmp_path.glob("*.sqlite")
+    program = (
+        "import pathlib, sys; from jaxart.data import files\n"
+        "path, cache = map(pathlib.Path, sys.argv[1:])\n"
+        "print(files.look([path], cache, quiet=True)[0].phash)"
+    )
+    database.write_bytes(b"no database" * 1000)
+    command = [sys.executable, "-c", program, os.fspath(paths[0]), os.fspath(tmp_path)]
+    children = [
+        subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+        for _ in range(4)
+    ]
+    for child in children:
+        assert child.communicate()[0] == f"{expected.phash}\n"
+    with contextlib.closing(sqlite3.connect(database)) as there:
+        assert there.execute("SELECT count(*) FROM files").fetchone() == (1,)
+
+
+def test_what_is_known_is_the_users_alone(paths, tmp_path, monkeypatch):
+    look(paths, tmp_path / "a" / "b")
+    assert (tmp_path / "a" / "b").stat().st_mode & 0o777 == 0o700
+    monkeypatch.setattr(os, "getuid", lambda: tmp_path.stat().st_uid + 1)
+    with pytest.raises(StorageError, match="belongs to the user"):
+        look(paths, tmp_path / "a" / "b")
 
 
 def test_others_may_have_the_data_base_open(paths, tmp_path):

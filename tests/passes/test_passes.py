@@ -1,12 +1,14 @@
 """The engine: parts that are done are left; one driver at a time."""
 
 import json
+import os
 
 import numpy as np
 import pytest
 
 from jaxart.passes import driver, folder, rows, running
 from jaxart.passes.folder import OtherPassError
+from jaxart.storage.results import DamagedError
 from tests.passes.works import Squares, begin
 
 
@@ -31,6 +33,76 @@ def test_done_parts_are_left_and_the_rest_is_done(tmp_path, part_size, quiet):
     assert again.is_new == [name == lost for name in names]
     passed.remove()
     assert not list((tmp_path / "parts").iterdir())
+
+
+DAMAGES = {
+    "zeroed": lambda file: bytes(len(file)),
+    "a flipped bit": lambda file: file[:-30] + bytes([file[-30] ^ 1]) + file[-29:],
+    "cut": lambda file: file[: len(file) // 2],
+    "empty": lambda file: b"",
+    "missing": lambda file: None,
+    "no JSON": lambda file: b"[" * len(file),
+    "an earlier jaxart's": lambda file: b'[{"item": 1}]',
+}
+
+
+@pytest.mark.parametrize("ask", ["has", "done"])
+@pytest.mark.parametrize("suffix", [".json", ".npy"])
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_part_is_done_anew(tmp_path, caplog, suffix, damage, ask):
+    passed, parts = begin(tmp_path, 11)
+    names = running.run(Squares(), parts, passed, title="").names
+    whole = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    path = tmp_path / f"{names[1]}{suffix}"
+    content = DAMAGES[damage](whole[path])
+    path.unlink() if content is None else path.write_bytes(content)
+
+    passed, parts = begin(tmp_path, 11)
+    caplog.clear()
+    if ask == "has":
+        assert [passed.has(name) for name in names] == [True, False, True]
+    else:
+        again = running.run(Squares(), parts, passed, title="")
+        assert (again.names, again.is_new) == (names, [False, True, False])
+        assert {path: path.read_bytes() for path in tmp_path.iterdir()} == whole
+    warnings = [said for said in caplog.messages if "done anew" in said]
+    is_silent = damage == "missing" and suffix == ".json"  # of a part not yet done
+    assert len(warnings) == (not is_silent)
+    assert all(os.fspath(path) in said for said in warnings)
+
+
+@pytest.mark.parametrize("suffix", [".json", ".npy"])
+def test_a_link_in_a_parts_place_is_replaced_and_not_followed(tmp_path, caplog, suffix):
+    passed, parts = begin(tmp_path / "parts", 4)
+    (name,) = running.run(Squares(), parts, passed, title="").names
+    path, other = passed.path / f"{name}{suffix}", tmp_path / "other"
+    content = path.read_bytes()
+    path.rename(other)
+    path.symlink_to(other)
+    passed, _ = begin(tmp_path / "parts", 4)
+    assert running.run(Squares(), parts, passed, title="").is_new == [True]
+    assert f"'{path}'; it is done anew" in caplog.text
+    assert not path.is_symlink() and path.read_bytes() == content == other.read_bytes()
+
+
+@pytest.mark.parametrize("damage", ["zeroed", "empty", "no JSON"])
+def test_broken_settings_are_said_to_be(tmp_path, damage):
+    passed, _ = begin(tmp_path, 4)
+    path = tmp_path / driver.SETTINGS
+    path.write_bytes(DAMAGES[damage](path.read_bytes()))
+    said = f"^{path}: damaged: .* Remove the file, and the same command goes on$"
+    with pytest.raises(DamagedError, match=said):
+        passed.begin()
+
+
+@pytest.mark.parametrize("size", [0, 5, 100, 500])
+def test_cut_rows_are_an_error_with_the_files_name(tmp_path, size):
+    path = tmp_path / "rows.npy"
+    np.save(path, np.ones((99, 8)))
+    np.testing.assert_array_equal(rows.mapped(path), np.ones((99, 8)))
+    os.truncate(path, size)
+    with pytest.raises(DamagedError, match=f"^{path}: damaged: "):
+        rows.mapped(path)
 
 
 def test_another_content_is_another_part(tmp_path):

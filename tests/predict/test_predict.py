@@ -492,6 +492,26 @@ def test_a_picture_that_was_replaced_meanwhile_is_predicted_anew(
     assert contents(tmp_path / "out") == contents(tmp_path / "fresh")
 
 
+@pytest.mark.parametrize("suffix", [".json", ".npy"])
+@pytest.mark.parametrize("damage", ["zeroed", "cut"])
+def test_a_damaged_part_is_predicted_anew(
+    tiny, listed, tmp_path, batches, caplog, suffix, damage
+):
+    settings = {"part_size": 4, "features": "pool5"}
+    batches.stop_at = 3
+    with pytest.raises(Stopped):
+        predict_all(tiny, listed, tmp_path / "out/table.csv", **settings)
+    batches.stop_at = None
+    path = next((tmp_path / "out/table.parts").glob(f"000000-*{suffix}"))
+    content = path.read_bytes()
+    path.write_bytes({"zeroed": bytes(len(content)), "cut": content[:-9]}[damage])
+    caplog.clear()
+    predict_all(tiny, listed, tmp_path / "out/table.csv", **settings)
+    assert caplog.text.count(f"{path}: damaged: ") == 1
+    predict_all(tiny, listed, tmp_path / "fresh/table.csv", **settings)
+    assert contents(tmp_path / "out") == contents(tmp_path / "fresh")
+
+
 def test_parts_of_another_run_are_refused(
     tiny, wide, folder, listed, tmp_path, batches
 ):

@@ -127,7 +127,7 @@ def test_a_killed_run_goes_on_and_makes_no_part_again(
     named = {
         f"out/{file}"
         for key in parts
-        for record in json.loads(bucket.get(key))
+        for record in json.loads(bucket.get(key).splitlines()[0])["records"]
         for files in record.get("maps", ())
         for file in files["files"].values()
     }

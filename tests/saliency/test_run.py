@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from jaxart import storage
 from jaxart.classifier import Classifier, ClassifierError
 from jaxart.data import images, listing
 from jaxart.passes.folder import OtherPassError
@@ -19,6 +20,7 @@ from jaxart.saliency import catalogue, render, run, work
 from jaxart.saliency.choices import SCALES
 from jaxart.saliency.options import Options
 from jaxart.saliency.question import Question
+from jaxart.storage.results import DamagedError
 from tests import runs
 from tests.saliency import page_data
 from tests.saliency.conftest import CLASSES
@@ -362,6 +364,25 @@ def test_a_stopped_run_goes_on_part_by_part_and_ends_as_if_undisturbed(
     assert sorted(skipped_of(out)) == ["b/bad.png", "bad.png"]
 
 
+@pytest.mark.parametrize("damage", ["zeroed", "cut", "empty"])
+def test_a_damaged_part_is_explained_anew(
+    tiny, folder, tmp_path, stop_at, caplog, damage
+):
+    stop_at(4)  # in the second part
+    with pytest.raises(Stopped):
+        explain(tiny, folder, tmp_path / "out", batch_size=2, part_size=4)
+    stop_at(-1)
+    path = next((tmp_path / "out/parts").glob("000000-*.json"))
+    content = path.read_bytes()
+    damaged = {"zeroed": bytes(len(content)), "cut": content[:-9], "empty": b""}
+    path.write_bytes(damaged[damage])
+    caplog.clear()
+    explain(tiny, folder, tmp_path / "out", batch_size=2, part_size=4)
+    assert caplog.text.count(f"{path}: damaged: ") == 1
+    explain(tiny, folder, tmp_path / "fresh", batch_size=2, part_size=4)
+    assert contents(tmp_path / "out") == contents(tmp_path / "fresh")
+
+
 def test_a_picture_that_was_replaced_under_its_name_is_explained_anew(
     tiny, folder, tmp_path, stop_at
 ):
@@ -495,6 +516,78 @@ def test_a_common_scale_draws_every_map_with_one_limit(
         if percentile == 100:
             assert levels.max() == (255 if name == "b" else 128)
     assert (tmp_path / "out" / "gallery" / "map" / "a.png.jpg").is_file()
+
+
+@pytest.fixture
+def unfinished(homogeneous, folder, tmp_path, monkeypatch):
+    """Goes on with maps on a common scale, of which all parts are done."""
+    go_on = functools.partial(
+        explain,
+        *(homogeneous, folder, tmp_path / "out"),
+        **{"scale": "common", "save": ("heatmap", "sheet"), "part_size": 4},
+    )
+
+    def fail(*arguments):
+        raise Stopped
+
+    with monkeypatch.context() as patch:
+        patch.setattr(run.whole, "write", fail)
+        with pytest.raises(Stopped):
+            go_on()
+    return go_on
+
+
+def test_names_in_stored_records_are_not_believed(unfinished, tmp_path):
+    out = tmp_path / "out"
+    shutil.copytree(out, tmp_path / "good")
+    (tmp_path / "evil.jpg").write_bytes(b"mine")
+    for path in sorted((out / "parts").glob("0*.json")):
+        said = json.loads(path.read_bytes().split(b"\n")[0])
+        for record in said["records"]:
+            for one in (record, *record["maps"]):
+                one["files"] = dict.fromkeys(one["files"], "../evil.jpg")
+        text = json.dumps(said)
+        path.write_text(f"{text}\n{storage.checksum(text.encode())}\n")
+    before = set(tmp_path.iterdir())
+    unfinished()
+    assert (tmp_path / "evil.jpg").read_bytes() == b"mine"
+    assert set(tmp_path.iterdir()) == before
+    drawn = contents(out)
+    shutil.rmtree(out)
+    (tmp_path / "good").rename(out)
+    unfinished()
+    whole = contents(out)
+    del drawn["manifest.jsonl"], whole["manifest.jsonl"]  # as the parts say
+    assert drawn == whole
+
+
+@pytest.mark.parametrize("damage", ["zeroed", "flipped", "cut", "empty"])
+def test_a_damaged_raw_map_is_named(unfinished, tmp_path, damage):
+    path = tmp_path / "out" / "npy" / "0.png.npy"
+    content = bytearray(path.read_bytes())
+    flipped = content.copy()
+    flipped[-2] ^= 1
+    damaged = {
+        "zeroed": content[:128] + bytes(len(content) - 128),
+        "flipped": flipped,
+        "cut": content[:200],
+        "empty": b"",
+    }
+    path.write_bytes(damaged[damage])
+    with pytest.raises(DamagedError, match=f"^{path}: damaged: .*Remove the folder"):
+        unfinished()
+    shutil.rmtree(tmp_path / "out" / "parts")
+    counts = unfinished()["counts"]
+    assert counts["done_now"] == counts["found"]
+
+
+def test_a_broken_report_is_named(tiny, folder, tmp_path):
+    explain(tiny, folder, tmp_path / "out")
+    (tmp_path / "out" / "run.json").write_text("{")
+    with pytest.raises(
+        DamagedError, match=r"out/run\.json: damaged: .*Remove the file"
+    ):
+        explain(tiny, folder, tmp_path / "out")
 
 
 @pytest.mark.parametrize("scale", SCALES)

@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -111,9 +112,13 @@ def test_an_object_is_copied_once_and_anew_when_it_changes(
     copy = storage.local_copy(path)
     assert copy.name == "weights.bin" and copy.read_bytes() == b"one"
     assert [file.name for file in copy.parent.iterdir()] == ["weights.bin"]
+    assert copy.parent.stat().st_mode & 0o777 == 0o700
     with monkeypatch.context() as patch:
         patch.setattr(type(path), "download", None)
         assert storage.local_copy(path) == copy
     path.write_bytes(b"two")
     assert storage.local_copy(path).read_bytes() == b"two"
     assert copy.read_bytes() == b"one"  # who has it mapped keeps it
+    monkeypatch.setattr(os, "getuid", lambda: tmp_path.stat().st_uid + 1)
+    with pytest.raises(storage.StorageError, match="belongs to the user"):
+        storage.local_copy(path)

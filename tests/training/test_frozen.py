@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxart import storage
 from jaxart.data import features, pipeline
 from jaxart.devices import layout
 from jaxart.training.frozen import Frozen
@@ -16,7 +17,7 @@ def features_of(files, model, params, boundary, cache_dir):
     found, reasons = features.compute(
         part.forward(layout.over_all_devices()),
         files,
-        [path.name for path in files.paths],
+        list(map(storage.version, files.paths)),
         prefix=part.describe(),
         cache_dir=cache_dir,
         batch_size=2,

@@ -1,6 +1,7 @@
 """The look at every file of what is to be curated, as a pass."""
 
 import dataclasses
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from jaxart.data.files import File
 from jaxart.paintings.curate import writing
 from jaxart.passes.work import Record, Results
 from jaxart.storage import AnyPath
+from jaxart.storage.results import DamagedError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,7 +71,13 @@ class _Looking:
 
 
 def resized_path(folder: Path, file: File) -> Path:
-    """Where the resized picture of a file is."""
+    """Where the resized picture of a file is.
+
+    Raises:
+      DamagedError: what is recorded of the file is no hash, and may lead elsewhere.
+    """
+    if not re.fullmatch("[0-9a-f]{64}", file.sha256):
+        raise DamagedError(f"{folder}: damaged: {file.sha256!r} is no SHA-256")
     return folder / "resized" / f"{file.sha256}.jpg"
 
 

@@ -68,7 +68,7 @@ class Store:
         self.counts: collections.Counter[str] = collections.Counter()
         self._by_id: dict[str, Entry] = {}
         for key, entry in tuple(self._record.entries.items()):
-            if "path" in entry and not (out / entry["path"]).is_file():
+            if "path" in entry and not self._has(entry["path"]):
                 del self._record.entries[key]  # someone removed it
             else:
                 self._note(entry)
@@ -78,6 +78,11 @@ class Store:
     def close(self) -> None:
         self._part.unlink(missing_ok=True)
         self._record.close()
+
+    def _has(self, name: str) -> bool:
+        """Whether there is such a file, which a line of the record names, inside."""
+        path = self._out / name
+        return path.is_file() and path.resolve().is_relative_to(self._out.resolve())
 
     def require_inside(self, styles: Iterable[str]) -> None:
         """Raises `WikiartError` where a folder is a link to elsewhere."""

@@ -3,12 +3,14 @@
 import json
 import pickle
 
+import pytest
 from PIL import Image
 
 from jaxart.data import files
 from jaxart.paintings.curate.looking import Look, resized_path
 from jaxart.paintings.curate.paintings import Painting, sort_out
 from jaxart.passes.work import Opened, Work
+from jaxart.storage.results import DamagedError
 
 
 def look(work, names):
@@ -49,3 +51,9 @@ def test_resized_pictures_are_written_before_they_are_spoken_of(paint, tmp_path)
     assert (file.width, file.height) == (96, 96)
     with Image.open(resized_path(tmp_path / "parts", file)) as picture:
         assert picture.size == (48, 48) and picture.format == "JPEG"
+
+
+@pytest.mark.parametrize("digest", ["", "../../mine", "A" * 64])
+def test_a_record_cannot_lead_elsewhere(tmp_path, digest):
+    with pytest.raises(DamagedError, match="parts: damaged: .* is no SHA-256"):
+        resized_path(tmp_path / "parts", files.File(sha256=digest))

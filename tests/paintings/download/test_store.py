@@ -228,6 +228,18 @@ def test_a_file_that_was_removed_is_wanted_again(out):
         assert store.counts == {"baroque": 1}
 
 
+def test_a_line_that_leads_out_of_the_folder_does_not_count(out):
+    with opened(out, 10**9) as store:
+        store.obtain(painting(), writes(picture(1)))
+    path = next(out.glob("baroque/*"))
+    path.rename(out.parent / "elsewhere.jpg")
+    record = out / "downloads.jsonl"
+    name = path.relative_to(out).as_posix()
+    record.write_text(record.read_text().replace(name, "../elsewhere.jpg"))
+    with opened(out, 10**9) as store:
+        assert not store.is_settled(painting())
+
+
 def test_a_second_style_gets_a_copy(out):
     with opened(out, 10**9) as store:
         store.obtain(painting(1), writes(picture(1)))
