@@ -13,7 +13,7 @@ from jaxart.data import colours, damage, formats, opening, resizing
 from jaxart.data.opening import ImageError, Source
 
 # Counts up when the same file gives other pixels: part of the name of all that is kept.
-READER_VERSION = 2
+READER_VERSION = 3
 
 _UPRIGHT = {  # what makes a picture upright that is stored by EXIF's orientation
     2: Image.Transpose.FLIP_LEFT_RIGHT,
