@@ -3,13 +3,13 @@
 import contextlib
 import os
 import struct
-from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import numpy as np
 from PIL import Image
 from PIL.JpegImagePlugin import JpegImageFile
 
+from jaxart import storage
 from jaxart.data import formats
 
 MAX_PIXELS = "JAXART_MAX_PIXELS"  # of the environment: how many are decoded at most
@@ -19,13 +19,6 @@ Source = str | os.PathLike | bytes  # a file by its path, or its content
 
 class ImageError(ValueError):
     """A file that gives no picture; the message says why."""
-
-
-@runtime_checkable
-class _ReadablePath(Protocol):
-    """A path that reads its file: a `Path`, or an object store's."""
-
-    def read_bytes(self) -> bytes: ...
 
 
 def read(source: Source) -> bytes:
@@ -38,15 +31,25 @@ def read(source: Source) -> bytes:
     if isinstance(source, bytes):
         return source
     try:
-        if isinstance(source, _ReadablePath) and not isinstance(source, Path):
-            return source.read_bytes()
+        return read_bytes(source)
     except FileNotFoundError as error:
         raise ImageError(error.strerror) from error
-    try:
-        with open(source, "rb") as file:
-            return file.read()
     except OSError as error:
+        if isinstance(source, storage.RemotePath):
+            raise
         raise ImageError(error.strerror or str(error)) from error
+
+
+def read_bytes(path: str | os.PathLike) -> bytes:
+    """A file's content; nothing but files is opened, see `storage.open_regular`.
+
+    Raises:
+      OSError: it is missing or no file, or its object store cannot be used.
+    """
+    if isinstance(path, storage.RemotePath):
+        return path.read_bytes()
+    with storage.open_regular(path) as file:
+        return file.read()
 
 
 def identify(file: Any) -> Image.Image:

@@ -26,6 +26,7 @@ from jaxart.storage.paths import (
     written_folder,
     written_together,
 )
+from jaxart.storage.regular import open_regular
 from jaxart.storage.remote import RemotePath, StorageError
 
 __all__ = [
@@ -41,6 +42,7 @@ __all__ = [
     "local_copy",
     "move",
     "names_in",
+    "open_regular",
     "path",
     "path_or_none",
     "remove_unfinished",

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import platformdirs
 
+from jaxart.storage.regular import open_regular
 from jaxart.storage.remote import PACKAGES, RemotePath, StorageError
 
 AnyPath = Path | RemotePath
@@ -165,7 +166,7 @@ def version(path: AnyPath) -> str:
     """Another text for other content: a file's digest, an object's version."""
     if isinstance(path, RemotePath):
         return path.version()
-    with open(path, "rb") as file:
+    with open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
