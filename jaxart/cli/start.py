@@ -30,7 +30,7 @@ def set_up() -> logging.Logger:
     # Orbax reports every file that it writes; training's --verbosity=0 shows it.
     if not flags.FLAGS["verbosity"].present:
         absl_logging.set_verbosity(absl_logging.WARNING)
-    # Pillow warns of pictures above 89 megapixels, and refuses those above 178.
+    # Pillow warns of pictures above 89 megapixels; how much they take is told before.
     warnings.simplefilter("ignore", Image.DecompressionBombWarning)
     log = logging.getLogger("jaxart")
     log.setLevel(logging.INFO)
