@@ -22,6 +22,7 @@ SUFFIXES = {"overlay": ".jpg", "heatmap": ".png", "npy": ".npy"}
 FORMATS = {".png": {"format": "PNG"}, ".jpg": {"format": "JPEG", "quality": 90}}
 PAIRS_ON_SHEET = 10
 MAX_NAME_BYTES = 200  # file systems take 255, suffixes included
+MAX_SIDE = 65_500  # pixels: libjpeg writes no longer ones
 THUMBNAIL, PICTURE = 240, 1024  # longest side on the page, pixels
 IMAGE_KINDS, MAP_KINDS = ("thumbnail", "picture"), ("map",)  # the page's files
 
@@ -92,9 +93,10 @@ def load_map(path: AnyPath) -> Float32[np.ndarray, "h w"]:
 
 def save(picture: Image.Image, path: AnyPath) -> None:
     """Writes a .png or .jpg file, beside and renamed; makes the folders above."""
+    content = io.BytesIO()  # so that an encoder's error is none of the disk
+    picture.save(content, **FORMATS[path.suffix.lower()])
     path.parent.mkdir(parents=True, exist_ok=True)
-    with storage.written(path) as beside:
-        picture.save(beside, **FORMATS[path.suffix.lower()])
+    storage.write_bytes(path, content.getvalue())
 
 
 def draw_picture(picture: Image.Image, paths: Mapping[str, AnyPath]) -> None:
@@ -111,13 +113,14 @@ def draw_map(
     look: Look,
     paths: Mapping[str, AnyPath],
 ) -> None:
-    """Draws a map at its picture's size, and smaller for the page.
+    """Draws a map at its picture's size or `MAX_SIDE`, and smaller for the page.
 
     `limit` is the value at the end of the colour table. Of the kinds of `SUFFIXES`,
     those without a path are not drawn.
     """
     levels = render.to_levels(values, limit, look.signed)
     if paths.keys() & {"heatmap", "overlay"}:
+        original = render.fit(original, MAX_SIDE)
         placed = _place(levels, original.size, look)
         if "heatmap" in paths:
             save(render.heatmap(placed, look.table), paths["heatmap"])
@@ -128,6 +131,14 @@ def draw_map(
     size = render.fitted(original.size, PICTURE)
     heat = render.heatmap(_place(levels, size, look), look.table)
     save(heat.convert("RGB"), paths["map"])
+
+
+def note_of_size(picture: Image.Image) -> str:
+    """What is to be said of a picture whose maps are drawn smaller; '' of others."""
+    width, height = render.fitted(picture.size, MAX_SIDE)
+    if (width, height) == picture.size:
+        return ""
+    return f"drawn smaller, at {width:,} x {height:,} pixels: no JPEG is longer"
 
 
 def _place(
