@@ -46,6 +46,13 @@ def write_csv(
     write_text(path, text.getvalue())
 
 
+def append_csv(path: AnyPath, rows: Iterable[Sequence[Any]]) -> None:
+    """Adds rows to a CSV file that `write_csv` made, beside and renamed."""
+    before = path.read_bytes().decode("utf-8", "surrogateescape")
+    header, *written = csv.reader(io.StringIO(before, newline=""))
+    write_csv(path, header, [*written, *rows])
+
+
 def write_notes(
     path: AnyPath, header: Sequence[str], rows: Iterable[Sequence[str]]
 ) -> None:
