@@ -12,6 +12,7 @@ from absl import flags
 from absl import logging as absl_logging
 from PIL import Image
 
+from jaxart.data import reasons
 from jaxart.paintings.download.errors import WikiartError
 
 # Their messages are for people; any other error is a fault, and shows where it is.
@@ -31,6 +32,7 @@ def set_up() -> logging.Logger:
     if not flags.FLAGS["verbosity"].present:
         absl_logging.set_verbosity(absl_logging.WARNING)
     # Pillow warns of pictures above 89 megapixels; how much they take is told before.
+    reasons.count_warnings()
     warnings.simplefilter("ignore", Image.DecompressionBombWarning)
     log = logging.getLogger("jaxart")
     log.setLevel(logging.INFO)

@@ -16,6 +16,7 @@ from jaxart.data import (
     formats,
     memory,
     opening,
+    reasons,
     resizing,
     strips,
 )
@@ -142,9 +143,7 @@ def read(file: Source, side_enough: int | None = None) -> Decoded:
     except Exception as error:
         mended = _read_mended(content, side_enough)
         if mended is None:
-            is_known = not isinstance(error, Image.UnidentifiedImageError)
-            kind = f"{type(error).__name__}: " if is_known else ""
-            raise ImageError(f"{kind}{error}") from error
+            raise ImageError(reasons.of(error)) from error
         return mended
 
 

@@ -46,8 +46,8 @@ class Feed(NamedTuple):
         Those that worker processes were given are in the log alone.
         """
         data = self.data
-        is_files = isinstance(data.inputs, pipeline.ImageFiles)
-        own = data.inputs.failures if is_files else {}
+        given = data.inputs
+        own = given.failures if isinstance(given, pipeline.ImageFiles) else {}
         every = processes.gather(sorted(own.items()))
         is_val = set(data.val.tolist())
         failed = {
