@@ -68,15 +68,19 @@ def identify(file: Any) -> Image.Image:
     start = file.read(16)
     if not start:
         raise ImageError("the file is empty")
+    beginning = ""
     for name in formats.readable():
         factory, accepts = Image.OPEN[name]
         # What Pillow takes for: not of this format.
         with contextlib.suppress(SyntaxError, IndexError, TypeError, struct.error):
             if accepts is None or accepts(start) is True:
+                beginning = beginning or (name if accepts else "")
                 file.seek(0)
                 return factory(file, "")
-    remedy = formats.remedy_of_content(start)
-    raise Image.UnidentifiedImageError(remedy or "not an image that Pillow reads")
+    says = formats.remedy_of_content(start)
+    if beginning and not says:
+        says = f"damaged: it begins as {beginning}, but is not an image that is read"
+    raise Image.UnidentifiedImageError(says or "not an image that Pillow reads")
 
 
 def reduce(

@@ -280,7 +280,11 @@ def tiff(array):
         pytest.param(lambda _: b"a poem", "not an image", id="text"),
         pytest.param(lambda _: b"", "the file is empty", id="empty"),
         # The header's 13 bytes are followed by its checksum.
-        pytest.param(flip_byte(b"IHDR", 4 + 13), "not an image", id="PNG checksum"),
+        pytest.param(
+            flip_byte(b"IHDR", 4 + 13),
+            "begins as PNG, but is not an image",
+            id="PNG checksum",
+        ),
         pytest.param(flip_byte(b"IDAT", 4 + 500), "broken data", id="PNG pixels"),
         pytest.param(
             tiff(np.ones((2, 2), np.float32)), "floating-point", id="float TIFF"
