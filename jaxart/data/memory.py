@@ -21,7 +21,7 @@ _DEFAULT_MB = 600
 # Bytes of a pixel in Pillow's images; of other modes it is 4.
 _OF_MODE = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "I;16L": 2, "I;16N": 2}
 _OF_RESULT = 4  # RGB
-_OF_DECODER = {"WEBP": 13, "AVIF": 12, "HEIF": 8, "SGI": 3, "QOI": 4, "ICO": 4}
+_OF_DECODER = {"WEBP": 13, "AVIF": 8, "HEIF": 8, "SGI": 3, "QOI": 4, "ICO": 4}
 _OF_COMPONENT = 6  # of a tile of JPEG 2000
 _OF_COEFFICIENT = 2
 _STRIPS = 32_000_000  # bytes, for what is converted at once
@@ -73,7 +73,9 @@ def _of_decoder(image: Image.Image, content: bytes) -> int:
     if image.format == "JPEG2000":
         num_components = len(image.getbands())
         return min(num_pixels, _tile(content)) * num_components * _OF_COMPONENT
-    return num_pixels * _OF_DECODER.get(image.format or "", 0)
+    of_decoder = _OF_DECODER.get(image.format or "", 0)
+    is_deep = image.format == "AVIF" and not _has_8_bits(content)
+    return num_pixels * (2 if is_deep else 1) * of_decoder
 
 
 def _of_coefficients(image: Any) -> int:
@@ -96,6 +98,12 @@ def _of_strip(tags: Mapping[int, Any], width: int, height: int) -> int:
         return round(min(tags[_STRIP_ROWS], height) * width * of_pixel)
     except (LookupError, TypeError):  # odd tags: all of it, four samples of 16 bits
         return width * height * 8
+
+
+def _has_8_bits(content: bytes) -> bool:
+    """Whether an AVIF's samples are of 8 bits: AV1 in ISOBMFF, section 2.3.3."""
+    place = content.find(b"av1C") + 6
+    return place < len(content) and not content[place] & 0x40
 
 
 def _tile(content: bytes) -> int:

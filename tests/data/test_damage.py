@@ -164,7 +164,7 @@ def test_other_large_files_are_refused_with_the_setting(bound, monkeypatch):
     [
         ("PNG", {}, 5),  # the picture, and its grey copy
         ("WEBP", {}, 18),
-        ("AVIF", {}, 17),
+        ("AVIF", {}, 13),
         ("JPEG2000", {"tile_size": (64, 64)}, 5),
         ("JPEG2000", {}, 5 + 3 * 6),
         ("JPEG", {}, 5),
