@@ -11,6 +11,7 @@ from absl import logging as absl_logging
 from PIL import Image
 
 from jaxart import storage
+from jaxart.data import reasons
 
 _MAX_CACHE_BYTES = 1 << 30  # what was used least goes first
 
@@ -26,7 +27,8 @@ def set_up() -> logging.Logger:
     if not flags.FLAGS["verbosity"].present:
         absl_logging.set_verbosity(absl_logging.WARNING)
     logging.getLogger("absl").addFilter(_is_news)
-    # Pillow warns of pictures above 89 megapixels, and refuses those above 178.
+    # Pillow warns of pictures above 89 megapixels; how much they take is told before.
+    reasons.count_warnings()
     warnings.simplefilter("ignore", Image.DecompressionBombWarning)
     log = logging.getLogger("jaxart")
     log.setLevel(logging.INFO)

@@ -18,6 +18,7 @@ __all__ = [
     "pipeline",
     "predictions",
     "procedural",
+    "reasons",
     "resizing",
     "temperature",
     "trained_on",

@@ -21,7 +21,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from jaxart import storage
-from jaxart.data import fingerprints, images
+from jaxart.data import fingerprints, images, opening
 from jaxart.passes.local import map_ahead
 from jaxart.storage import AnyPath, StorageError
 
@@ -97,7 +97,7 @@ def read(path: AnyPath) -> tuple[bytes, File]:
       StorageError: an object store does not answer, which says nothing of the file.
     """
     try:
-        content = path.read_bytes()
+        content = opening.read_bytes(path)
     except StorageError:
         raise
     except OSError as error:

@@ -9,13 +9,25 @@ import numpy as np
 from jaxtyping import Float32
 from PIL import ExifTags, Image
 
-from jaxart.data import colours, damage, formats, opening, resizing
+from jaxart.data import (
+    bombs,
+    colours,
+    damage,
+    formats,
+    memory,
+    opening,
+    reasons,
+    resizing,
+    strips,
+)
 from jaxart.data.opening import ImageError, Source
 
 # Counts up when the same file gives other pixels: part of the name of all that is kept.
-READER_VERSION = 2
+READER_VERSION = 3
 
-_UPRIGHT = {  # what makes a picture upright that is stored by EXIF's orientation
+_UPRIGHT: dict[
+    object, Image.Transpose
+] = {  # what makes a picture upright that is stored by EXIF's orientation
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -24,6 +36,8 @@ _UPRIGHT = {  # what makes a picture upright that is stored by EXIF's orientatio
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+
+_OF_16_BITS = ((np.arange(65536) + 128) // 257).astype(np.uint8)  # x / 257, rounded
 
 
 class Decoded(NamedTuple):
@@ -87,7 +101,7 @@ def reader() -> str:
     It is part of the name of all that is kept of pictures, and of reasons for none.
     """
     heif = " with HEIF" if "HEIF" in formats.readable() else ""
-    return f"{READER_VERSION}{heif}, {opening.max_pixels():.0f} pixels"
+    return f"{READER_VERSION}{heif}, {memory.most() / 1e6:.0f} MB"
 
 
 def side_enough(size: int, resize: str, view: str = "whole") -> int | None:
@@ -112,9 +126,9 @@ def read(file: Source, side_enough: int | None = None) -> Decoded:
     16-bit grey is scaled to 8. What metadata says, or how, never costs the picture.
 
     A JPEG may come at 1/2, 1/4 or 1/8 of its size: as long as no side is below
-    `side_enough`, and where it has more pixels than the environment's
-    JAXART_MAX_PIXELS, 178,956,970 by default. Larger pictures of other formats are
-    refused.
+    `side_enough`, and where it would take more memory than the environment's
+    JAXART_MAX_MEMORY, 600 MB by default (see `memory`). Other pictures that would take
+    more are refused, as are files that are small and take long (see `bombs`).
 
     Raises:
       ImageError: the file is missing, is no image, is cut short or too large.
@@ -129,9 +143,7 @@ def read(file: Source, side_enough: int | None = None) -> Decoded:
     except Exception as error:
         mended = _read_mended(content, side_enough)
         if mended is None:
-            is_known = not isinstance(error, Image.UnidentifiedImageError)
-            kind = f"{type(error).__name__}: " if is_known else ""
-            raise ImageError(f"{kind}{error}") from error
+            raise ImageError(reasons.of(error)) from error
         return mended
 
 
@@ -143,30 +155,51 @@ def from_pillow(image: Image.Image) -> Decoded:
       OSError: its file is damaged.
     """
     image.load()
-    note = ""
-    try:
-        orientation = image.getexif().get(ExifTags.Base.Orientation)
-    except Exception as error:  # Pillow's readers of metadata, too, stumble
-        orientation, note = None, f"its EXIF data is not used: {error}"
-    if orientation in _UPRIGHT:
-        image = image.transpose(_UPRIGHT[orientation])
-    picture, note_of_colours = colours.to_srgb(_with_8_bits(image))
-    if picture.mode == "RGBA":
-        white = Image.new("RGBA", picture.size, "white")
-        picture = Image.alpha_composite(white, picture).convert("RGB")
+    turn, note = _turn(image)
+    notes = dict.fromkeys(filter(None, [note]))
+
+    def to_rgb(strip: Image.Image) -> Image.Image:
+        picture, note = colours.to_srgb(_with_8_bits(strip))
+        if note:
+            notes[note] = None
+        if picture.mode == "RGBA":
+            white = Image.new("RGBA", picture.size, "white")
+            picture = Image.alpha_composite(white, picture).convert("RGB")
+        return picture
+
+    picture = strips.changed(image, to_rgb, turn)
     picture.info = {}  # which told of the file's pixels, not of these
-    notes = filter(None, (note, note_of_colours))
     return Decoded(picture, picture.size, "; ".join(notes))
+
+
+def _turn(image: Image.Image) -> tuple[Image.Transpose | None, str]:
+    """What makes a picture upright, if it is not, and a note of odd EXIF data."""
+    try:
+        exif = image.info.get("exif") or b""
+        if reason := bombs.overlapping_tags(exif.removeprefix(b"Exif\0\0")):
+            raise ValueError(reason)
+        orientation = image.getexif().get(ExifTags.Base.Orientation)
+        return _UPRIGHT.get(orientation), ""
+    except Exception as error:  # Pillow's readers of metadata, too, stumble
+        return None, f"its EXIF data is not used: {error}"
+
+
+def _is_turned(image: Image.Image) -> bool:
+    """As `_turn`, before the pixels are decoded; a PNG may say so behind them."""
+    is_said = image.format != "PNG" or "exif" in image.info
+    return is_said and _turn(image)[0] is not None
 
 
 def _read(content: bytes, side_enough: int | None, profile: bytes = b"") -> Decoded:
     """As `read`, without mending; `profile` is one that was taken out of the file."""
+    if reason := bombs.reason(content):
+        raise ImageError(reason)
     with opening.identify(io.BytesIO(content)) as image:
         remedy = formats.remedy_of_thumbnail(image)
         if remedy:
             raise ImageError(remedy)
         whole = image.size
-        scale = opening.reduce(image, side_enough)
+        scale = opening.reduce(image, content, side_enough, is_turned=_is_turned(image))
         if profile:
             image.info["icc_profile"] = profile
         picture, size, note = from_pillow(image)
@@ -203,7 +236,7 @@ def _with_8_bits(image: Image.Image) -> Image.Image:
         grey = np.asarray(image)
         if grey.min() < 0 or grey.max() > 65535:
             raise ImageError("32-bit pixels have no fixed range")
-        levels = Image.fromarray(np.rint(grey / 257).astype(np.uint8))
+        levels = Image.fromarray(_OF_16_BITS[grey])
         levels.info = {k: v for k, v in image.info.items() if k != "transparency"}
         return levels
     if image.has_transparency_data:

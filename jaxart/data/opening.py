@@ -1,31 +1,23 @@
 """An image file, opened: what is in it, how large it is, why it gives no picture."""
 
 import contextlib
+import errno
+import functools
 import os
 import struct
-from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
-import numpy as np
 from PIL import Image
 from PIL.JpegImagePlugin import JpegImageFile
 
-from jaxart.data import formats
-
-MAX_PIXELS = "JAXART_MAX_PIXELS"  # of the environment: how many are decoded at most
+from jaxart import storage
+from jaxart.data import formats, memory
 
 Source = str | os.PathLike | bytes  # a file by its path, or its content
 
 
 class ImageError(ValueError):
     """A file that gives no picture; the message says why."""
-
-
-@runtime_checkable
-class _ReadablePath(Protocol):
-    """A path that reads its file: a `Path`, or an object store's."""
-
-    def read_bytes(self) -> bytes: ...
 
 
 def read(source: Source) -> bytes:
@@ -38,15 +30,29 @@ def read(source: Source) -> bytes:
     if isinstance(source, bytes):
         return source
     try:
-        if isinstance(source, _ReadablePath) and not isinstance(source, Path):
-            return source.read_bytes()
+        return read_bytes(source)
     except FileNotFoundError as error:
         raise ImageError(error.strerror) from error
-    try:
-        with open(source, "rb") as file:
-            return file.read()
     except OSError as error:
+        if isinstance(source, storage.RemotePath):
+            raise
         raise ImageError(error.strerror or str(error)) from error
+
+
+def read_bytes(path: str | os.PathLike) -> bytes:
+    """A file's content; nothing but files is opened, see `storage.open_regular`.
+
+    Raises:
+      OSError: it is missing, no file or too large, or its object store cannot be used.
+    """
+    if isinstance(path, storage.RemotePath):
+        return path.read_bytes()
+    with storage.open_regular(path) as file:
+        num_bytes, most = os.fstat(file.fileno()).st_size, memory.most()
+        if num_bytes > most:
+            says = f"{num_bytes / 1e6:,.0f} MB are more than {most / 1e6:,.0f}"
+            raise OSError(errno.EFBIG, f"{says}: {memory.MAX_MEMORY} may allow more")
+        return file.read()
 
 
 def identify(file: Any) -> Image.Image:
@@ -62,54 +68,42 @@ def identify(file: Any) -> Image.Image:
     start = file.read(16)
     if not start:
         raise ImageError("the file is empty")
+    beginning = ""
     for name in formats.readable():
         factory, accepts = Image.OPEN[name]
         # What Pillow takes for: not of this format.
         with contextlib.suppress(SyntaxError, IndexError, TypeError, struct.error):
             if accepts is None or accepts(start) is True:
+                beginning = beginning or (name if accepts else "")
                 file.seek(0)
                 return factory(file, "")
-    remedy = formats.remedy_of_content(start)
-    raise Image.UnidentifiedImageError(remedy or "not an image that Pillow reads")
+    says = formats.remedy_of_content(start)
+    if beginning and not says:
+        says = f"damaged: it begins as {beginning}, but is not an image that is read"
+    raise Image.UnidentifiedImageError(says or "not an image that Pillow reads")
 
 
-def reduce(image: Image.Image, side_enough: int | None) -> int:
+def reduce(
+    image: Image.Image, content: bytes, side_enough: int | None, *, is_turned: bool
+) -> int:
     """Has a JPEG decoded at a fraction, as `images.read` says; gives its denominator.
 
     Raises:
-      ImageError: the picture has too many pixels.
+      ImageError: decoding the picture would take too much memory.
     """
-    num_pixels, most = image.width * image.height, max_pixels()
+    most = memory.most()
+    needed = functools.partial(memory.needed, image, content, is_turned=is_turned)
     enough = min(image.size) // side_enough if side_enough else 1
-    scale = 1
+    whole, scale = image.size, 1
     if isinstance(image, JpegImageFile):
-        while scale < 8 and (2 * scale <= enough or num_pixels > most * scale**2):
+        while scale < 8 and (2 * scale <= enough or needed(scale=scale) > most):
             scale *= 2
-        image.draft(None, (image.width // scale, image.height // scale))
-    if num_pixels > most * scale**2:
+    if (num_bytes := needed(scale=scale)) > most:
         raise ImageError(
-            f"{num_pixels:,} pixels are more than {most:,.0f}; {MAX_PIXELS} in the "
-            "environment may allow more"
+            f"{whole[0]:,} x {whole[1]:,} pixels of {image.format} take "
+            f"{num_bytes / 1e6:,.0f} MB to decode, which are more than "
+            f"{most / 1e6:,.0f}; {memory.MAX_MEMORY} in the environment may allow more"
         )
+    if isinstance(image, JpegImageFile):
+        image.draft(None, (image.width // scale, image.height // scale))
     return scale
-
-
-def max_pixels() -> float:
-    """How many pixels of a file are decoded at most: twice Pillow's own bound."""
-    most = Image.MAX_IMAGE_PIXELS
-    return np.inf if most is None else 2.0 * most
-
-
-def read_max_pixels() -> None:
-    """Takes the bound that the environment sets, for Pillow as well.
-
-    Raises:
-      ValueError: it is no number.
-    """
-    if text := os.environ.get(MAX_PIXELS):
-        if not text.isdecimal() or int(text) < 2:
-            raise ValueError(f"{MAX_PIXELS}={text!r}: a number of pixels")
-        Image.MAX_IMAGE_PIXELS = int(text) // 2
-
-
-read_max_pixels()

@@ -3,6 +3,7 @@
 import concurrent.futures
 import dataclasses
 import functools
+import logging
 from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
@@ -19,6 +20,9 @@ READ_OPTIONS = grain.ReadOptions(num_threads=4, prefetch_buffer_size=4)
 # Images of a batch that are on their way from an object store at once; times the
 # threads above.
 _NUM_REQUESTS = 8
+
+
+logger = logging.getLogger(__name__)
 
 
 @runtime_checkable
@@ -38,12 +42,21 @@ class Loaded(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class ImageFiles:
-    """Image files that are loaded when asked for."""
+    """Image files that are loaded when asked for.
+
+    One that breaks or goes meanwhile is left out of its batch: its row is zeros, with a
+    mask that is False. A run is bit-equal to another one, resumed or not, only where
+    the files are the same at every step.
+    """
 
     paths: Sequence[AnyPath | None]  # None is a blank image
     resize: str  # one of `resizing.RESIZE_RULES`
     preprocessing: dict[str, Any]  # the network's own facts: size, channel_order, mean
     views: Sequence[str] | None = None  # of each, of `resizing.VIEWS`; None: the whole
+    # By index: why one that was asked for gave no image, in this process.
+    failures: dict[int, str] = dataclasses.field(
+        default_factory=dict, init=False, compare=False
+    )
 
     def __getitem__(self, indices: np.ndarray) -> np.ndarray:
         """Images [B, S, S, 3]; one that cannot be read raises `images.ImageError`."""
@@ -51,6 +64,15 @@ class ImageFiles:
         for index, reason in zip(indices, reasons, strict=True):
             if reason:
                 raise images.ImageError(f"{self.paths[index]}: {reason}")
+        return loaded
+
+    def load_noting(self, indices: np.ndarray) -> "Loaded":
+        """As `load_or_blank`; `failures` and a warning tell the reasons, once each."""
+        loaded = self.load_or_blank(indices)
+        for index, reason in zip(indices.tolist(), loaded.reasons, strict=True):
+            if reason and self.failures.setdefault(index, reason) is reason:
+                message = "%s is left out from now on: %s"
+                logger.warning(message, self.paths[index], reason)
         return loaded
 
     def load_or_blank(self, indices: np.ndarray) -> "Loaded":
@@ -111,7 +133,8 @@ def batches(
     """Batches of the examples at `indices`, epoch after epoch.
 
     Every epoch holds each example once. Its ragged last batch is filled up to
-    `batch_size` with zeros whose mask is False, so that all batches have one shape.
+    `batch_size` with zeros whose mask is False, so that all batches have one shape;
+    so is the place of an image file that cannot be read (see `ImageFiles`).
 
     `labels` int [N] are the classes of `inputs`. `indices` int [n] say which examples;
     or int [n, V], the V inputs that stand for each example, of which one is drawn anew
@@ -151,11 +174,15 @@ def _draw(choices: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 def _load_batch(
     inputs: Inputs, labels: np.ndarray, places: np.ndarray, chosen: np.ndarray
 ) -> dict[str, np.ndarray]:
-    """The examples at some places of a batch; those after its end are zeros."""
+    """The examples at some places of a batch; zeros after its end, or where broken."""
     mask = places < len(chosen)
     chosen = chosen[places[mask]]
     missing = len(places) - len(chosen)
-    image = np.asarray(inputs[chosen])
+    if isinstance(inputs, ImageFiles):
+        image, reasons, _ = inputs.load_noting(chosen)
+        mask[mask] = [not reason for reason in reasons]
+    else:
+        image = np.asarray(inputs[chosen])
     return {
         "image": np.pad(image, [(0, missing)] + [(0, 0)] * (image.ndim - 1)),
         "label": np.pad(labels[chosen].astype(np.int32), (0, missing)),

@@ -7,9 +7,14 @@ References:
   neural networks, section 4.1; Caffe's crop_size and mirror.
 """
 
+import functools
+from collections.abc import Callable
+
 import numpy as np
 from jaxtyping import Float32, Shaped
 from PIL import Image
+
+from jaxart.data import strips
 
 RESIZE_RULES = ("tf1_bilinear", "antialias", "crop")
 
@@ -28,6 +33,8 @@ MIRRORED = "_mirrored"
 VIEWS = tuple(
     name + suffix for suffix in ("", MIRRORED) for name in ("whole", *WINDOWS)
 )
+
+_MANY_ROWS = 16  # times those that are used: too many to make an array of all
 
 
 def short_side(size: int, rule: str, view: str) -> int:
@@ -68,7 +75,11 @@ def resize_to(
     if rule == "tf1_bilinear":
         side = short_side(size, rule, view)
         left, top = _window(side - size, view)
-        resized = tf1_bilinear(np.asarray(image), side, side)
+        if image.height <= _MANY_ROWS * side:
+            resized = tf1_bilinear(np.asarray(image), side, side)
+        else:
+            rows_of = functools.partial(strips.rows, image)
+            resized = _tf1_bilinear(rows_of, image.size, 3, side, side)
         resized = resized[top : top + size, left : left + size]
     else:
         box = field_of_view(image.width, image.height, size, rule, view)
@@ -111,16 +122,28 @@ def tf1_bilinear(
 
     No half-pixel offset and no antialiasing; the last row and column are repeated.
     """
-    y_low, y_high, y_lerp = _tf1_weights(pixels.shape[0], height)
-    x_low, x_high, x_lerp = _tf1_weights(pixels.shape[1], width)
-    channels = (1,) * (pixels.ndim - 2)
+    size = (pixels.shape[1], pixels.shape[0])
+    return _tf1_bilinear(pixels.__getitem__, size, pixels.ndim, height, width)
+
+
+def _tf1_bilinear(
+    rows_of: Callable[[np.ndarray], np.ndarray],
+    size: tuple[int, int],
+    ndim: int,
+    height: int,
+    width: int,
+) -> np.ndarray:
+    """As `tf1_bilinear`, of pixels [H, W, ...] that are asked for by their rows."""
+    x_low, x_high, x_lerp = _tf1_weights(size[0], width)
+    y_low, y_high, y_lerp = _tf1_weights(size[1], height)
+    channels = (1,) * (ndim - 2)
     y_lerp = y_lerp.reshape(-1, 1, *channels)
     x_lerp = x_lerp.reshape(1, -1, *channels)
     # Only the rows and columns that are used become float.
     top, bottom = (
-        left + (pixels[rows][:, x_high].astype(np.float32) - left) * x_lerp
-        for rows in (y_low, y_high)
-        for left in [pixels[rows][:, x_low].astype(np.float32)]
+        left + (pixels[:, x_high].astype(np.float32) - left) * x_lerp
+        for pixels in map(rows_of, (y_low, y_high))
+        for left in [pixels[:, x_low].astype(np.float32)]
     )
     return top + (bottom - top) * y_lerp
 

@@ -22,6 +22,7 @@ SUFFIXES = {"overlay": ".jpg", "heatmap": ".png", "npy": ".npy"}
 FORMATS = {".png": {"format": "PNG"}, ".jpg": {"format": "JPEG", "quality": 90}}
 PAIRS_ON_SHEET = 10
 MAX_NAME_BYTES = 200  # file systems take 255, suffixes included
+MAX_SIDE = 65_500  # pixels: libjpeg writes no longer ones
 THUMBNAIL, PICTURE = 240, 1024  # longest side on the page, pixels
 IMAGE_KINDS, MAP_KINDS = ("thumbnail", "picture"), ("map",)  # the page's files
 
@@ -110,13 +111,14 @@ def draw_map(
     look: Look,
     paths: Mapping[str, AnyPath],
 ) -> None:
-    """Draws a map at its picture's size, and smaller for the page.
+    """Draws a map at its picture's size or `MAX_SIDE`, and smaller for the page.
 
     `limit` is the value at the end of the colour table. Of the kinds of `SUFFIXES`,
     those without a path are not drawn.
     """
     levels = render.to_levels(values, limit, look.signed)
     if paths.keys() & {"heatmap", "overlay"}:
+        original = render.fit(original, MAX_SIDE)
         placed = _place(levels, original.size, look)
         if "heatmap" in paths:
             save(render.heatmap(placed, look.table), paths["heatmap"])
@@ -127,6 +129,14 @@ def draw_map(
     size = render.fitted(original.size, PICTURE)
     heat = render.heatmap(_place(levels, size, look), look.table)
     save(heat.convert("RGB"), paths["map"])
+
+
+def note_of_size(picture: Image.Image) -> str:
+    """What is to be said of a picture whose maps are drawn smaller; '' of others."""
+    width, height = render.fitted(picture.size, MAX_SIDE)
+    if (width, height) == picture.size:
+        return ""
+    return f"drawn smaller, at {width:,} x {height:,} pixels: no JPEG is longer"
 
 
 def _place(

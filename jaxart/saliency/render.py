@@ -208,6 +208,8 @@ def shorten(text: str, font_size: int, width: int) -> str:
 
 def fit(image: Image.Image, side: int) -> Image.Image:
     """Scales down, never up, to at most `side` pixels; a palette image becomes RGB."""
+    if max(image.size) <= side and image.mode != "P":
+        return image
     return _scale(image, min(side, max(image.size)))
 
 

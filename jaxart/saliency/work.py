@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import dataclasses
+import errno
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -21,7 +22,7 @@ from jaxart.saliency.choices import KINDS
 from jaxart.saliency.manifest import describe_image, describe_map
 from jaxart.saliency.options import Options
 from jaxart.saliency.question import BEST_OTHER, PREDICTED, Question
-from jaxart.storage import AnyPath
+from jaxart.storage import AnyPath, StorageError
 
 _NUM_THREADS = 4  # Pillow works outside of the interpreter's lock
 _NUM_REMOTE_THREADS = 16  # where they mostly wait for an object store
@@ -203,8 +204,12 @@ class Explaining:
                 return self.skip(item, loaded.reasons[row])
             try:
                 return self._write(item, [[x[row] for x in one] for one in answers])
-            except (ValueError, FloatingPointError) as error:
-                return self.skip(item, str(error))
+            except Exception as error:  # of this picture alone
+                if _is_of_the_machine(error):
+                    raise
+                is_worded = isinstance(error, ValueError | ArithmeticError | OSError)
+                kind = "" if is_worded else f"{type(error).__name__}: "
+                return self.skip(item, f"{kind}{error}")
 
         rows = [row for row, item in enumerate(items) if item is not None]
         there = [item for item in items if item is not None]
@@ -227,6 +232,7 @@ class Explaining:
             says = describe_map(question, class_names, logits, chosen, values, limit)
             maps.append(says)
         picture, _, note = images.read(storage.join(self.root, item.name))
+        note = "; ".join(filter(None, [note, pictures.note_of_size(picture)]))
         own_files, files_of_maps = self.files(item.name)
         for question, (*_, values), says, names in zip(
             options.questions, answers, maps, files_of_maps, strict=True
@@ -250,3 +256,14 @@ class Explaining:
             "files": own_files,
             "maps": maps,
         }
+
+
+def _is_of_the_machine(error: Exception) -> bool:
+    """Whether other pictures would fail, too: a full disk, a store, no memory.
+
+    An error of an encoder has no number; a name may be too long for the disk.
+    """
+    if isinstance(error, OSError):
+        is_of_picture = error.errno in (None, errno.ENAMETOOLONG)
+        return isinstance(error, StorageError) or not is_of_picture
+    return isinstance(error, MemoryError | RuntimeError)

@@ -32,6 +32,7 @@ from jaxart.storage.paths import (
 )
 from jaxart.storage.presence import shared_folder
 from jaxart.storage.private import open_file, private_folder, read_bytes
+from jaxart.storage.regular import open_regular
 from jaxart.storage.remote import RemotePath
 
 __all__ = [
@@ -51,6 +52,7 @@ __all__ = [
     "move",
     "names_in",
     "open_file",
+    "open_regular",
     "path",
     "path_or_none",
     "private_folder",

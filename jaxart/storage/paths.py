@@ -19,6 +19,7 @@ from PIL import Image
 from jaxart.storage import beside, disk
 from jaxart.storage.errors import StorageError
 from jaxart.storage.private import private_folder
+from jaxart.storage.regular import open_regular
 from jaxart.storage.remote import PACKAGES, RemotePath
 
 AnyPath = Path | RemotePath
@@ -216,7 +217,7 @@ def version(path: AnyPath) -> str:
     """Another text for other content: a file's digest, an object's version."""
     if isinstance(path, RemotePath):
         return path.version()
-    with open(path, "rb") as file:
+    with open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 

@@ -154,6 +154,12 @@ def plain(cell: str) -> str:
     return cell[1:] if is_marked else cell
 
 
+def append_csv(path: AnyPath, rows: Iterable[Sequence[Any]]) -> None:
+    """Adds rows to a CSV file that `write_csv` made, beside and renamed."""
+    header, *written = read_csv(path)
+    write_csv(path, header, [*written, *rows])
+
+
 def write_notes(
     path: AnyPath, header: Sequence[str], rows: Iterable[Sequence[str]]
 ) -> None:

@@ -8,6 +8,7 @@ from jaxart.data import features, pipeline
 from jaxart.devices import processes
 from jaxart.models import Network
 from jaxart.models.layers import frozen_boundary
+from jaxart.storage import results
 from jaxart.training import inputs
 from jaxart.training.frozen import Frozen
 from jaxart.training.run import Run
@@ -38,6 +39,26 @@ class Feed(NamedTuple):
         """Every validation example once, on the devices."""
         batches = self._batches(self.data.val, self.run.forward_size)
         return map(self.run.layout.put_batch, batches)
+
+    def list_failures(self) -> int:
+        """Adds the pictures that broke or went in training to skipped.csv; how many.
+
+        Those that worker processes were given are in the log alone.
+        """
+        data = self.data
+        given = data.inputs
+        own = given.failures if isinstance(given, pipeline.ImageFiles) else {}
+        every = processes.gather(sorted(own.items()))
+        is_val = set(data.val.tolist())
+        failed = {
+            (data.names[index], "val" if index in is_val else "train"): reason
+            for failures in every
+            for index, reason in failures
+        }
+        if failed and processes.is_first():
+            rows = [(*which, reason) for which, reason in failed.items()]
+            results.append_csv(self.run.workdir / inputs.SKIPPED, rows)
+        return len(failed)
 
     def _batches(self, indices: Any, batch_size: int, **order: int) -> Iterable:
         return pipeline.batches(

@@ -13,6 +13,8 @@ from jaxart.storage import AnyPath, results
 from jaxart.training.run import Run
 from jaxart.training.sides import Sides
 
+SKIPPED = "skipped.csv"  # in a workdir: images that cannot be read, and why
+
 logger = logging.getLogger(__name__)
 
 # Of image paths, a view of each, and a digest of its content ('' where it cannot be
@@ -93,7 +95,7 @@ def _skip(run: Run, sides: Sides, reason_of: Mapping[AnyPath, str]) -> int:
         if path in reason_of
     ]
     num_examples, fraction = len(sides.looked), run.config.max_skipped_fraction
-    listing = run.workdir / "skipped.csv"
+    listing = run.workdir / SKIPPED
     if processes.is_first():
         results.write_csv(listing, ("path", "split", "reason"), skipped)
     if skipped:

@@ -109,11 +109,13 @@ def conclude(
     best_step, trained = checkpoints.restore_best_trained(params, train_layers)
     params = params | trained
     metrics, logits = evaluate(eval_step, params, feed.val_batches())
+    val = data.val[metrics["seen"]]
+    num_skipped = data.num_skipped + feed.list_failures()
     if processes.is_first():
         predictions.write_predictions(
             run.workdir / "predictions.csv",
-            [data.names[i] for i in data.val],
-            data.labels[data.val],
+            [data.names[i] for i in val],
+            data.labels[val],
             scipy.special.softmax(logits, axis=1),
             data.class_names,
         )
@@ -121,14 +123,14 @@ def conclude(
     epochs = plan.epoch(progress.step)
     result = {
         "val_accuracy": metrics["accuracy"],
-        "val_accuracy_ci95": predictions.wilson_interval(num_correct, len(data.val)),
+        "val_accuracy_ci95": predictions.wilson_interval(num_correct, len(val)),
         "val_loss": metrics["loss"],
-        "temperature": temperature.fit(logits, data.labels[data.val]),
+        "temperature": temperature.fit(logits, data.labels[val]),
         "best_epoch": plan.epoch(best_step),
         "last_val_accuracy": checkpoints.metrics(progress.step)["accuracy"],
         "num_train": plan.num_train,
-        "num_val": len(data.val),
-        "num_skipped": data.num_skipped,
+        "num_val": len(val),
+        "num_skipped": num_skipped,
         "leaks": data.leaks,
         "steps": progress.step,
         "epochs": epochs,

@@ -143,20 +143,23 @@ def evaluate(
     """Evaluates on every example whose mask is True; the batches hold each once.
 
     Returns:
-      {'loss': float, 'accuracy': float, 'confusion': int [K, K]}, and the
-      logits [N, K] in the examples' order.
+      {'loss': float, 'accuracy': float, 'confusion': int [K, K], 'seen': int [N]},
+      the last being which of all examples those are, and the logits [N, K] in the
+      examples' order.
     """
-    batch_metrics, logits = [], []
+    batch_metrics, logits, masks = [], [], []
     for batch in batches:
         metrics, *rows = eval_step(params, batch)
         batch_metrics.append(metrics)
         batch_logits, mask = map(np.asarray, rows)
         logits.append(batch_logits[mask])
+        masks.append(mask)
     total = functools.reduce(Metrics.merge, batch_metrics).compute()
     confusion = np.asarray(total["confusion"])
     values = {
         "loss": float(total["loss"]),
         "accuracy": float(confusion.trace() / confusion.sum()),  # exact
         "confusion": confusion,
+        "seen": np.flatnonzero(np.concatenate(masks)),
     }
     return values, np.concatenate(logits)

@@ -11,9 +11,14 @@ from jaxart.data import formats
 @pytest.fixture
 def without_heif(monkeypatch):
     """As where pillow-heif is not installed: None in `sys.modules` stands for that."""
-    formats.readable.cache_clear()
+    _forget()
     monkeypatch.setitem(sys.modules, "pillow_heif", None)
     for suffix in (".heic", ".heif", ".hif"):
         monkeypatch.delitem(Image.EXTENSION, suffix, raising=False)
     yield
+    _forget()
+
+
+def _forget():
     formats.readable.cache_clear()
+    formats.suffixes.cache_clear()

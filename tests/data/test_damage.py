@@ -1,5 +1,6 @@
 """What metadata says, or how, never costs the pixels; what is missing does."""
 
+import io
 import struct
 import zlib
 
@@ -7,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image
 
-from jaxart.data import images, opening
+from jaxart.data import images, memory, opening
 from jaxart.data.images import ImageError
 from tests.data import profiles
 from tests.data.test_colours import PICTURE, difference, saved, with_chunks
@@ -121,37 +122,65 @@ def test_a_jpegs_odd_segments_do_not_count():
 
 @pytest.fixture
 def bound(monkeypatch):
-    """10,000 pixels, as if there were 178,956,970."""
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 5000)
+    """As if there were a megabyte for a picture, and strips took nothing."""
+    monkeypatch.setattr(memory, "_STRIPS", 0)
+    monkeypatch.setenv(memory.MAX_MEMORY, "1")
 
 
-def large(file_format, **options):
-    image = Image.fromarray(PICTURE).resize((640, 480))
+def large(file_format, size=(640, 480), **options):
+    image = Image.fromarray(PICTURE).resize(size)
     return saved(image, file_format, **options)
 
 
 def test_a_large_jpeg_is_decoded_at_a_fraction(bound, tmp_path):
-    # 640 x 480 / 64 = 4,800 pixels; at a quarter they would be 19,200.
+    # 640 x 480 pixels of 5 bytes are 1.5 MB, a quarter of them less than one.
     content = large("JPEG")
     (tmp_path / "a.jpg").write_bytes(content)
     for file in (content, tmp_path / "a.jpg"):
         decoded = images.read(file)
-        assert decoded.picture.size == (80, 60) and decoded.size == (640, 480)
-        assert decoded.note == "decoded at 1/8: 640 x 480 pixels"
+        assert decoded.picture.size == (320, 240) and decoded.size == (640, 480)
+        assert decoded.note == "decoded at 1/2: 640 x 480 pixels"
         # Nothing is lost that the network would see.
         decoded = images.read(file, 60)
         assert decoded.picture.size == (80, 60) and not decoded.note
     turned = images.read(large("JPEG", exif=exif(6, ExifTags.Base.Make, 11)))
-    assert turned.picture.size == (60, 80) and turned.size == (480, 640)
+    assert turned.picture.size == (240, 320) and turned.size == (480, 640)
 
 
 def test_other_large_files_are_refused_with_the_setting(bound, monkeypatch):
-    with pytest.raises(ImageError, match="307,200 pixels are more than 10,000; JAX"):
+    refusal = r"640 x 480 pixels of PNG take 2 MB to decode, which are more than 1; JAX"
+    with pytest.raises(ImageError, match=refusal):
         images.decode(large("PNG"))
-    monkeypatch.setenv(opening.MAX_PIXELS, "307200")
-    opening.read_max_pixels()
+    monkeypatch.setenv(memory.MAX_MEMORY, "2")
     assert images.decode(large("PNG")).size == (640, 480)
     assert images.read(large("JPEG")).picture.size == (640, 480)
-    monkeypatch.setenv(opening.MAX_PIXELS, "many")
-    with pytest.raises(ValueError, match="JAXART_MAX_PIXELS='many': a number"):
-        opening.read_max_pixels()
+    monkeypatch.setenv(memory.MAX_MEMORY, "many")
+    with pytest.raises(ValueError, match="JAXART_MAX_MEMORY='many': a number"):
+        memory.most()
+
+
+@pytest.mark.parametrize(
+    ("file_format", "options", "of_pixel"),
+    [
+        ("PNG", {}, 5),  # the picture, and its grey copy
+        ("WEBP", {}, 18),
+        ("AVIF", {}, 13),
+        ("JPEG2000", {"tile_size": (64, 64)}, 5),
+        ("JPEG2000", {}, 5 + 3 * 6),
+        ("JPEG", {}, 5),
+        ("JPEG", {"progressive": True, "subsampling": 0}, 5 + 6),
+        ("JPEG", {"progressive": True, "subsampling": 2}, 5 + 3),
+        ("TIFF", {}, 5),
+        ("TIFF", {"compression": "tiff_lzw", "tiffinfo": {278: 32}}, 5),
+        ("TIFF", {"compression": "tiff_lzw", "tiffinfo": {278: 480}}, 5 + 3),
+    ],
+)
+def test_what_decoding_takes_is_told_by_the_header(
+    file_format, options, of_pixel, monkeypatch
+):
+    monkeypatch.setattr(memory, "_STRIPS", 0)
+    content = large(file_format, **options)
+    with opening.identify(io.BytesIO(content)) as image:
+        num_bytes = memory.needed(image, content) - len(content)
+    # Tiles and strips of less than a tenth of the picture are in it, too.
+    assert of_pixel <= num_bytes / (640 * 480) < of_pixel + 0.5

@@ -200,8 +200,27 @@ def test_an_unreadable_image_stops_with_its_name(paintings):
     files = ImageFiles(paintings, "antialias", PREPROCESSING)
     with pytest.raises(images.ImageError, match=r"/3\.png: not an image"):
         files[np.array([0, 3])]
-    with pytest.raises(images.ImageError, match=r"/3\.png: not an image"):
-        list(batches(files, np.arange(5), np.arange(5), batch_size=2))
+
+
+@pytest.mark.parametrize("num_workers", [0, pytest.param(2, marks=pytest.mark.slow)])
+def test_an_image_that_breaks_or_goes_is_left_out_of_its_batch(
+    paintings, caplog, num_workers
+):
+    if num_workers:
+        absl.flags.FLAGS.mark_as_parsed()  # grain hands them to its processes
+    files = ImageFiles(paintings, "antialias", PREPROCESSING)
+    paintings[1].unlink()
+    settings = {"batch_size": 2, "num_epochs": 2, "num_workers": num_workers}
+    all_batches = list(batches(files, np.arange(5), np.arange(5), **settings))
+    masks = np.array([batch["mask"] for batch in all_batches])
+    wanted = [[True, False], [True, False], [True, False]]
+    np.testing.assert_array_equal(masks, 2 * wanted)
+    for batch in all_batches:
+        assert not batch["image"][~batch["mask"]].any()
+    if not num_workers:  # they keep their own
+        assert files.failures.keys() == {1, 3}
+        assert files.failures[1] == "No such file or directory"
+        assert len(caplog.messages) == 2  # one for each, in whichever epoch
 
 
 @pytest.mark.slow

@@ -1,6 +1,7 @@
 """Runs over folders and lists, with a network that costs nothing."""
 
 import csv
+import errno
 import functools
 import itertools
 import json
@@ -16,7 +17,7 @@ from jaxart import storage
 from jaxart.classifier import Classifier, ClassifierError
 from jaxart.data import images, listing
 from jaxart.passes.folder import OtherPassError
-from jaxart.saliency import catalogue, render, run, work
+from jaxart.saliency import catalogue, pictures, render, run, work
 from jaxart.saliency.choices import SCALES
 from jaxart.saliency.options import Options
 from jaxart.saliency.question import Question
@@ -649,6 +650,51 @@ def test_a_map_that_is_not_finite_is_a_skip_with_the_reason(
     reasons = skipped_of(tmp_path / "out")
     assert reasons == {"black.png": "the map holds NaN or infinity"}
     assert not (tmp_path / "out" / "npy").exists()
+
+
+def test_a_picture_longer_than_a_jpeg_may_be_is_drawn_smaller(tiny, tmp_path, entries):
+    Image.new("RGB", (70_000, 10), "red").save(tmp_path / "long.png")
+    out = tmp_path / "out"
+    explain(tiny, tmp_path / "long.png", out, save=("overlay", "heatmap"))
+    (entry,) = entries(out)
+    assert entry["size"] == [70_000, 10]
+    assert entry["note"] == ("drawn smaller, at 65,500 x 9 pixels: no JPEG is longer")
+    for kind in ("overlay", "heatmap"):
+        with Image.open(out / entry["files"][kind]) as image:
+            assert image.size == (65_500, 9)
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (OSError("encoder error -2"), "encoder error -2"),
+        (IndexError("3"), "IndexError: 3"),
+        (OSError(errno.ENAMETOOLONG, "File name too long"), "File name too long"),
+        (OSError(errno.ENOSPC, "No space left on device"), None),
+        (MemoryError(), None),
+    ],
+)
+def test_an_error_of_one_picture_is_a_skip_and_of_the_machine_the_end(
+    tiny, folder, tmp_path, monkeypatch, error, reason
+):
+    draw, sound = pictures.draw_picture, []
+
+    def fail_once(picture, paths):
+        if not sound:
+            sound.append(picture)
+            raise error
+        draw(picture, paths)
+
+    monkeypatch.setattr(pictures, "draw_picture", fail_once)
+    out = tmp_path / "out"
+    if reason is None:
+        with pytest.raises(type(error)):
+            explain(tiny, folder, out)
+        return
+    counts = explain(tiny, folder, out)["counts"]
+    assert counts["skipped"] == 1 and counts["done_now"] == 9
+    (said,) = skipped_of(out).values()
+    assert reason in said
 
 
 # --- Odd names ------------------------------------------------------------------------

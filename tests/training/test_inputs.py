@@ -2,6 +2,7 @@
 
 import collections
 import csv
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 from jaxart.data.examples import DataError, Examples
 from jaxart.data.files import File
 from jaxart.models import MODELS
-from jaxart.training import inputs, loop
+from jaxart.training import feed, inputs, loop
 from jaxart.training.config import Config
 from jaxart.training.run import Run
 from jaxart.training.sides import Sides
@@ -122,6 +123,39 @@ def test_training_reads_each_file_once_before_the_network_sees_it(
             assert counts == [2 if run == "first" else 1] * 21
         else:  # an epoch of 15; 6 after it, and in the end
             assert counts == [2] * 15 + [3] * 6
+
+
+def test_pictures_that_go_during_a_run_are_skipped_and_listed(
+    config, tmp_path, monkeypatch, quick_compiles
+):
+    monkeypatch.setitem(MODELS, "tinynet", runs.TinyNet)
+    config.model, config.cache, config.num_epochs = "tinynet", False, 2
+    config.max_skipped_fraction = 0.0
+    root = tmp_path / "pictures"
+    shutil.copytree(config.train_data, root)
+    config.train_data = str(root)
+    make = feed.make_feed
+    gone = {}
+
+    def make_feed_and_lose_two(*arguments):
+        made = make(*arguments)
+        for side, index in (
+            ("train", made.data.train[0, 0]),
+            ("val", made.data.val[1]),
+        ):
+            gone[side] = made.data.names[index]
+            (root / gone[side]).unlink()
+        return made
+
+    monkeypatch.setattr(loop, "make_feed", make_feed_and_lose_two)
+    result = loop.train_and_evaluate(config, tmp_path / "run")
+    assert result["num_skipped"] == 2 and result["num_val"] == 5
+    lines = (tmp_path / "run/skipped.csv").read_text().splitlines()
+    assert sorted(lines[1:]) == sorted(
+        f"{name},{side},No such file or directory" for side, name in gone.items()
+    )
+    predictions = (tmp_path / "run/predictions.csv").read_text()
+    assert len(predictions.splitlines()) == 1 + 5 and gone["val"] not in predictions
 
 
 @pytest.mark.parametrize(
