@@ -3,8 +3,8 @@
   python -m benchmarks.faults            # all, in some minutes
   python -m benchmarks.faults --only=B5
 
-Each fault is brought about by tests, which are run here by its name; docs/reliability.md
-says what is promised. The campaigns of chance are `benchmarks.kills` and
+Each fault is brought about by tests, which are run here by its name. What is promised
+is in docs/reliability.md. The campaigns of chance are `benchmarks.kills` and
 `benchmarks.mutated`.
 """
 
@@ -120,7 +120,9 @@ def bring_about(name: str) -> bool:
         text=True,
     )
     counts = ended.stdout.strip().splitlines()[-1].strip("= ")
-    print(f"{'ok' if not ended.returncode else 'FAILED':<7}{name}: {counts}", flush=True)
+    print(
+        f"{'ok' if not ended.returncode else 'FAILED':<7}{name}: {counts}", flush=True
+    )
     if ended.returncode:
         print(ended.stdout[-3000:], file=sys.stderr)
     return not ended.returncode
