@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+import optax
 
 from jaxart import runs, storage
 from jaxart.data import files
@@ -88,18 +90,18 @@ class Run(NamedTuple):
         progress = runs.Progress(0, 0.0, plan.num_train)
         if restored is not None:
             progress, params, opt_state = restored
-        if progress.step < plan.num_steps and processes.is_first():
-            resuming.write_session(self.workdir, self.config, progress.step)
-        if restored is None:
-            frozen = optim.only_frozen(state.params, train_layers)
-            self.checkpoints.save_frozen(frozen)
-            return state, progress
         if progress.num_train != plan.num_train:
             raise resuming.ResumeError(
                 f"{self.workdir} holds a run on {progress.num_train} training images; "
                 f"now there are {plan.num_train}. Choose another --workdir, or bring "
                 "the old images back."
             )
+        if progress.step < plan.num_steps and processes.is_first():
+            resuming.write_session(self.workdir, self.config, progress.step)
+        if restored is None:
+            frozen = optim.only_frozen(state.params, train_layers)
+            self.checkpoints.save_frozen(frozen)
+            return state, progress
         logger.info(
             "Resuming %s after step %d of %d",
             self.workdir,
@@ -115,10 +117,19 @@ class Run(NamedTuple):
         """Saves a checkpoint, while training goes on.
 
         `metrics` are the validation's, or empty where there was none.
+
+        Raises:
+          FloatingPointError: a parameter is not finite, so that nothing could go on.
         """
+        trained = optim.only_trained(state.params, self.config.train_layers)
+        if not np.isfinite(optax.tree.norm(trained)):
+            raise FloatingPointError(
+                f"the parameters are not finite after step {progress.step}: try a "
+                "tenth of --config.learning_rate"
+            )
         self.checkpoints.save(
             progress,
-            optim.only_trained(state.params, self.config.train_layers),
+            trained,
             state.opt_state,
             config=self.config.to_dict(),
             metrics={name: metrics[name] for name in ("accuracy", "loss") if metrics},

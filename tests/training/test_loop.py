@@ -309,6 +309,15 @@ def test_a_run_does_not_go_on_with_other_images_under_their_names(
     assert (tmp_path / "run" / "training_images.csv").read_bytes() == before
 
 
+def test_a_stop_saves_nothing_that_could_not_go_on(config, tmp_path, monkeypatch):
+    config.train_layers, config.learning_rate = ("fc7", "fc8"), 1e30
+    config.display_step = 100
+    monkeypatch.setattr(preemption.Agreement, "after_step", lambda _: signal.SIGTERM)
+    with pytest.raises(FloatingPointError, match="not finite after step 1: try a"):
+        train_and_evaluate(config, tmp_path / "run")
+    assert runs.Checkpoints(tmp_path / "run").latest_step is None
+
+
 def test_an_update_that_overflows_at_the_very_end_is_no_result(config, tmp_path):
     config.train_layers, config.learning_rate = ("fc7", "fc8"), 1e30
     config.batch_size, config.num_epochs = 16, 1  # one step, whose own loss is finite
