@@ -791,8 +791,8 @@ def test_an_image_listed_under_two_names_is_no_error(tiny, paint, tmp_path):
         ({"target": "7"}, "jaxart: class 7: the indices are 0 to 3"),
         ({"target": "label"}, "jaxart: target=label: 0.png: it has no label"),
         ({"percentile": "0"}, "percentile=0.0: above 0 and at most 100"),
-        ({"percentile": "101"}, "percentile=101.0: above 0 and at most 100"),
-        ({"percentile": "nan"}, "percentile=nan: above 0 and at most 100"),
+        ({"percentile": "101"}, "--percentile: '101' is not a number from 0 to 100"),
+        ({"percentile": "nan"}, "--percentile: 'nan' is not a number from 0 to 100"),
         (
             {"channel_rule": "sum"},
             "grad_cam gives maps: no channel_rule applies",
@@ -800,7 +800,7 @@ def test_an_image_listed_under_two_names_is_no_error(tiny, paint, tmp_path):
         # Before run.json is written: --num_samples=5 would be refused afterwards.
         (
             {"method": "smoothgrad", "num_samples": "0"},
-            "num_samples=0: at least 1",
+            "--num_samples: '0' is not a whole number from 1",
         ),
     ],
     ids=lambda value: (
