@@ -23,6 +23,7 @@ from tqdm import tqdm
 from jaxart import storage
 from jaxart.data import fingerprints, images, opening
 from jaxart.passes.local import map_ahead
+from jaxart.passes.work import UNREADABLE
 from jaxart.storage import AnyPath, StorageError
 
 FORMAT = 3  # counts up when the data base has other columns
@@ -115,6 +116,8 @@ def read_all(paths: Sequence[AnyPath]) -> Iterator[tuple[bytes, File]]:
 def versions(paths: Sequence[AnyPath]) -> list[str]:
     """What each file's content is, as a text that another content does not have.
 
+    `UNREADABLE` where there is none.
+
     Raises:
       StorageError: an object store does not answer.
     """
@@ -125,7 +128,7 @@ def versions(paths: Sequence[AnyPath]) -> list[str]:
         except StorageError:
             raise
         except OSError:
-            return "unreadable"
+            return UNREADABLE
 
     is_remote = any(map(storage.is_remote, paths))
     num_threads = _NUM_SHORT_REQUESTS if is_remote else _NUM_THREADS

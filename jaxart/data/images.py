@@ -20,7 +20,7 @@ from jaxart.data import (
     resizing,
     strips,
 )
-from jaxart.data.opening import ImageError, Source
+from jaxart.data.opening import ImageError, Source, UnprovenError
 
 # Counts up when the same file gives other pixels: part of the name of all that is kept.
 READER_VERSION = 3
@@ -131,13 +131,21 @@ def read(file: Source, side_enough: int | None = None) -> Decoded:
     more are refused, as are files that are small and take long (see `bombs`).
 
     Raises:
-      ImageError: the file is missing, is no image, is cut short or too large.
+      ImageError: the file is no image, is cut short or too large; `UnprovenError` where
+        it is missing, or memory ran out.
       OSError: the object store that it is in cannot be used.
     """
     content = opening.read(file)
     try:
+        return _read_or_mend(content, side_enough)
+    except MemoryError as error:
+        raise UnprovenError(reasons.of(error)) from error
+
+
+def _read_or_mend(content: bytes, side_enough: int | None) -> Decoded:
+    try:
         return _read(content, side_enough)
-    except ImageError:
+    except (ImageError, MemoryError):
         raise
     # Pillow's decoders raise whatever a damaged file makes them stumble over.
     except Exception as error:
@@ -217,6 +225,8 @@ def _read_mended(content: bytes, side_enough: int | None) -> Decoded | None:
     for mended, profile, note in damage.mended(content):
         try:
             decoded = _read(mended, side_enough, profile)
+        except MemoryError:
+            raise
         except Exception:  # another damage than this
             continue
         notes = filter(None, (note, decoded.note))

@@ -117,6 +117,17 @@ def test_a_jpegs_odd_segments_do_not_count():
     np.testing.assert_array_equal(found, images.decode(content))
 
 
+@pytest.mark.parametrize("chunks", [[], [(b"pHYs", b"?")]], ids=["sound", "mended"])
+def test_want_of_memory_proves_nothing(chunks, monkeypatch):
+    def to_srgb(image):
+        monkeypatch.undo()
+        raise MemoryError
+
+    monkeypatch.setattr(images.colours, "to_srgb", to_srgb)
+    with pytest.raises(images.UnprovenError, match="too little memory"):
+        images.read(with_chunks(PICTURE, *chunks))
+
+
 # --- Very large pictures --------------------------------------------------------------
 
 

@@ -71,6 +71,23 @@ def test_a_damaged_part_is_done_anew(tmp_path, caplog, suffix, damage, ask):
     assert all(os.fspath(path) in said for said in warnings)
 
 
+@pytest.mark.parametrize("is_seen", [False, True])
+def test_an_item_that_went_is_done_when_it_is_back(tmp_path, is_seen):
+    passed, parts = begin(tmp_path / "parts", 11)
+    gone = Squares(gone=6, is_seen=is_seen)
+    names = running.run(gone, parts, passed, title="").names
+    assert list(passed.records(names))[5]["reason"] == "went"
+    assert passed.rows(names[1]).is_file()
+    again = running.run(Squares(gone=6), parts, passed, title="")
+    assert (again.names, again.is_new) == (names, [False] * 3)
+    back = running.run(Squares(), parts, passed, title="")
+    assert back.is_new == [False, True, False]
+    other, _ = begin(tmp_path / "other", 11)
+    whole = running.run(Squares(), parts, other, title="").names
+    assert back.names == whole and names[1] != whole[1]
+    assert list(passed.records(whole)) == list(other.records(whole))
+
+
 @pytest.mark.parametrize("suffix", [".json", ".npy"])
 def test_a_link_in_a_parts_place_is_replaced_and_not_followed(tmp_path, caplog, suffix):
     passed, parts = begin(tmp_path / "parts", 4)
