@@ -110,7 +110,12 @@ class ImageFiles:
         else:
             with concurrent.futures.ThreadPoolExecutor(_NUM_REQUESTS) as pool:
                 says = list(pool.map(load, rows))
-        return Loaded(loaded, *([say[i] for say in says] for i in range(3)))
+        return Loaded(
+            loaded,
+            reasons=[reason for reason, _, _ in says],
+            notes=[note for _, note, _ in says],
+            is_proven=[is_proven for _, _, is_proven in says],
+        )
 
 
 def load_batch(

@@ -13,6 +13,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from jaxart import storage
@@ -195,6 +196,16 @@ class Folder:
     def rows(self, name: str) -> AnyPath:
         """The .npy file of a part, if its work keeps rows."""
         return self.path / f"{name}{_ROWS}"
+
+    def join_rows(self, names: Sequence[str], out: Path) -> None:
+        """Writes the rows of parts to one .npy file, of those that have some.
+
+        Raises:
+          DamagedError: they are not what was written; names the part's file.
+        """
+        checksums = {self.rows(name): self._read(name)["rows"] for name in names}
+        there = {path: checksum for path, checksum in checksums.items() if checksum}
+        rows.join(there, out)
 
     def remove(self) -> None:
         """Takes away all parts; the settings last, since nothing is left to do then."""

@@ -2,8 +2,7 @@
 
 import dataclasses
 import itertools
-from collections.abc import Iterable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any, NamedTuple, NoReturn
 
 import jax
@@ -14,7 +13,7 @@ from jaxart.classifier import Classifier, ClassifierError
 from jaxart.data import features as feature_store
 from jaxart.data import files, images, listing, pipeline, trained_on
 from jaxart.models.layers import select
-from jaxart.passes import folder, rows, running
+from jaxart.passes import folder, running
 from jaxart.passes.outputs import sibling
 from jaxart.passes.work import Record, Results, skipped
 from jaxart.predict import evaluation, tables
@@ -208,7 +207,9 @@ def predict_images(
         write(table, predictions, top_k)
         tables.write_lists(table, image_list.names, reasons, notes)
         if features:
-            _write_features(table, features, names, map(passed.rows, part_names))
+            index = sibling(table, f"{features}.csv")  # whose each row is
+            results.write_csv(index, ("row", "path"), enumerate(names))
+            passed.join_rows(part_names, sibling(table, f"{features}.npy"))
         if metrics:
             results.write_json(sibling(table, "metrics.json"), metrics)
     if not metrics:  # an earlier table's would be taken for this one's
@@ -259,16 +260,6 @@ def _describe(work: Predicting, items: Sequence[Item], part_size: int) -> dict:
         "image_reader": images.reader(),
         "part_size": part_size,
     }
-
-
-def _write_features(
-    table: Path, layer: str, names: Sequence[str], of_parts: Iterable[AnyPath]
-) -> None:
-    """Writes a layer's activations beside the table, and whose each row is."""
-    index = sibling(table, f"{layer}.csv")
-    results.write_csv(index, ("row", "path"), enumerate(names))
-    there = [path for path in of_parts if path.is_file()]  # none where all was skipped
-    rows.join(there, sibling(table, f"{layer}.npy"))
 
 
 def _read(
