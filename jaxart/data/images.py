@@ -37,6 +37,9 @@ _UPRIGHT: dict[
     8: Image.Transpose.ROTATE_90,
 }
 
+# Chunks of a PNG in which an orientation is, as Pillow finds it.
+_MAY_TURN = (b"eXIf", b"Raw profile type exif", b"XML:com.adobe.xmp")
+
 _OF_16_BITS = ((np.arange(65536) + 128) // 257).astype(np.uint8)  # x / 257, rounded
 
 
@@ -192,10 +195,13 @@ def _turn(image: Image.Image) -> tuple[Image.Transpose | None, str]:
         return None, f"its EXIF data is not used: {error}"
 
 
-def _is_turned(image: Image.Image) -> bool:
-    """As `_turn`, before the pixels are decoded; a PNG may say so behind them."""
-    is_said = image.format != "PNG" or "exif" in image.info
-    return is_said and _turn(image)[0] is not None
+def _is_turned(image: Image.Image, content: bytes) -> bool:
+    """As `_turn`, before the pixels are decoded; True where a PNG may say so behind."""
+    if image.format != "PNG" or "exif" in image.info:
+        return _turn(image)[0] is not None
+    # Of such a PNG, Pillow would decode the pixels to see.
+    start = content.find(b"IDAT")
+    return any(content.find(mark, start) >= 0 for mark in _MAY_TURN)
 
 
 def _read(content: bytes, side_enough: int | None, profile: bytes = b"") -> Decoded:
@@ -207,7 +213,8 @@ def _read(content: bytes, side_enough: int | None, profile: bytes = b"") -> Deco
         if remedy:
             raise ImageError(remedy)
         whole = image.size
-        scale = opening.reduce(image, content, side_enough, is_turned=_is_turned(image))
+        turned = _is_turned(image, content)
+        scale = opening.reduce(image, content, side_enough, is_turned=turned)
         if profile:
             image.info["icc_profile"] = profile
         picture, size, note = from_pillow(image)
