@@ -21,6 +21,7 @@ from benchmarks import (
     leaky_split,
     machine,
     material,
+    mutated,
     page,
     plot,
     report,
@@ -495,3 +496,13 @@ def test_copies_and_series_of_a_few_paintings(tmp_path, capsys):
 def test_docs_have_the_last_measurement_of_copies(kind):
     measured = json.loads((report.RESULTS / "copies.json").read_text())[kind]
     assert copies.table(measured) in (runner.ROOT / "docs/paintings.md").read_text()
+
+
+@pytest.mark.slow
+def test_mutated_pictures_stop_no_run(tmp_path, capsys):
+    mutated.main(["--number=200", "--seed=7", f"--out={tmp_path}"])
+    result = json.loads((tmp_path / "mutated.json").read_text())
+    for job in ("predict", "saliency"):
+        of = result[f"{job}_mutated"]
+        assert of["shown"] + of["skipped"] == 200 and min(of["shown"], of["skipped"])
+    assert "saliency_mutated" in capsys.readouterr().out

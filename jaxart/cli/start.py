@@ -29,6 +29,7 @@ def set_up() -> logging.Logger:
     logging.getLogger("absl").addFilter(_is_news)
     # Pillow warns of pictures above 89 megapixels; how much they take is told before.
     reasons.count_warnings()
+    reasons.silence_libtiff()
     warnings.simplefilter("ignore", Image.DecompressionBombWarning)
     log = logging.getLogger("jaxart")
     log.setLevel(logging.INFO)

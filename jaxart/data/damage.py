@@ -95,6 +95,8 @@ def _lacks_its_end_alone(content: bytes) -> bool:
             np.asarray(Image.open(io.BytesIO(content + more + _JPEG_END)))
             for more in _FOLLOWING
         ]
+    except MemoryError:
+        raise
     except Exception:  # as Pillow's decoders raise whatever they stumble over
         return False
     return all(np.array_equal(pictures[0], other) for other in pictures[1:])

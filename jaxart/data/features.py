@@ -93,14 +93,14 @@ class _FrozenPart:
             try:
                 enough = images.side_enough(size, **how)
                 picture = images.read(bytes_of[content], enough).picture
+            except images.UnprovenError as error:
+                raise self._error(content, "memory ran out") from error
             except images.ImageError as error:
-                if isinstance(error.__cause__, MemoryError):
-                    raise self._error(content, "memory ran out") from error
                 reasons[row] = str(error)
             else:
                 facts = self.files.preprocessing
                 loaded[row] = images.prepare(picture, **how, **facts)
-        return pipeline.Loaded(loaded, reasons, [""] * self.batch_size)
+        return pipeline.Loaded(loaded, reasons)
 
     def _read(self, contents: Sequence[str]) -> dict[str, bytes]:
         """The bytes of contents, each read once.

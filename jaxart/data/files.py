@@ -24,6 +24,7 @@ from jaxart import storage
 from jaxart.data import fingerprints, images, opening
 from jaxart.devices import stopping
 from jaxart.passes.local import map_ahead
+from jaxart.passes.work import UNREADABLE
 from jaxart.storage import AnyPath, StorageError
 
 FORMAT = 3  # counts up when the data base has other columns
@@ -119,6 +120,8 @@ def read_all(paths: Sequence[AnyPath]) -> Iterator[tuple[bytes, File]]:
 def versions(paths: Sequence[AnyPath]) -> list[str]:
     """What each file's content is, as a text that another content does not have.
 
+    `UNREADABLE` where there is none.
+
     Raises:
       StorageError: an object store does not answer.
     """
@@ -129,7 +132,7 @@ def versions(paths: Sequence[AnyPath]) -> list[str]:
         except StorageError:
             raise
         except OSError:
-            return "unreadable"
+            return UNREADABLE
 
     is_remote = any(map(storage.is_remote, paths))
     num_threads = _NUM_SHORT_REQUESTS if is_remote else _NUM_THREADS

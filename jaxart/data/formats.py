@@ -77,10 +77,11 @@ def remedy(suffix: str) -> str:
 
 def remedy_of_content(start: bytes) -> str:
     """As `remedy`, of the first 16 bytes of a file."""
+    is_heif_read = "HEIF" in readable()
     for place, beginnings, text in _BEGINNINGS:
-        if start[place:].startswith(beginnings):
+        is_read = text == _HEIF and is_heif_read
+        if not is_read and start[place:].startswith(beginnings):
             return text
-    readable()
     for name in (*_OTHERS, *Image.ID):
         accepts = Image.OPEN[name][1]
         if name not in _RASTERS and accepts and accepts(start) is True:

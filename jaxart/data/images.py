@@ -20,7 +20,7 @@ from jaxart.data import (
     resizing,
     strips,
 )
-from jaxart.data.opening import ImageError, Source
+from jaxart.data.opening import ImageError, Source, UnprovenError
 
 # Counts up when the same file gives other pixels: part of the name of all that is kept.
 READER_VERSION = 3
@@ -36,6 +36,9 @@ _UPRIGHT: dict[
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+
+# Chunks of a PNG in which an orientation is, as Pillow finds it.
+_MAY_TURN = (b"eXIf", b"Raw profile type exif", b"XML:com.adobe.xmp")
 
 _OF_16_BITS = ((np.arange(65536) + 128) // 257).astype(np.uint8)  # x / 257, rounded
 
@@ -131,13 +134,21 @@ def read(file: Source, side_enough: int | None = None) -> Decoded:
     more are refused, as are files that are small and take long (see `bombs`).
 
     Raises:
-      ImageError: the file is missing, is no image, is cut short or too large.
+      ImageError: the file is no image, is cut short or too large; `UnprovenError` where
+        it is missing, or memory ran out.
       OSError: the object store that it is in cannot be used.
     """
     content = opening.read(file)
     try:
+        return _read_or_mend(content, side_enough)
+    except MemoryError as error:
+        raise UnprovenError(reasons.of(error)) from error
+
+
+def _read_or_mend(content: bytes, side_enough: int | None) -> Decoded:
+    try:
         return _read(content, side_enough)
-    except ImageError:
+    except (ImageError, MemoryError):
         raise
     # Pillow's decoders raise whatever a damaged file makes them stumble over.
     except Exception as error:
@@ -184,10 +195,13 @@ def _turn(image: Image.Image) -> tuple[Image.Transpose | None, str]:
         return None, f"its EXIF data is not used: {error}"
 
 
-def _is_turned(image: Image.Image) -> bool:
-    """As `_turn`, before the pixels are decoded; a PNG may say so behind them."""
-    is_said = image.format != "PNG" or "exif" in image.info
-    return is_said and _turn(image)[0] is not None
+def _is_turned(image: Image.Image, content: bytes) -> bool:
+    """As `_turn`, before the pixels are decoded; True where a PNG may say so behind."""
+    if image.format != "PNG" or "exif" in image.info:
+        return _turn(image)[0] is not None
+    # Of such a PNG, Pillow would decode the pixels to see.
+    start = content.find(b"IDAT")
+    return any(content.find(mark, start) >= 0 for mark in _MAY_TURN)
 
 
 def _read(content: bytes, side_enough: int | None, profile: bytes = b"") -> Decoded:
@@ -199,7 +213,8 @@ def _read(content: bytes, side_enough: int | None, profile: bytes = b"") -> Deco
         if remedy:
             raise ImageError(remedy)
         whole = image.size
-        scale = opening.reduce(image, content, side_enough, is_turned=_is_turned(image))
+        turned = _is_turned(image, content)
+        scale = opening.reduce(image, content, side_enough, is_turned=turned)
         if profile:
             image.info["icc_profile"] = profile
         picture, size, note = from_pillow(image)
@@ -217,6 +232,8 @@ def _read_mended(content: bytes, side_enough: int | None) -> Decoded | None:
     for mended, profile, note in damage.mended(content):
         try:
             decoded = _read(mended, side_enough, profile)
+        except MemoryError:
+            raise
         except Exception:  # another damage than this
             continue
         notes = filter(None, (note, decoded.note))

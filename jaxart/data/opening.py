@@ -20,11 +20,19 @@ class ImageError(ValueError):
     """A file that gives no picture; the message says why."""
 
 
+class UnprovenError(ImageError):
+    """A file that gives no picture now, and may give one later: its bytes are not why.
+
+    It is missing or cannot be read, or there was no memory.
+    """
+
+
 def read(source: Source) -> bytes:
     """What is in an image file.
 
     Raises:
-      ImageError: there is no such file, or it cannot be read.
+      UnprovenError: there is no such file, or it cannot be read.
+      ImageError: it is larger than is allowed.
       OSError: the object store that it is in cannot be used.
     """
     if isinstance(source, bytes):
@@ -32,11 +40,12 @@ def read(source: Source) -> bytes:
     try:
         return read_bytes(source)
     except FileNotFoundError as error:
-        raise ImageError(error.strerror) from error
+        raise UnprovenError(error.strerror) from error
     except OSError as error:
         if isinstance(source, storage.RemotePath):
             raise
-        raise ImageError(error.strerror or str(error)) from error
+        kind = ImageError if error.errno == errno.EFBIG else UnprovenError
+        raise kind(error.strerror or str(error)) from error
 
 
 def read_bytes(path: str | os.PathLike) -> bytes:

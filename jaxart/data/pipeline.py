@@ -12,6 +12,8 @@ import numpy as np
 
 from jaxart import storage
 from jaxart.data import images
+from jaxart.passes import work
+from jaxart.passes.work import Record
 from jaxart.storage import AnyPath
 
 # A batch of 128 VGG16 inputs is 77 MB: a few in flight keep the device fed.
@@ -37,7 +39,14 @@ class Loaded(NamedTuple):
 
     images: np.ndarray  # float32 [B, S, S, 3], zeros in rows without an image
     reasons: list[str]  # why a file cannot be read; '' where it can, or there is none
-    notes: list[str]  # what had to be left of a file, as in `images.Decoded`
+    notes: Sequence[str] = ()  # what had to be left of a file, as in `images.Decoded`
+    is_proven: Sequence[bool] = ()  # whether a file's content alone is why
+
+    def skipped(self, row: int) -> Record | None:
+        """What stands in a pass for a file that cannot be read; None for others."""
+        if not self.reasons[row]:
+            return None
+        return work.skipped(self.reasons[row], is_proven=self.is_proven[row])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,7 +69,7 @@ class ImageFiles:
 
     def __getitem__(self, indices: np.ndarray) -> np.ndarray:
         """Images [B, S, S, 3]; one that cannot be read raises `images.ImageError`."""
-        loaded, reasons, _ = self.load_or_blank(indices)
+        loaded, reasons, *_ = self.load_or_blank(indices)
         for index, reason in zip(indices, reasons, strict=True):
             if reason:
                 raise images.ImageError(f"{self.paths[index]}: {reason}")
@@ -80,20 +89,20 @@ class ImageFiles:
         size = self.preprocessing["size"]
         loaded = np.zeros((len(indices), size, size, 3), np.float32)
 
-        def load(row: int) -> tuple[str, str]:
+        def load(row: int) -> tuple[str, str, bool]:
             index = int(indices[row])
             path = self.paths[index]
             if path is None:
-                return "", ""
+                return "", "", True
             how = {"resize": self.resize, "view": "whole"}
             if self.views:
                 how["view"] = self.views[index]
             try:
                 decoded = images.read(path, images.side_enough(size, **how))
             except images.ImageError as error:
-                return str(error), ""
+                return str(error), "", not isinstance(error, images.UnprovenError)
             loaded[row] = images.prepare(decoded.picture, **how, **self.preprocessing)
-            return "", decoded.note
+            return "", decoded.note, True
 
         rows = range(len(indices))
         if not any(storage.is_remote(self.paths[index]) for index in indices):
@@ -101,8 +110,12 @@ class ImageFiles:
         else:
             with concurrent.futures.ThreadPoolExecutor(_NUM_REQUESTS) as pool:
                 says = list(pool.map(load, rows))
-        reasons, notes = ([say[i] for say in says] for i in range(2))
-        return Loaded(loaded, reasons, notes)
+        return Loaded(
+            loaded,
+            reasons=[reason for reason, _, _ in says],
+            notes=[note for _, note, _ in says],
+            is_proven=[is_proven for _, _, is_proven in says],
+        )
 
 
 def load_batch(
@@ -179,7 +192,7 @@ def _load_batch(
     chosen = chosen[places[mask]]
     missing = len(places) - len(chosen)
     if isinstance(inputs, ImageFiles):
-        image, reasons, _ = inputs.load_noting(chosen)
+        image, reasons, *_ = inputs.load_noting(chosen)
         mask[mask] = [not reason for reason in reasons]
     else:
         image = np.asarray(inputs[chosen])

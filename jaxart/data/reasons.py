@@ -2,6 +2,8 @@
 
 import atexit
 import collections
+import contextlib
+import ctypes
 import logging
 import re
 import warnings
@@ -32,16 +34,33 @@ def of(error: Exception) -> str:
     return f"damaged: its reader ends with {kind}{text and f' ({text})'}"
 
 
+class _Counter(logging.Handler):
+    """Counts messages by kind, instead of showing them."""
+
+    def __init__(self):
+        super().__init__(logging.WARNING)
+        self.counts: collections.Counter[str] = collections.Counter()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.add(record.getMessage())
+
+    def add(self, message: str) -> None:
+        if len(self.counts) < _MAX_KINDS:
+            self.counts[" ".join(_NUMBER.sub("N", message).split())] += 1
+
+
 def count_warnings() -> None:
-    """Has what Pillow warns of counted, and said in a line when the program ends."""
-    counts: collections.Counter[str] = collections.Counter()
-    show = warnings.showwarning
+    """Has what Pillow warns of, or logs, counted, and said in a line at the end."""
+    counter = _Counter()
+    counts, show = counter.counts, warnings.showwarning
+    logging.getLogger("PIL").addHandler(counter)
+    logging.getLogger("PIL").propagate = False
 
     def count(message, category, filename, lineno, file=None, line=None):
         if "/PIL/" not in filename.replace("\\", "/"):
             show(message, category, filename, lineno, file, line)
-        elif len(counts) < _MAX_KINDS:
-            counts[" ".join(_NUMBER.sub("N", str(message)).split())] += 1
+        else:
+            counter.add(str(message))
 
     def say() -> None:
         if counts:
@@ -51,3 +70,14 @@ def count_warnings() -> None:
     warnings.filterwarnings("always", module=r"PIL\.")
     warnings.showwarning = count
     atexit.register(say)
+
+
+def silence_libtiff() -> None:
+    """Keeps what libtiff says of damaged files off this process's standard error.
+
+    That they are damaged, Pillow says. It has no switch for libtiff's errors; where
+    libtiff is no library of its own, as on Windows, they stay.
+    """
+    with contextlib.suppress(OSError, AttributeError):
+        # Whichever libtiff Pillow's own library has loaded.
+        ctypes.CDLL(Image.core.__file__).TIFFSetErrorHandler(None)

@@ -142,14 +142,15 @@ def _one_by_one(
                 raise error.cause from None
         return None
 
-    name = ask("name")
-    if name is None:
+    contents = ask("identify")
+    if contents is None:
         raise ClusterError(f"part {part.number}: no process starts; see Ray's logs")
-    with folder.writing(name) as add:
+    with folder.writing(part, contents) as writing:
         for index, item in enumerate(part.items):
             reason = "ends the process that reads it (out of memory?)"
-            add(ask("do_alone", index) or Results([work.skip(item, reason)]))
-    return local.Progress(part, name, len(part.items), is_new=True, is_end=True)
+            done = ask("do_alone", index)
+            writing.add(done or Results([work.skip(item, reason)]))
+    return local.Progress(part, writing.name, len(part.items), True, True)
 
 
 class _Actor:
@@ -179,9 +180,9 @@ class _Actor:
         *_, end = local.run_parts(self._opened, [part], self._folder, size, is_done)
         return {"number": part.number, "name": end.name, "is_new": end.is_new}
 
-    def name(self, part: Part) -> str:
-        """What a part is called."""
-        return self._folder.name(part, self._opened.identify(part.items))
+    def identify(self, part: Part) -> list[str]:
+        """What the content of each of a part's items is."""
+        return self._opened.identify(part.items)
 
     def do_alone(self, part: Part, index: int) -> Results:
         """Does one item, in its place of a batch that is blank otherwise."""

@@ -1,22 +1,25 @@
 """The folder of a pass: its settings, and a file for every part that is done.
 
 Nothing else is state. A part's file is named by a digest of the settings, the items and
-their contents; it is there whole or not at all, and after the files that it names. It
-holds a checksum of its rows, and ends with its own: a part whose files are not what was
-written is done anew.
+their contents; it is there whole or not at all, and after the files that it names. An
+item that was skipped for what its content does not prove counts as unreadable: with its
+file back, the part has another name. It holds a checksum of its rows, and ends with its
+own: a part whose files are not what was written is done anew.
 """
 
 import contextlib
+import dataclasses
 import hashlib
 import json
 import logging
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from jaxart import storage
 from jaxart.passes import rows
 from jaxart.passes.driver import LEASE, SETTINGS
-from jaxart.passes.work import Item, Record, Results
+from jaxart.passes.work import UNREADABLE, Item, Record, Results
 from jaxart.storage import AnyPath, StorageError, results
 from jaxart.storage.results import DamagedError
 
@@ -52,6 +55,14 @@ def part_size(num_items: int, batch_size: int, num_batches: int) -> int:
     """Items of a part: some batches, or more where a list would have too many parts."""
     least = -(-num_items // MAX_PARTS)
     return batch_size * max(num_batches, -(-least // batch_size))
+
+
+@dataclasses.dataclass
+class Writing:
+    """A part that is being written."""
+
+    name: str  # of the part, for good when it is written
+    add: Callable[[Results], None]  # a batch
 
 
 class Folder:
@@ -122,11 +133,10 @@ class Folder:
                     raise DamagedError(f"{path}: damaged: another checksum")
 
     @contextlib.contextmanager
-    def writing(self, name: str) -> Iterator[Any]:
+    def writing(self, part: Part, contents: Sequence[str]) -> Iterator["Writing"]:
         """Writes a part, which is done when the block ends well.
 
-        Yields:
-          A function that adds a batch's `Results`.
+        `contents` are those of its items before they were read.
         """
         records: list[Record] = []
         beside = append = checksum = None
@@ -136,16 +146,24 @@ class Folder:
             records.extend(batch.records)
             if batch.rows is not None:
                 if append is None:
-                    beside = whole.enter_context(storage.written(self.rows(name)))
+                    file = storage.unfinished(self.rows(writing.name))
+                    beside = whole.enter_context(file)
                     append = growing.enter_context(rows.growing(beside))
                 append(batch.rows)
 
+        writing = Writing(self.name(part, contents), add)
         with contextlib.ExitStack() as whole:
             with contextlib.ExitStack() as growing:
-                yield add
+                yield writing
+            proven = [
+                UNREADABLE if record.get("unproven") else content
+                for record, content in zip(records, contents, strict=True)
+            ]
+            writing.name = name = self.name(part, proven)
             if beside is not None:
                 with open(beside, "rb") as file:
                     checksum = storage.checksum_of_file(file)
+                storage.move(beside, self.rows(name))
         content = json.dumps({"records": records, "rows": checksum}).encode()
         own = storage.checksum(content).encode()
         storage.write_bytes(self._records(name), b"%s\n%s\n" % (content, own))
@@ -178,6 +196,16 @@ class Folder:
     def rows(self, name: str) -> AnyPath:
         """The .npy file of a part, if its work keeps rows."""
         return self.path / f"{name}{_ROWS}"
+
+    def join_rows(self, names: Sequence[str], out: Path) -> None:
+        """Writes the rows of parts to one .npy file, of those that have some.
+
+        Raises:
+          DamagedError: they are not what was written; names the part's file.
+        """
+        checksums = {self.rows(name): self._read(name)["rows"] for name in names}
+        there = {path: checksum for path, checksum in checksums.items() if checksum}
+        rows.join(there, out)
 
     def remove(self) -> None:
         """Takes away all parts; the settings last, since nothing is left to do then."""

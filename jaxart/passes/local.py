@@ -21,7 +21,7 @@ class Progress(NamedTuple):
     """What has happened: some items of a part were done."""
 
     part: Part
-    name: str  # of the part
+    name: str  # of the part; of one that is new, for good at its end
     num_items: int
     is_new: bool  # whether they were done now, or before
     is_end: bool  # whether the part is done
@@ -29,6 +29,7 @@ class Progress(NamedTuple):
 
 class _Batch(NamedTuple):
     part: Part
+    contents: Sequence[str]  # of the part's items
     name: str
     items: Sequence[Item]  # none where the part is done
 
@@ -42,18 +43,19 @@ def run_parts(
 ) -> Iterator[Progress]:
     """Does those parts that are not done, and tells how it goes, part after part."""
 
-    def identify(part: Part) -> tuple[Part, str, bool]:
-        name = folder.name(part, opened.identify(part.items))
-        return part, name, is_done(name)
+    def identify(part: Part) -> tuple[_Batch, bool]:
+        contents = opened.identify(part.items)
+        name = folder.name(part, contents)
+        return _Batch(part, contents, name, ()), is_done(name)
 
     def batches() -> Iterator[_Batch]:
-        for part, name, done in map_ahead(identify, parts, num_threads=1, num_ahead=2):
+        for whole, done in map_ahead(identify, parts, num_threads=1, num_ahead=2):
             if done:
-                yield _Batch(part, name, ())
+                yield whole
             else:
-                for start in range(0, len(part.items), batch_size):
-                    items = part.items[start : start + batch_size]
-                    yield _Batch(part, name, items)
+                for start in range(0, len(whole.part.items), batch_size):
+                    items = whole.part.items[start : start + batch_size]
+                    yield whole._replace(items=items)
 
     def load(batch: _Batch) -> tuple[_Batch, Any]:
         return batch, opened.load(batch.items) if batch.items else None
@@ -69,16 +71,16 @@ def run_parts(
         if not batch.items:
             yield Progress(part, name, num_left, is_new=False, is_end=True)
             continue
-        with folder.writing(name) as add:
+        with folder.writing(part, batch.contents) as writing:
             while True:
-                add(opened.finish(batch.items, loaded, values))
+                writing.add(opened.finish(batch.items, loaded, values))
                 num_items = len(batch.items)
                 num_left -= num_items
                 if not num_left:
                     break
                 yield Progress(part, name, num_items, is_new=True, is_end=False)
                 values, (batch, loaded) = next(computed)
-        yield Progress(part, name, num_items, is_new=True, is_end=True)
+        yield Progress(part, writing.name, num_items, is_new=True, is_end=True)
 
 
 def _fetch_one_behind(started: Iterable[tuple[Any, Any]]) -> Iterator[tuple[Any, Any]]:

@@ -2,7 +2,7 @@
 
 import contextlib
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -62,11 +62,19 @@ def mapped(path: Path) -> np.ndarray:
             raise DamagedError(f"{path}: damaged: {error}") from None
 
 
-def join(paths: Sequence[AnyPath], out: Path) -> None:
-    """Puts the rows of files one after another, a block at a time."""
+def join(checksums: Mapping[AnyPath, str], out: Path) -> None:
+    """Puts the rows of files, each with its checksum, one after another, in blocks.
+
+    Raises:
+      DamagedError: a file has another checksum; names it.
+    """
     with growing(out) as append:
-        for path in paths:
-            with storage.fetched(path) as local, open(local, "rb") as file:
+        for path, checksum in checksums.items():
+            with storage.fetched(path) as local, storage.open_file(local) as file:
+                if storage.checksum_of_file(file) != checksum:
+                    says = "another checksum; the same command makes it anew"
+                    raise DamagedError(f"{path}: damaged: {says}")
+                file.seek(0)
                 np.lib.format.read_magic(file)
                 shape, _, dtype = np.lib.format.read_array_header_1_0(file)
                 size = max(1, _BLOCK_BYTES // (dtype.itemsize * math.prod(shape[1:])))

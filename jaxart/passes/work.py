@@ -5,6 +5,8 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
+UNREADABLE = "unreadable"  # of `identify`: that an item's content cannot be told
+
 Item = Any  # of a list: plain data, as JSON knows it
 Record = dict[str, Any]  # what a pass leaves of an item, likewise
 
@@ -27,10 +29,19 @@ class Work(Protocol):
         ...
 
 
+def skipped(reason: str, *, is_proven: bool = True) -> Record:
+    """What stands for an item that was skipped.
+
+    `is_proven` says that its content alone is why: then it stays so, for that content.
+    """
+    return {"reason": reason} if is_proven else {"reason": reason, "unproven": True}
+
+
 class Results(NamedTuple):
     """What a batch leaves."""
 
-    records: list[Record]  # one of each item; with a 'reason' where it was skipped
+    # One of each item; with a 'reason' where it was skipped, see `skipped`.
+    records: list[Record]
     rows: np.ndarray | None = None  # arrays to keep, of any number of items: [M, ...]
 
 
@@ -39,7 +50,10 @@ class Opened(Protocol):
     """A work that is ready."""
 
     def identify(self, items: Sequence[Item]) -> list[str]:
-        """What each item's content is: another text for other bytes. In a thread."""
+        """What each item's content is: another text for other bytes. In a thread.
+
+        `UNREADABLE` where that cannot be told.
+        """
         ...
 
     def load(self, items: Sequence[Item | None]) -> Any:

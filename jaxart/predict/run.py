@@ -2,8 +2,7 @@
 
 import dataclasses
 import itertools
-from collections.abc import Iterable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any, NamedTuple, NoReturn
 
 import jax
@@ -14,9 +13,9 @@ from jaxart.classifier import Classifier, ClassifierError
 from jaxart.data import features as feature_store
 from jaxart.data import files, images, listing, pipeline, trained_on
 from jaxart.models.layers import select
-from jaxart.passes import folder, rows, running
+from jaxart.passes import folder, running
 from jaxart.passes.outputs import sibling
-from jaxart.passes.work import Record, Results
+from jaxart.passes.work import Record, Results, skipped
 from jaxart.predict import evaluation, tables
 from jaxart.predict.step import Scores, Step, make_step, require_room
 from jaxart.predict.tables import Predictions
@@ -52,12 +51,10 @@ class Item(NamedTuple):
 
 
 class Loaded(NamedTuple):
-    """A batch: images [B, S, S, 3], labels [B], why a row holds no image, or a note."""
+    """A batch, and its labels [B]."""
 
-    images: np.ndarray
+    batch: pipeline.Loaded
     labels: np.ndarray
-    reasons: list[str]
-    notes: list[str]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,7 +98,7 @@ class Predicting:
 
     def skip(self, item: Item, reason: str) -> Record:
         """What stands for an image that cannot be read."""
-        return {"reason": reason}
+        return skipped(reason)
 
     def identify(self, items: Sequence[Item]) -> list[str]:
         """What each image's content is."""
@@ -113,7 +110,7 @@ class Predicting:
 
     def load(self, items: Sequence[Item | None]) -> Loaded:
         """Reads a batch's images."""
-        batch, reasons, notes = pipeline.load_batch(
+        batch = pipeline.load_batch(
             [item and storage.join(self.root, item[0]) for item in items],
             self.resize,
             self.network.model.preprocessing,
@@ -122,33 +119,33 @@ class Predicting:
         labels = np.zeros(self.batch_size, np.int32)
         for row, item in enumerate(items):
             labels[row] = item[1] if item else 0
-        return Loaded(batch, labels, reasons, notes)
+        return Loaded(batch, labels)
 
     def start(self, loaded: Loaded) -> Scores:
         """Runs the step."""
         assert self.step is not None, "not opened"
-        arrays = jax.device_put((loaded.images, loaded.labels))
+        arrays = jax.device_put((loaded.batch.images, loaded.labels))
         return self.step(self.network.params, *arrays)
 
     def finish(
         self, items: Sequence[Item | None], loaded: Loaded, values: Scores
     ) -> Results:
         """Gives the records, and the activations of the images that can be read."""
-        *columns, activation = values
-        records, is_read = [], np.zeros(len(loaded.reasons), bool)
+        (*columns, activation), batch = values, loaded.batch
+        records, is_read = [], np.zeros(len(batch.reasons), bool)
         for row, item in enumerate(items):
             if item is None:
                 continue
-            if loaded.reasons[row]:
-                records.append(self.skip(item, loaded.reasons[row]))
+            if unread := batch.skipped(row):
+                records.append(unread)
                 continue
             is_read[row] = True
             says = [column[row].tolist() for column in columns]
             record: Record = dict(zip(_COLUMNS, says, strict=True))
             if item[1] == tables.UNKNOWN:
                 record["losses"] = None  # JSON has no nan
-            if loaded.notes[row]:
-                record["note"] = loaded.notes[row]
+            if batch.notes[row]:
+                record["note"] = batch.notes[row]
             if self.trained_on is not None:
                 # Of an item that is done alone, its part may be another process's.
                 content = self.contents.get(item[0]) or self.identify([item])[0]
@@ -210,7 +207,9 @@ def predict_images(
         write(table, predictions, top_k)
         tables.write_lists(table, image_list.names, reasons, notes)
         if features:
-            _write_features(table, features, names, map(passed.rows, part_names))
+            index = sibling(table, f"{features}.csv")  # whose each row is
+            results.write_csv(index, ("row", "path"), enumerate(names))
+            passed.join_rows(part_names, sibling(table, f"{features}.npy"))
         if metrics:
             results.write_json(sibling(table, "metrics.json"), metrics)
     if not metrics:  # an earlier table's would be taken for this one's
@@ -261,16 +260,6 @@ def _describe(work: Predicting, items: Sequence[Item], part_size: int) -> dict:
         "image_reader": images.reader(),
         "part_size": part_size,
     }
-
-
-def _write_features(
-    table: Path, layer: str, names: Sequence[str], of_parts: Iterable[AnyPath]
-) -> None:
-    """Writes a layer's activations beside the table, and whose each row is."""
-    index = sibling(table, f"{layer}.csv")
-    results.write_csv(index, ("row", "path"), enumerate(names))
-    there = [path for path in of_parts if path.is_file()]  # none where all was skipped
-    rows.join(there, sibling(table, f"{layer}.npy"))
 
 
 def _read(

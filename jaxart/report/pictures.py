@@ -75,7 +75,7 @@ def overlays(
     targets = np.full(_BATCH_SIZE, work.PREDICTED, np.int32)
     for batch_names in _batched(names):
         paths = [storage.join(root, name) for name in batch_names]
-        batch, reasons, _ = pipeline.load_batch(
+        batch, reasons, *_ = pipeline.load_batch(
             paths, network.resize, model.preprocessing, _BATCH_SIZE
         )
         maps = np.asarray(step(network.params, batch, targets).maps)

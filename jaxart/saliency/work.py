@@ -16,7 +16,7 @@ from jaxart.classifier import Classifier
 from jaxart.data import files, images, pipeline
 from jaxart.devices import compiling
 from jaxart.models import Network
-from jaxart.passes.work import Record, Results
+from jaxart.passes.work import Record, Results, skipped
 from jaxart.saliency import catalogue, pictures, render
 from jaxart.saliency.choices import KINDS
 from jaxart.saliency.manifest import describe_image, describe_map
@@ -40,13 +40,9 @@ class Item(NamedTuple):
 
 
 class Loaded(NamedTuple):
-    """A batch: images [B, S, S, 3], and why a row holds no image, or ''.
+    """A batch, and for each question the classes, [B] or [B, 2]."""
 
-    And for each question the classes, [B] or [B, 2].
-    """
-
-    images: np.ndarray
-    reasons: list[str]
+    batch: pipeline.Loaded
     targets: list[Int32[np.ndarray, "b *against"]]
 
 
@@ -149,7 +145,7 @@ class Explaining:
 
     def skip(self, item: Item, reason: str) -> Record:
         """What stands for an image that gave no map."""
-        return {"path": item[0], "reason": reason}
+        return {"path": item[0]} | skipped(reason)
 
     def files(self, name: str) -> tuple[dict[str, str], list[dict[str, str]]]:
         """Where an image's own files lie, and those of its maps, by kind."""
@@ -170,7 +166,7 @@ class Explaining:
 
     def load(self, items: Sequence[Item | None]) -> Loaded:
         """Reads a batch's images."""
-        batch, reasons, _ = pipeline.load_batch(
+        batch = pipeline.load_batch(
             [item and storage.join(self.root, item[0]) for item in items],
             self.options.resize,
             self.network.model.preprocessing,
@@ -182,12 +178,12 @@ class Explaining:
             targets.append(np.zeros(shape, np.int32))
             for row, item in enumerate(items):
                 targets[-1][row] = item[2][number] if item else 0
-        return Loaded(batch, reasons, targets)
+        return Loaded(batch, targets)
 
     def start(self, loaded: Loaded) -> list[Explained]:
         """Runs the steps."""
         assert self.steps, "not opened"
-        images = jax.device_put(loaded.images)
+        images = jax.device_put(loaded.batch.images)
         return [
             step(self.network.params, images, jax.device_put(targets))
             for step, targets in zip(self.steps, loaded.targets, strict=True)
@@ -200,10 +196,12 @@ class Explaining:
         answers = [tuple(map(np.asarray, answer)) for answer in values]
 
         def write(row: int, item: Item) -> Record:
-            if loaded.reasons[row]:
-                return self.skip(item, loaded.reasons[row])
+            if unread := loaded.batch.skipped(row):
+                return {"path": item[0]} | unread
             try:
                 return self._write(item, [[x[row] for x in one] for one in answers])
+            except images.UnprovenError as error:  # it went meanwhile
+                return {"path": item[0]} | skipped(str(error), is_proven=False)
             except Exception as error:  # of this picture alone
                 if _is_of_the_machine(error):
                     raise

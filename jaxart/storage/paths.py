@@ -117,6 +117,18 @@ def written(path: AnyPath) -> Iterator[Path]:
     Raises:
       DiskFullError: there is no room for it.
     """
+    with unfinished(path) as file:
+        yield file
+        move(file, path)
+
+
+@contextlib.contextmanager
+def unfinished(path: AnyPath) -> Iterator[Path]:
+    """A local file to write and to `move` to `path`, or beside it; else it goes.
+
+    Raises:
+      DiskFullError: there is no room for it.
+    """
     with contextlib.ExitStack() as stack:
         if isinstance(path, RemotePath):
             file = stack.enter_context(_temporary_folder()) / path.name
@@ -127,7 +139,6 @@ def written(path: AnyPath) -> Iterator[Path]:
             stack.callback(file.unlink, missing_ok=True)
         with disk.named(path if isinstance(path, Path) else file):
             yield file
-            move(file, path)
 
 
 @contextlib.contextmanager

@@ -188,7 +188,7 @@ def test_training_images_that_are_alike_are_found(page, picture):
         (
             "draw.eps",
             b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n",
-            "Ghostscript, which is ne",
+            "Ghostscript",
         ),
         ("huge.png", None, "20,000 x 10,000 pixels of PNG take"),
     ],

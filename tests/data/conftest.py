@@ -13,6 +13,7 @@ def without_heif(monkeypatch):
     """As where pillow-heif is not installed: None in `sys.modules` stands for that."""
     _forget()
     monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    monkeypatch.delitem(Image.OPEN, "HEIF", raising=False)
     for suffix in (".heic", ".heif", ".hif"):
         monkeypatch.delitem(Image.EXTENSION, suffix, raising=False)
     yield

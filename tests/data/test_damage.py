@@ -117,6 +117,17 @@ def test_a_jpegs_odd_segments_do_not_count():
     np.testing.assert_array_equal(found, images.decode(content))
 
 
+@pytest.mark.parametrize("chunks", [[], [(b"pHYs", b"?")]], ids=["sound", "mended"])
+def test_want_of_memory_proves_nothing(chunks, monkeypatch):
+    def to_srgb(image):
+        monkeypatch.undo()
+        raise MemoryError
+
+    monkeypatch.setattr(images.colours, "to_srgb", to_srgb)
+    with pytest.raises(images.UnprovenError, match="too little memory"):
+        images.read(with_chunks(PICTURE, *chunks))
+
+
 # --- Very large pictures --------------------------------------------------------------
 
 
@@ -153,6 +164,17 @@ def test_other_large_files_are_refused_with_the_setting(bound, monkeypatch):
         images.decode(large("PNG"))
     monkeypatch.setenv(memory.MAX_MEMORY, "2")
     assert images.decode(large("PNG")).size == (640, 480)
+    # Behind the pixels it may say that they are turned, which takes a copy.
+    sideways = with_chunks(PICTURE, (b"eXIf", exif(6, ExifTags.Base.Make, 2)[6:]))
+    chunk = sideways[sideways.index(b"eXIf") - 4 : sideways.index(b"IDAT") - 4]
+    content = large("PNG")
+    content = content[:-12] + chunk + content[-12:]
+    with pytest.raises(
+        ImageError, match=r"take 3 MB to decode, which are more than 2;"
+    ):
+        images.decode(content)
+    monkeypatch.setenv(memory.MAX_MEMORY, "3")
+    assert images.decode(content).size == (480, 640)
     assert images.read(large("JPEG")).picture.size == (640, 480)
     monkeypatch.setenv(memory.MAX_MEMORY, "many")
     with pytest.raises(ValueError, match="JAXART_MAX_MEMORY='many': a number"):

@@ -31,6 +31,8 @@ def test_a_phones_picture_is_read_with_its_colours(tmp_path):
     mean, _ = difference(images.decode(tmp_path / "IMG_1.HEIC"), PICTURE)
     assert mean < 4
     assert names.is_image("IMG_1.HEIC") and not formats.remedy(".heic")
+    with pytest.raises(ImageError, match="^damaged: "):  # the extra is there
+        images.decode(content[:60])
 
 
 def test_without_the_extra_a_phones_picture_says_what_to_install(

@@ -272,7 +272,7 @@ RED, REASON = [-3, 47, 97, 0, 197], "not an image that Pillow reads"
 
 def test_images_come_in_order_or_blank_with_reasons(paintings):
     files = ImageFiles(paintings, "tf1_bilinear", PREPROCESSING)
-    loaded, reasons, _ = files.load_or_blank(np.arange(5))
+    loaded, reasons, *_ = files.load_or_blank(np.arange(5))
     np.testing.assert_array_equal(loaded[:, 0, 0, 2], RED)
     assert not loaded[3].any()
     assert reasons == ["", "", "", REASON, ""]
@@ -293,8 +293,8 @@ def objects(paintings, bucket):
 def test_images_there_are_images_here(paintings, objects):
     here = ImageFiles(paintings, "antialias", PREPROCESSING)
     there = ImageFiles(objects, "antialias", PREPROCESSING)
-    wanted, wanted_reasons, _ = here.load_or_blank(np.arange(6))
-    found, reasons, _ = pickle.loads(pickle.dumps(there)).load_or_blank(np.arange(6))
+    wanted, wanted_reasons, *_ = here.load_or_blank(np.arange(6))
+    found, reasons, *_ = pickle.loads(pickle.dumps(there)).load_or_blank(np.arange(6))
     np.testing.assert_array_equal(found, wanted)
     assert reasons == wanted_reasons
     assert reasons[5] == "No such file or directory" and reasons[3]
@@ -311,7 +311,7 @@ def test_images_of_a_batch_are_fetched_side_by_side(objects, monkeypatch):
 
     monkeypatch.setattr(RemotePath, "read_bytes", wait)
     files = ImageFiles(objects, "antialias", PREPROCESSING)
-    loaded, reasons, _ = files.load_or_blank(np.arange(2))
+    loaded, reasons, *_ = files.load_or_blank(np.arange(2))
     assert reasons == ["", ""]
     np.testing.assert_array_equal(loaded[:, 0, 0, 2], [0 - 3, 50 - 3])
 

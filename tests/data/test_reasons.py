@@ -48,6 +48,7 @@ def test_pillows_warnings_are_counted_in_one_line(tmp_path):
         "logging.basicConfig(level=logging.INFO)\n"
         "reasons.count_warnings()\n"
         "for _ in range(3): images.read(sys.argv[1])\n"
+        "logging.getLogger('PIL.TiffImagePlugin').error('%d samples', 2048)\n"
         "warnings.warn('of the program')\n"
     )
     done = subprocess.run(
@@ -58,4 +59,29 @@ def test_pillows_warnings_are_counted_in_one_line(tmp_path):
     )
     (line,) = [line for line in done.stderr.splitlines() if "EXIF" in line]
     assert "Pillow warned of odd files: Corrupt EXIF data." in line
+    assert "N samples (1)" in line and "2048" not in done.stderr
     assert "of the program" in done.stderr
+
+
+def test_libtiff_says_nothing_by_itself(tmp_path):
+    content = bytearray(saved(Image.fromarray(PICTURE), "TIFF", compression="zstd"))
+    content[20:40] = bytes(20)
+    (tmp_path / "a.tif").write_bytes(content)
+    program = (
+        "import sys\n"
+        "from jaxart.data import images, reasons\n"
+        "if sys.argv[2:]: reasons.silence_libtiff()\n"
+        "try: images.read(sys.argv[1])\n"
+        "except images.ImageError as error: print(error)\n"
+    )
+    said = [
+        subprocess.run(
+            [sys.executable, "-c", program, str(tmp_path / "a.tif"), *silent],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        for silent in ((), ("silent",))
+    ]
+    assert said[0].stdout == said[1].stdout and "damaged" in said[1].stdout
+    assert "ZSTDDecode" in said[0].stderr and not said[1].stderr

@@ -22,7 +22,7 @@ def test_done_parts_are_left_and_the_rest_is_done(tmp_path, part_size, quiet):
         for i in range(1, 12)
     ]
     assert list(passed.records(names)) == wanted
-    rows.join([passed.rows(name) for name in names], tmp_path / "all.npy")
+    passed.join_rows(names, tmp_path / "all.npy")
     np.testing.assert_array_equal(
         np.load(tmp_path / "all.npy")[:, 0], [i * i for i in range(1, 12)]
     )
@@ -69,6 +69,37 @@ def test_a_damaged_part_is_done_anew(tmp_path, caplog, suffix, damage, ask):
     is_silent = damage == "missing" and suffix == ".json"  # of a part not yet done
     assert len(warnings) == (not is_silent)
     assert all(os.fspath(path) in said for said in warnings)
+
+
+@pytest.mark.parametrize("damage", [name for name in DAMAGES if name != "missing"])
+def test_damaged_rows_are_not_joined(tmp_path, damage):
+    passed, parts = begin(tmp_path / "parts", 11)
+    names = running.run(Squares(), parts, passed, title="").names
+    path = passed.rows(names[1])
+    path.write_bytes(DAMAGES[damage](path.read_bytes()))
+    with pytest.raises(DamagedError, match=f"^{path}: damaged: "):
+        passed.join_rows(names, tmp_path / "all.npy")
+    passed, _ = begin(tmp_path / "parts", 11)
+    again = running.run(Squares(), parts, passed, title="")
+    assert again.is_new == [False, True, False]
+    passed.join_rows(names, tmp_path / "all.npy")
+
+
+@pytest.mark.parametrize("is_seen", [False, True])
+def test_an_item_that_went_is_done_when_it_is_back(tmp_path, is_seen):
+    passed, parts = begin(tmp_path / "parts", 11)
+    gone = Squares(gone=6, is_seen=is_seen)
+    names = running.run(gone, parts, passed, title="").names
+    assert list(passed.records(names))[5]["reason"] == "went"
+    assert passed.rows(names[1]).is_file()
+    again = running.run(Squares(gone=6), parts, passed, title="")
+    assert (again.names, again.is_new) == (names, [False] * 3)
+    back = running.run(Squares(), parts, passed, title="")
+    assert back.is_new == [False, True, False]
+    other, _ = begin(tmp_path / "other", 11)
+    whole = running.run(Squares(), parts, other, title="").names
+    assert back.names == whole and names[1] != whole[1]
+    assert list(passed.records(whole)) == list(other.records(whole))
 
 
 @pytest.mark.parametrize("suffix", [".json", ".npy"])

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from jaxart.passes import folder
-from jaxart.passes.work import Results
+from jaxart.passes.work import UNREADABLE, Results, skipped
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,6 +22,8 @@ class Squares:
       seconds: that a batch takes.
       deadly: the number that kills the process.
       wrong: the number that raises an error.
+      gone: the number that cannot be read.
+      is_seen: whether it could be when contents were told.
     """
 
     batch_size: int = 2
@@ -29,6 +31,8 @@ class Squares:
     seconds: float = 0
     deadly: int | None = None
     wrong: int | None = None
+    gone: int | None = None
+    is_seen: bool = False
 
     def open(self):
         return self
@@ -37,7 +41,10 @@ class Squares:
         return {"item": item, "reason": reason}
 
     def identify(self, items):
-        return [f"content of {item}" for item in items]
+        return [
+            UNREADABLE if item == self.gone and not self.is_seen else f"of {item}"
+            for item in items
+        ]
 
     def load(self, items):
         if self.deadly is not None and self.deadly in items:
@@ -56,6 +63,8 @@ class Squares:
             (self.log / f"{items[there[0]]}-{time.time_ns()}").touch()
         records = [
             {"item": items[row], "square": float(values[row]), "batch": len(items)}
+            if items[row] != self.gone
+            else skipped("went", is_proven=False)
             for row in there
         ]
         return Results(records, values[there, None])

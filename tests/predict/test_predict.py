@@ -492,6 +492,28 @@ def test_a_picture_that_was_replaced_meanwhile_is_predicted_anew(
     assert contents(tmp_path / "out") == contents(tmp_path / "fresh")
 
 
+def test_a_picture_that_went_is_predicted_when_it_is_back(
+    tiny, folder, listed, tmp_path, batches, monkeypatch
+):
+    root = shutil.copytree(folder, tmp_path / "in")
+    settings = {"part_size": 4, "features": "pool5"}
+
+    def lose(self, *args):
+        (root / "a/0.png").unlink(missing_ok=True)
+        return real(self, *args)
+
+    real = run.Predicting.load
+    batches.stop_at = 3
+    with monkeypatch.context() as patch, pytest.raises(Stopped):
+        patch.setattr(run.Predicting, "load", lose)
+        predict_all(tiny, root / "list.txt", tmp_path / "out/table.csv", **settings)
+    batches.stop_at = None
+    shutil.copy(folder / "a/0.png", root / "a/0.png")
+    for out in ("out", "fresh"):
+        predict_all(tiny, root / "list.txt", tmp_path / out / "table.csv", **settings)
+    assert contents(tmp_path / "out") == contents(tmp_path / "fresh")
+
+
 @pytest.mark.parametrize("suffix", [".json", ".npy"])
 @pytest.mark.parametrize("damage", ["zeroed", "cut"])
 def test_a_damaged_part_is_predicted_anew(

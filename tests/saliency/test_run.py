@@ -410,6 +410,45 @@ def test_a_picture_that_was_replaced_under_its_name_is_explained_anew(
     check("finished")
 
 
+@pytest.mark.parametrize("is_finished", [True, False])
+@pytest.mark.parametrize("went", ["before", "before it is read", "before it is drawn"])
+def test_a_picture_that_went_is_explained_when_it_is_back(
+    tiny, folder, tmp_path, stop_at, monkeypatch, is_finished, went
+):
+    source, out = shutil.copytree(folder, tmp_path / "in"), tmp_path / "out"
+    name = listing.read(source).names[1]
+    content = (source / name).read_bytes()
+    names = [f"in/{name}\n" for name in listing.read(source).names]
+    (tmp_path / "list.txt").write_text("".join(names))
+    settings = {"batch_size": 2, "part_size": 2}
+    run_ = functools.partial(explain, tiny, tmp_path / "list.txt", **settings)
+    step = {"before it is drawn": "finish"}.get(went, "load")
+    if went == "before":
+        (source / name).unlink()
+
+    def lose(self, *args):
+        (source / name).unlink(missing_ok=True)
+        return real(self, *args)
+
+    real = getattr(work.Explaining, step)
+    with monkeypatch.context() as patch:
+        patch.setattr(work.Explaining, step, lose)
+        if is_finished:
+            run_(out)
+            (reason,) = skipped_of(out).values()
+            assert reason == "No such file or directory"
+            assert run_(out)["counts"]["done_now"] == 0
+        else:
+            stop_at(5)
+            with pytest.raises(Stopped):
+                run_(out)
+            stop_at(-1)
+    (source / name).write_bytes(content)
+    assert run_(out)["counts"]["skipped"] == 0
+    run_(tmp_path / "fresh")
+    assert contents(out) == contents(tmp_path / "fresh")
+
+
 @pytest.mark.parametrize(
     ("field", "old", "new"),
     [
@@ -800,7 +839,7 @@ def test_an_image_listed_under_two_names_is_no_error(tiny, paint, tmp_path):
         # Before run.json is written: --num_samples=5 would be refused afterwards.
         (
             {"method": "smoothgrad", "num_samples": "0"},
-            "--num_samples: '0' is not a whole number from 1",
+            "--num_samples: '0' is not a whole number from 1 on",
         ),
     ],
     ids=lambda value: (
