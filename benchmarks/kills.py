@@ -294,7 +294,7 @@ def main(argv: list[str] | None = None) -> int:
     folder = args.folder or Path(tempfile.mkdtemp(prefix="kills-"))
     os.environ |= {
         "JAX_COMPILATION_CACHE_DIR": str(folder / "xla"),
-        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.02",
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
     }
     multiprocessing.get_context("forkserver").set_forkserver_preload(JOB_MODULES)
     paint(folder / "pictures")

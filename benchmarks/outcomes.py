@@ -45,7 +45,10 @@ def read_file(path: Path) -> Any:
 
 
 def read_training(folder: Path) -> dict[str, Any]:
-    """As `read_files`, with the arrays of all checkpoints, and TensorBoard's curves."""
+    """As `read_files`, with the last checkpoint's arrays, and TensorBoard's curves.
+
+    Which checkpoints are kept beside it depends on where a run was stopped.
+    """
     import jax  # noqa: PLC0415  (these not in a command's process)
     import numpy as np  # noqa: PLC0415
     import orbax.checkpoint as ocp  # noqa: PLC0415
@@ -53,17 +56,18 @@ def read_training(folder: Path) -> dict[str, Any]:
     from tests import events  # noqa: PLC0415
 
     made = read_files(folder)
-    checkpoints = folder / "run" / "checkpoints"
-    for step in checkpoints.iterdir():  # of a name that is no step, the name is told
-        made[step.name] = "a checkpoint"
-        for item in ("params", "opt_state"):
-            tree = ocp.PyTreeCheckpointer().restore(step / item)
-            for path, array in jax.tree.leaves_with_path(tree):
-                array = np.asarray(array)
-                content = array.tobytes() + str((array.dtype, array.shape)).encode()
-                made[f"{step.name}/{item}{jax.tree_util.keystr(path)}"] = digest(
-                    content
-                )
+    checkpoints = list((folder / "run" / "checkpoints").iterdir())
+    made["no checkpoint"] = sorted(x.name for x in checkpoints if not x.name.isdigit())
+    last = max(int(x.name) for x in checkpoints if x.name.isdigit())
+    for item in ("params", "opt_state"):
+        where = folder / "run" / "checkpoints" / str(last) / item
+        for path, array in jax.tree.leaves_with_path(
+            ocp.PyTreeCheckpointer().restore(where)
+        ):
+            array = np.asarray(array)
+            content = array.tobytes() + str((array.dtype, array.shape)).encode()
+            name = f"{last}/{item}{jax.tree_util.keystr(path)}"
+            made[name] = digest(content)
     curves = events.read(folder / "run").items()
     return made | {k: v for k, v in curves if not k.startswith("hyperparameters")}
 
