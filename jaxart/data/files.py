@@ -22,6 +22,7 @@ from tqdm import tqdm
 
 from jaxart import storage
 from jaxart.data import fingerprints, images, opening
+from jaxart.devices import stopping
 from jaxart.passes.local import map_ahead
 from jaxart.storage import AnyPath, StorageError
 
@@ -72,6 +73,7 @@ def look(
 
     Raises:
       StorageError: an object store does not answer.
+      Stopped: the command was asked to stop, and what was seen is kept.
     """
     once = list(dict.fromkeys(paths))
     known = Known(cache_dir)
@@ -81,6 +83,8 @@ def look(
         for block in map_ahead(known.look, blocks, _NUM_THREADS, 2 * _NUM_THREADS):
             files += block
             bar.update(len(block))
+            if len(files) < len(once):
+                stopping.check()
     file_of = dict(zip(once, files, strict=True))
     return [file_of[path] for path in paths]
 

@@ -91,7 +91,7 @@ def start(
         raise ProcessError(
             f"the processes of this run were not joined: {error}"
         ) from None
-    stopping.listen_again()
+    stopping.agree()
 
 
 def index() -> int:

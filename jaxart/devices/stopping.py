@@ -20,6 +20,7 @@ _USUAL = (signal.SIGINT, signal.SIGTERM)
 # While `listening`: what was heard, and what is listened to.
 _received: list[int] = []
 _numbers: set[int] = set()
+_is_agreed_on = False  # whether this process stops with others, or not at all
 
 
 class Stopped(KeyboardInterrupt):
@@ -36,9 +37,22 @@ def requested() -> int:
 
 
 def check(said: str = "") -> None:
-    """Raises `Stopped` where the command was asked to stop; `said` is what is kept."""
-    if _received:
+    """Raises `Stopped` where the command was asked to stop; `said` is what is kept.
+
+    Not in one of several processes: they agree when to stop, `preemption`.
+    """
+    if _received and not _is_agreed_on:
         raise Stopped(said, _received[0])
+
+
+def agree() -> None:
+    """Has this process stop only together with others.
+
+    Takes the signals back that JAX has taken when it joined them.
+    """
+    global _is_agreed_on
+    _is_agreed_on = True
+    _take_signals()
 
 
 @contextlib.contextmanager
@@ -50,12 +64,14 @@ def listening(*more: signal.Signals) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
+    global _is_agreed_on
+    _is_agreed_on = False
     _received.clear()
     heard, told = socket.socketpair()
     told.setblocking(False)
     _numbers.update((*_USUAL, *more))
     before = {number: signal.getsignal(number) for number in _numbers}
-    listen_again()
+    _take_signals()
     told_before = signal.set_wakeup_fd(told.fileno(), warn_on_full_buffer=False)
     ears = threading.Thread(target=_hear, args=(heard,), daemon=True)
     ears.start()
@@ -72,8 +88,7 @@ def listening(*more: signal.Signals) -> Iterator[None]:
         _numbers.clear()
 
 
-def listen_again() -> None:
-    """Takes the signals back from a library that has taken them since, as JAX does."""
+def _take_signals() -> None:
     for number in _numbers:
         signal.signal(number, lambda *_: None)
 

@@ -67,8 +67,14 @@ def named(folder: epath.Path) -> Iterator[None]:
       StorageError: the machine failed: a disk is full, a file cannot be opened.
       DamagedError: what is stored is not what was written.
     """
+    local = storage.path(str(folder))
+    if isinstance(local, Path):
+        full = disk.named(local)
+    else:
+        full = contextlib.nullcontext()
     try:
-        yield
+        with full:
+            yield
     except StorageError:
         raise
     except DamagedError as error:
@@ -78,10 +84,6 @@ def named(folder: epath.Path) -> Iterator[None]:
     except Exception as error:
         text = " ".join(f"{type(error).__name__}: {error}".split())[:_SAID_MOST]
         is_missing = isinstance(error, FileNotFoundError)
-        local = storage.path(str(folder))
-        if disk.is_full(error) and isinstance(local, Path):
-            said = disk.describe(local, error)
-            raise StorageError(f"{folder}: {said}") from error
         if isinstance(error, OSError) and not is_missing:
             raise StorageError(f"{folder}: {text}") from error
         raise DamagedError(f"{folder}: damaged: {text}") from error

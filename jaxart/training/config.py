@@ -119,13 +119,13 @@ class Config:
     cache_dir: str = _field("", "'' is the user's cache folder")
 
     # What is kept.
+    checkpoint_every_epochs: int = _field(
+        1, "epochs between two checkpoints", bounds=_POSITIVE
+    )
     on_change: OnChange = _field(
         "refuse",
         "what to do where a run goes on with another learning rate or the like",
         get_args(OnChange),
-    )
-    checkpoint_every_epochs: int = _field(
-        1, "epochs between two checkpoints", bounds=_POSITIVE
     )
     writer: Writer = _field(
         "tensorboardx", "tensorflow is clu's own, slower to start", get_args(Writer)

@@ -178,12 +178,10 @@ def _write_directly(events: Any, folder: Path) -> None:
     ever; and what is flushed is not what was given before.
     """
     events._worker.stop()
-
-    def write(event: Any) -> None:
-        with disk.named(folder):
-            events._ev_writer.write_event(event)
-
-    events.add_event = write
+    writer = events._ev_writer
+    for name in ("write_event", "flush", "close"):
+        setattr(writer, name, disk.named(folder)(getattr(writer, name)))
+    events.add_event = writer.write_event
 
 
 def _import_tensorboardx() -> ModuleType:
