@@ -4,14 +4,10 @@ import contextlib
 import json
 import logging
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import jax
-import numpy as np
 from etils import epath
-from jax.experimental import multihost_utils
 
 from jaxart import storage
 from jaxart.storage import RemotePath, StorageError, disk
@@ -68,10 +64,7 @@ def named(folder: epath.Path) -> Iterator[None]:
       DamagedError: what is stored is not what was written.
     """
     local = storage.path(str(folder))
-    if isinstance(local, Path):
-        full = disk.named(local)
-    else:
-        full = contextlib.nullcontext()
+    full = disk.named(local) if isinstance(local, Path) else contextlib.nullcontext()
     try:
         with full:
             yield
