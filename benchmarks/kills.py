@@ -14,8 +14,6 @@ every eighth begins with the imports. The network is a tiny one.
 
 import argparse
 import datetime
-import itertools
-import json
 import math
 import multiprocessing
 import os
@@ -26,15 +24,22 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from benchmarks import machine
-from benchmarks.outcomes import differences, read_files, read_training
+from benchmarks.outcomes import (
+    differences,
+    names_in,
+    read_files,
+    read_or_fault,
+    read_training,
+)
+from jaxart.storage.results import write_json
 
 RESULTS = Path(__file__).parent / "results"
-STYLES, NUM_PICTURES, SIDE = ("color_fields", "op_stripes", "ruled_grid"), 9, 64
+PER_STYLE, SIDE = 3, 64  # pictures, pixels
 JOB_MODULES = [
     "jaxart.cli.saliency",
     "jaxart.cli.predict",
@@ -113,17 +118,9 @@ def watch(process: Any, folder: Path, until: Moment) -> Moment:
         now = set(names_in(folder))
         count += len(now - names)
         names = now
-        seconds = time.monotonic() - begin
-        is_over = process.exitcode is not None
-        if is_over or count >= until.files:
-            return Moment(seconds, count)
+        if process.exitcode is not None or count >= until.files:
+            return Moment(time.monotonic() - begin, count)
         time.sleep(0.002)
-
-
-def names_in(folder: Path) -> Iterator[str]:
-    """All files and folders below it, while they come and go."""
-    for root, folders, files in os.walk(folder):
-        yield from (os.path.join(root, name) for name in folders + files)
 
 
 def draw_moment(rng: random.Random, whole: Moment) -> Moment:
@@ -146,7 +143,7 @@ def run_campaign(job: Job, folder: Path, rng: random.Random) -> Campaign:
         place.mkdir()
         num_starts, said = run_trial(job, place, left, extents, rng)
         starts += num_starts
-        said += differences(whole, read_or_fault(job, place / "work"))
+        said += differences(whole, read_or_fault(job.read, place / "work"))
         equal += not said
         faults += [f"{place}: {line}" for line in said]
         if not said:
@@ -186,8 +183,9 @@ def run_trial(
     Also gives what was wrong: another status, a traceback, steps that were lost.
     """
     (place / "work").mkdir()
-    said, saved = [], []
-    for count in itertools.count(1):
+    said, saved, count = [], [], 0
+    while True:
+        count += 1
         log = place / f"{count}.log"
         slowly = rng.randrange(SLOW_STARTS) == 0
         process = start(job.words, place / "work", log, slowly=slowly)
@@ -205,13 +203,10 @@ def run_trial(
             wrong.append(f"saved at step {saved}, went on after {resumed}")
         saved = SAVED.findall(text) or ([] if resumed else saved)
         said += [f"start {count}, signal {sent} after {moment}: {x}" for x in wrong]
-        if process.exitcode is None:
+        if not (sent and process.exitcode):  # or it hangs, which is wrong
             process.kill()
             return count, said
-        if not (sent and process.exitcode):
-            return count, said
         left.pop()
-    raise AssertionError
 
 
 def what_is_wrong(status: int | None, sent: int, log: str) -> list[str]:
@@ -223,13 +218,6 @@ def what_is_wrong(status: int | None, sent: int, log: str) -> list[str]:
     may_be[signal.SIGTERM] = (0, *((143,) if goes_on else ()), *usual)
     is_wrong = status not in may_be[sent] or "Traceback" in log or "a fault of" in log
     return [f"status {status}: {log[-3000:]}"] if is_wrong else []
-
-
-def read_or_fault(job: Job, folder: Path) -> dict[str, Any]:
-    try:
-        return job.read(folder)
-    except Exception as error:
-        return {"fault": repr(error)}
 
 
 def make_jobs(pictures: Path, run: Path, args: argparse.Namespace) -> dict[str, Job]:
@@ -264,18 +252,6 @@ def make_jobs(pictures: Path, run: Path, args: argparse.Namespace) -> dict[str, 
     }
 
 
-def paint(folder: Path) -> None:
-    from PIL import Image  # noqa: PLC0415  (not in a command's process)
-
-    from jaxart.data import procedural  # noqa: PLC0415
-
-    for style in STYLES:
-        (folder / style).mkdir(parents=True)
-        for number in range(NUM_PICTURES):
-            picture = Image.fromarray(procedural.paint(style, number, SIDE))
-            picture.save(folder / style / f"{number}.png")
-
-
 def main(argv: list[str] | None = None) -> int:
     """Stops, compares, writes and prints; 1 where something differs."""
     parser = argparse.ArgumentParser(
@@ -289,31 +265,32 @@ def main(argv: list[str] | None = None) -> int:
         parser.add_argument(f"--{name}", type=int, default=count, help="signals")
     parser.add_argument("--seed", type=int, default=0, help="of the moments")
     parser.add_argument("--folder", type=Path, help="where to work, and stay on faults")
-    parser.add_argument("--out", type=Path, help="folder for kills.json")
+    parser.add_argument("--out", type=Path, default=RESULTS, help="for kills.json")
     args = parser.parse_args(argv)
+    from benchmarks import material  # noqa: PLC0415  (not in a command's process)
+
     folder = args.folder or Path(tempfile.mkdtemp(prefix="kills-"))
     os.environ |= {
         "JAX_COMPILATION_CACHE_DIR": str(folder / "xla"),
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
     }
     multiprocessing.get_context("forkserver").set_forkserver_preload(JOB_MODULES)
-    paint(folder / "pictures")
+    pictures = Path(material.paintings(folder, PER_STYLE, SIDE).train_data)
     network = folder / "training" / "forked" / "work" / "run"
     campaigns = {}
     print("| job | signals | trials | starts | bit-equal | seconds |")
     print("|---|---|---|---|---|---|")
-    for name, job in make_jobs(folder / "pictures", network, args).items():
+    for name, job in make_jobs(pictures, network, args).items():
         done = run_campaign(job, folder / name, random.Random(args.seed))
         campaigns[name] = done._asdict()
         sent = ", ".join(f"{count} {number}" for number, count in done.sent.items())
         numbers = f"{done.trials} | {done.starts} | {done.equal} | {done.seconds:.0f}"
         print(f"| {name} | {sent} | {numbers} |", flush=True)
     faults = [line for done in campaigns.values() for line in done.pop("faults")]
-    about = {"date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")}
-    about |= {"machine": machine.describe(), "seed": args.seed}
-    (args.out or RESULTS).mkdir(parents=True, exist_ok=True)
-    text = json.dumps(about | campaigns, indent=2) + "\n"
-    ((args.out or RESULTS) / "kills.json").write_text(text)
+    date = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    about = {"date": date, "machine": machine.describe(), "seed": args.seed}
+    args.out.mkdir(parents=True, exist_ok=True)
+    write_json(args.out / "kills.json", about | campaigns)
     print(*faults, sep="\n")
     if not faults:
         shutil.rmtree(folder)

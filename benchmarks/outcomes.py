@@ -2,7 +2,9 @@
 
 import hashlib
 import json
+import os
 import re
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -74,3 +76,19 @@ def read_training(folder: Path) -> dict[str, Any]:
 
 def digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
+
+
+def read_or_fault(
+    read: Callable[[Path], dict[str, Any]], folder: Path
+) -> dict[str, Any]:
+    """What is read of a folder; what cannot be read differs from all that can."""
+    try:
+        return read(folder)
+    except Exception as error:
+        return {"fault": repr(error)}
+
+
+def names_in(folder: Path) -> Iterator[str]:
+    """All files and folders below it, while they come and go."""
+    for root, folders, files in os.walk(folder):
+        yield from (os.path.join(root, name) for name in folders + files)
