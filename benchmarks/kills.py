@@ -232,7 +232,8 @@ def make_jobs(pictures: Path, run: Path, args: argparse.Namespace) -> dict[str, 
         *("--config.learning_rate=0.001", "--config.weight_decay=0.01"),
         *("--config.check_leaks=false", "--config.display_step=2"),
     ]
-    parts = [f"--images={pictures}", "--batch_size=4", "--part_size=4"]
+    network = [f"--workdir={run}", f"--images={pictures}"]
+    network += ["--batch_size=4", "--part_size=4"]
     saliency = ["saliency", "--out=out", "--method=grad_cam", "--save=npy,heatmap"]
     predict = ["predict", "--out=out/table.csv", "--features=pool5"]
     curate = ["wikiart", "curate", f"--src={pictures}", "--out=out", "--split=random"]
@@ -240,14 +241,11 @@ def make_jobs(pictures: Path, run: Path, args: argparse.Namespace) -> dict[str, 
     def signals(count: int) -> list[signal.Signals]:
         return [kill] * (count - count // 4) + [term] * (count // 4)
 
-    terms = [term] * args.training_terms
-    network = f"--workdir={run}"
+    stops = [kill] * args.training_kills + [term] * args.training_terms
     return {
-        "training": Job(training, [kill] * args.training_kills + terms, read_training),
-        "saliency": Job(
-            [*saliency, network, *parts], signals(args.saliency), read_files
-        ),
-        "predict": Job([*predict, network, *parts], signals(args.predict), read_files),
+        "training": Job(training, stops, read_training),
+        "saliency": Job([*saliency, *network], signals(args.saliency), read_files),
+        "predict": Job([*predict, *network], signals(args.predict), read_files),
         "curate": Job(curate, signals(args.curate), read_files),
     }
 
