@@ -3,6 +3,7 @@ import dataclasses
 import importlib.util
 import json
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -18,10 +19,12 @@ from benchmarks import (
     flops,
     gpu,
     growth,
+    kills,
     leaky_split,
     machine,
     material,
     mutated,
+    outcomes,
     page,
     plot,
     report,
@@ -506,3 +509,41 @@ def test_mutated_pictures_stop_no_run(tmp_path, capsys):
         of = result[f"{job}_mutated"]
         assert of["shown"] + of["skipped"] == 200 and min(of["shown"], of["skipped"])
     assert "saliency_mutated" in capsys.readouterr().out
+
+
+KEPT = "jaxart: stopped; saved at step 7; the same command goes on"
+
+
+@pytest.mark.parametrize(
+    ("status", "sent", "log", "is_wrong"),
+    [
+        (0, 0, "", False),
+        (1, 0, "jaxart: out: exists", True),
+        (-9, signal.SIGKILL, "epoch 1", False),
+        (1, signal.SIGKILL, "epoch 1", True),
+        (143, signal.SIGTERM, KEPT, False),
+        (143, signal.SIGTERM, "jaxart: stopped", True),
+        (-15, signal.SIGTERM, "", False),
+        (-15, signal.SIGTERM, "epoch 1", True),
+        (0, signal.SIGTERM, "Traceback (most recent call last):", True),
+        (None, signal.SIGTERM, KEPT, True),
+    ],
+)
+def test_a_stopped_command_has_a_signals_status_and_says_what_it_keeps(
+    status, sent, log, is_wrong
+):
+    assert bool(kills.what_is_wrong(status, sent, log)) == is_wrong
+
+
+def test_what_commands_have_made_differs_by_bits_and_not_by_times(tmp_path):
+    made = []
+    for folder, content, seconds in (("a", b"0", 1), ("b", b"0", 2), ("c", b"1", 1)):
+        path = tmp_path / folder
+        path.mkdir()
+        (path / "table.csv").write_bytes(content)
+        (path / "run.json").write_text(json.dumps({"seconds": seconds, "seed": 0}))
+        made.append(outcomes.read_files(path))
+    (tmp_path / "c" / "left.tmp").touch()
+    made.append(outcomes.read_files(tmp_path / "c"))
+    said = [[x.split()[0] for x in outcomes.differences(made[0], x)] for x in made]
+    assert said == [[], [], ["table.csv"], ["left.tmp", "table.csv"]]

@@ -67,7 +67,7 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
         "--out",
         type=storage.path,
         required=True,
-        help="the folder to make, which must be new",
+        help="the folder to make, which must be new, or made by the same command",
     )
     add("--split", choices=SPLITS, help="see above")
     add(

@@ -47,39 +47,42 @@ def curate(
     What the files are is kept in OUT.parts until the data set is there, so that a call
     after a stop, or with other options, does not look at them again.
 
-    `out` is complete, or not there. `ray` is where files are looked at, if not in this
-    process.
+    `out` is complete, or not there; where the same call has made it, nothing is done.
+    `ray` is where files are looked at, if not in this process.
 
     Returns:
       What report.json holds.
 
     Raises:
-      DataError: the source cannot be used, `out` exists, or nothing is left.
+      DataError: the source cannot be used, `out` is anything else, or nothing is left.
       BusyError: another process makes this data set.
       OtherPassError: the parts beside `out` are of another source or size.
     """
     path = out.with_name(f"{out.name}.parts").absolute()
     storage.check_names(path)
+    about = {
+        "jaxart": jaxart.__version__,
+        "source": os.fspath(source),
+        "image_root": image_root and os.fspath(image_root),
+        "metadata": metadata and os.fspath(metadata),
+        "any_suffix": any_suffix,
+        "options": dataclasses.asdict(options),
+    }
     if out.exists() and not path.exists():
-        raise DataError(f"{out}: exists; choose another folder or remove it")
+        return writing.made_before(out, about)
     with driver.alone(path):
         if out.exists():  # since then, or a run was killed between this and the end
             (path / driver.SETTINGS).unlink(missing_ok=True)
-            raise DataError(f"{out}: exists; choose another folder or remove it")
+            return writing.made_before(out, about)
         root, listed = paintings.read(
             source, image_root, metadata, any_suffix=any_suffix
         )
         listed = sorted(_of_classes(listed, options.classes))  # in one order
         folder, names = _look(path, storage.resolve(root), listed, options.resize, ray)
         files = (File(**record) for record in folder.records(names))
-        about = {
-            "jaxart": jaxart.__version__,
-            "source": os.fspath(source),
-            "options": dataclasses.asdict(options),
-        }
         with storage.written_folder(out) as partial:
             report = _fill(partial, root, listed, files, options, path)
-            results.write_json(partial / "report.json", about | report)
+            results.write_json(partial / writing.REPORT, about | report)
         folder.remove()
     return report
 

@@ -1,8 +1,11 @@
 """The data set as files: pictures under names that say what they are, and lists."""
 
+import json
+import logging
 import unicodedata
 from collections.abc import Sequence
 from pathlib import Path, PurePath
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Int
@@ -11,14 +14,19 @@ from tqdm import tqdm
 
 from jaxart import storage
 from jaxart.data import names
+from jaxart.data.lists import DataError
 from jaxart.paintings.curate import paintings
 from jaxart.paintings.curate.paintings import Picture
 from jaxart.passes.local import map_ahead
 from jaxart.storage import AnyPath, results
 
+REPORT = "report.json"
+
 _JPEG_QUALITY = 95
 _NUM_REQUESTS = 32  # to an object store at once
 _MAX_STEM_BYTES = 120
+
+logger = logging.getLogger(__name__)
 
 
 def save_resized(image: Image.Image, short_side: int, path: Path) -> None:
@@ -105,3 +113,20 @@ def write_lists(
             )
         ),
     )
+
+
+def made_before(out: Path, about: dict[str, Any]) -> dict[str, Any]:
+    """The report of a data set that a call of the same arguments has made.
+
+    A run may be killed when all is done; the same command then has nothing to do.
+
+    Raises:
+      DataError: `out` is something else.
+    """
+    path = out / REPORT
+    report = results.read_json(path) if path.is_file() else {}
+    made_by = {name: report.pop(name, None) for name in about}
+    if made_by != json.loads(json.dumps(about)):
+        raise DataError(f"{out}: exists; choose another folder or remove it")
+    logger.info("%s: made before by the same command; remove it to make it anew", out)
+    return report

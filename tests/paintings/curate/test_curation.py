@@ -1,5 +1,6 @@
 """A whole data set: what is kept, what is listed, and what it depends on."""
 
+import contextlib
 import csv
 import hashlib
 import itertools
@@ -295,17 +296,29 @@ def test_an_existing_folder_is_not_touched(folder, tmp_path):
     assert list(out.iterdir()) == []
 
 
-def test_what_is_left_of_the_parts_of_a_whole_data_set_goes(
-    folder, tmp_path, monkeypatch
+@pytest.mark.parametrize("is_killed_before_its_parts_go", [True, False])
+def test_the_same_command_leaves_its_whole_data_set_and_another_refuses_it(
+    folder, tmp_path, monkeypatch, is_killed_before_its_parts_go
 ):
-    with monkeypatch.context() as patch:  # killed when the data set was there
-        patch.setattr(Folder, "remove", stop)
-        with pytest.raises(KeyboardInterrupt):
-            curate(folder, tmp_path / "out", Options())
-    assert (tmp_path / "out.parts").is_dir()
+    out = tmp_path / "out"
+    ended = contextlib.nullcontext()
+    with monkeypatch.context() as patch:
+        if is_killed_before_its_parts_go:
+            patch.setattr(Folder, "remove", stop)
+            ended = pytest.raises(KeyboardInterrupt)
+        with ended:
+            curate(folder, out, Options(classes=("ink_mist",)))
+    assert (tmp_path / "out.parts").is_dir() == is_killed_before_its_parts_go
+    before = {path: path.stat().st_mtime_ns for path in out.rglob("*")}
+    report = curate(folder, out, Options(classes=("ink_mist",)))
+    assert report == curate(folder, tmp_path / "one", Options(classes=("ink_mist",)))
+    for changed in ({"seed": 1}, {"classes": ()}):
+        with pytest.raises(DataError, match="out: exists; choose another folder"):
+            curate(folder, out, Options(**{"classes": ("ink_mist",)} | changed))
     with pytest.raises(DataError, match="out: exists; choose another folder"):
-        curate(folder, tmp_path / "out", Options())
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "src"]
+        curate(folder, out, Options(classes=("ink_mist",)), any_suffix=True)
+    assert before == {path: path.stat().st_mtime_ns for path in out.rglob("*")}
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["one", "out", "src"]
 
 
 def test_a_curated_folder_is_curated_again(folder, tmp_path):
