@@ -2,7 +2,7 @@
 
 import dataclasses
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, NoReturn
 
 import jax
@@ -212,12 +212,16 @@ def predict_images(
             passed.join_rows(part_names, sibling(table, f"{features}.npy"))
         if metrics:
             results.write_json(sibling(table, "metrics.json"), metrics)
-    if not metrics:  # an earlier table's would be taken for this one's
-        sibling(out, "metrics.json").unlink(missing_ok=True)
-    if not any(notes):
-        sibling(out, "notes.csv").unlink(missing_ok=True)
+    _remove_earlier(out, {"metrics.json": metrics, "notes.csv": any(notes)})
     passed.remove()
     return Outcome(len(names), len(reasons) - len(names), metrics, trained)
+
+
+def _remove_earlier(out: AnyPath, is_of_this: Mapping[str, Any]) -> None:
+    """Removes an earlier table's files that would be taken for this one's."""
+    for name, is_new in is_of_this.items():
+        if not is_new:
+            sibling(out, name).unlink(missing_ok=True)
 
 
 def _refuse(image_list: listing.Listing, reasons: Sequence[str]) -> NoReturn:
