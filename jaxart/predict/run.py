@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
 import jax
@@ -207,9 +208,7 @@ def predict_images(
         write(table, predictions, top_k)
         tables.write_lists(table, image_list.names, reasons, notes)
         if features:
-            index = sibling(table, f"{features}.csv")  # whose each row is
-            results.write_csv(index, ("row", "path"), enumerate(names))
-            passed.join_rows(part_names, sibling(table, f"{features}.npy"))
+            _write_rows(passed, part_names, names, sibling(table, features))
         if metrics:
             results.write_json(sibling(table, "metrics.json"), metrics)
     _remove_earlier(out, {"metrics.json": metrics, "notes.csv": any(notes)})
@@ -264,6 +263,15 @@ def _describe(work: Predicting, items: Sequence[Item], part_size: int) -> dict:
         "image_reader": images.reader(),
         "part_size": part_size,
     }
+
+
+def _write_rows(
+    passed: folder.Folder, part_names: Sequence[str], names: Sequence[str], out: Path
+) -> None:
+    """Writes all parts' activations to `out` with .npy, and whose each is with .csv."""
+    index = out.with_name(f"{out.name}.csv")
+    results.write_csv(index, ("row", "path"), enumerate(names))
+    passed.join_rows(part_names, out.with_name(f"{out.name}.npy"))
 
 
 def _read(

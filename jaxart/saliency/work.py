@@ -220,7 +220,8 @@ class Explaining:
         An answer is of a question: logits [K], classes and a map [S, S].
         """
         options, class_names = self.options, self.network.class_names
-        record = describe_image(class_names, answers[0][0], item.label)
+        name, label, _ = item  # from Ray, a list
+        record = describe_image(class_names, answers[0][0], label)
         maps = []
         for question, (logits, classes, values) in zip(
             options.questions, answers, strict=True
@@ -229,9 +230,9 @@ class Explaining:
             chosen = np.atleast_1d(classes).tolist()
             says = describe_map(question, class_names, logits, chosen, values, limit)
             maps.append(says)
-        picture, _, note = images.read(storage.join(self.root, item.name))
+        picture, _, note = images.read(storage.join(self.root, name))
         note = "; ".join(filter(None, [note, pictures.note_of_size(picture)]))
-        own_files, files_of_maps = self.files(item.name)
+        own_files, files_of_maps = self.files(name)
         for question, (*_, values), says, names in zip(
             options.questions, answers, maps, files_of_maps, strict=True
         ):
@@ -247,7 +248,7 @@ class Explaining:
         size = [picture.width, picture.height]
         said = {"note": note} if note else {}
         return {
-            "path": item.name,
+            "path": name,
             "size": size,
             **said,
             **record,
