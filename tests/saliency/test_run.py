@@ -365,6 +365,20 @@ def test_a_stopped_run_goes_on_part_by_part_and_ends_as_if_undisturbed(
     assert sorted(skipped_of(out)) == ["b/bad.png", "bad.png"]
 
 
+def test_items_may_be_lists_as_a_cluster_gets_them(tiny, folder, tmp_path, monkeypatch):
+    explain(tiny, folder, tmp_path / "tuples")
+    cut = run.folder.cut
+
+    def cut_lists(items, part_size):
+        return cut(json.loads(json.dumps(items)), part_size)
+
+    monkeypatch.setattr(run.folder, "cut", cut_lists)
+    explain(tiny, folder, tmp_path / "lists")
+    manifest = (tmp_path / "tuples" / "manifest.jsonl").read_bytes()
+    assert (tmp_path / "lists" / "manifest.jsonl").read_bytes() == manifest
+    assert b'"map"' in manifest
+
+
 @pytest.mark.parametrize("damage", ["zeroed", "cut", "empty"])
 def test_a_damaged_part_is_explained_anew(
     tiny, folder, tmp_path, stop_at, caplog, damage
