@@ -13,7 +13,7 @@ from typing import Any
 VARYING = {"images_per_second", "peak_memory_bytes", "counts"}
 # Of a run's folder, that has its arrays and curves read, or tells of times.
 READ_OTHERWISE = re.compile(
-    r"run/(checkpoints/\d+/|frozen/|events|sessions|report\.html)|cache/.*sqlite"
+    r"run/(checkpoints/[^/]+/|frozen/|events|sessions|report\.html)|cache/.*sqlite"
 )
 
 
