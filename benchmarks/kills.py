@@ -35,6 +35,7 @@ from benchmarks.outcomes import (
     read_files,
     read_or_fault,
     read_training,
+    what_is_wrong,
 )
 from jaxart.storage.results import write_json
 
@@ -72,6 +73,14 @@ class Job(NamedTuple):
     words: list[str]
     signals: list[signal.Signals]
     read: Callable[[Path], dict[str, Any]]
+
+
+class Whole(NamedTuple):
+    """Of commands that nobody stops."""
+
+    made: dict[str, Any]
+    extents: dict[bool, Moment]  # of forks, and of slow starts
+    end: str  # what they say last
 
 
 class Campaign(NamedTuple):
@@ -133,7 +142,7 @@ def draw_moment(rng: random.Random, whole: Moment) -> Moment:
 def run_campaign(job: Job, folder: Path, rng: random.Random) -> Campaign:
     """Trials until all of a job's signals are sent: each is one folder's command."""
     begin = time.monotonic()
-    whole, extents = run_whole(job, folder)
+    whole = run_whole(job, folder)
     left, faults = list(job.signals), []
     rng.shuffle(left)
     trials = starts = equal = 0
@@ -141,9 +150,9 @@ def run_campaign(job: Job, folder: Path, rng: random.Random) -> Campaign:
         trials += 1
         place = folder / str(trials)
         place.mkdir()
-        num_starts, said = run_trial(job, place, left, extents, rng)
+        num_starts, said = run_trial(job, place, left, whole, rng)
         starts += num_starts
-        said += differences(whole, read_or_fault(job.read, place / "work"))
+        said += differences(whole.made, read_or_fault(job.read, place / "work"))
         equal += not said
         faults += [f"{place}: {line}" for line in said]
         if not said:
@@ -152,8 +161,8 @@ def run_campaign(job: Job, folder: Path, rng: random.Random) -> Campaign:
     return Campaign(sent, trials, starts, equal, time.monotonic() - begin, faults)
 
 
-def run_whole(job: Job, folder: Path) -> tuple[dict[str, Any], dict[bool, Moment]]:
-    """What uninterrupted commands make, and how long they take: forks, slow starts.
+def run_whole(job: Job, folder: Path) -> Whole:
+    """Commands that nobody stops.
 
     Raises:
       AssertionError: two of them differ, or one fails.
@@ -168,14 +177,14 @@ def run_whole(job: Job, folder: Path) -> tuple[dict[str, Any], dict[bool, Moment
         made.append(job.read(place / "work"))
     for other in made[1:]:
         assert not differences(made[0], other), differences(made[0], other)
-    return made[0], extents
+    return Whole(made[0], extents, (place / "log").read_text().splitlines()[-1])
 
 
 def run_trial(
     job: Job,
     place: Path,
     left: list[signal.Signals],
-    extents: dict[bool, Moment],
+    whole: Whole,
     rng: random.Random,
 ) -> tuple[int, list[str]]:
     """Starts a command until it ends, with signals from `left`; gives its starts.
@@ -189,7 +198,7 @@ def run_trial(
         log = place / f"{count}.log"
         slowly = rng.randrange(SLOW_STARTS) == 0
         process = start(job.words, place / "work", log, slowly=slowly)
-        until = draw_moment(rng, extents[slowly]) if left else Moment()
+        until = draw_moment(rng, whole.extents[slowly]) if left else Moment()
         moment = watch(process, place / "work", until)
         sent = 0
         if left and process.exitcode is None:
@@ -197,7 +206,7 @@ def run_trial(
             os.kill(process.pid, sent)
         process.join(LONGEST)
         text = log.read_text() if log.exists() else ""
-        wrong = what_is_wrong(process.exitcode, sent, text)
+        wrong = what_is_wrong(process.exitcode, sent, text, whole.end)
         resumed = RESUMED.findall(text)
         if saved and resumed != saved and (resumed or process.exitcode == 0):
             wrong.append(f"saved at step {saved}, went on after {resumed}")
@@ -207,17 +216,6 @@ def run_trial(
             process.kill()
             return count, said
         left.pop()
-
-
-def what_is_wrong(status: int | None, sent: int, log: str) -> list[str]:
-    """With a command that was sent a signal, or 0: its status, and what it said."""
-    goes_on = "the same command goes on" in log
-    may_be = {0: (0,), signal.SIGKILL: (-signal.SIGKILL, 0)}
-    # Before a command listens, a signal has its usual effect, and nothing is said.
-    usual = (-signal.SIGTERM,) if not log.strip() else ()
-    may_be[signal.SIGTERM] = (0, *((143,) if goes_on else ()), *usual)
-    is_wrong = status not in may_be[sent] or "Traceback" in log or "a fault of" in log
-    return [f"status {status}: {log[-3000:]}"] if is_wrong else []
 
 
 def make_jobs(pictures: Path, run: Path, args: argparse.Namespace) -> dict[str, Job]:
@@ -284,7 +282,7 @@ def main(argv: list[str] | None = None) -> int:
         sent = ", ".join(f"{count} {number}" for number, count in done.sent.items())
         numbers = f"{done.trials} | {done.starts} | {done.equal} | {done.seconds:.0f}"
         print(f"| {name} | {sent} | {numbers} |", flush=True)
-    faults = [line for done in campaigns.values() for line in done.pop("faults")]
+    faults = [line for done in campaigns.values() for line in done["faults"]]
     date = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     about = {"date": date, "machine": machine.describe(), "seed": args.seed}
     args.out.mkdir(parents=True, exist_ok=True)

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import re
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 VARYING = {"images_per_second", "peak_memory_bytes", "counts"}
 # Of a run's folder, that has its arrays and curves read, or tells of times.
 READ_OTHERWISE = re.compile(
-    r"run/(checkpoints/\d+/|frozen/|events|sessions|report\.html)|cache/.*sqlite"
+    r"run/(checkpoints/[^/]+/|frozen/|events|sessions|report\.html)|cache/.*sqlite"
 )
 
 
@@ -92,3 +93,18 @@ def names_in(folder: Path) -> Iterator[str]:
     """All files and folders below it, while they come and go."""
     for root, folders, files in os.walk(folder):
         yield from (os.path.join(root, name) for name in folders + files)
+
+
+def what_is_wrong(status: int | None, sent: int, log: str, end: str) -> list[str]:
+    """With a command that was sent a signal, or 0: its status, and what it said.
+
+    `end` is what one says last that nobody stops.
+    """
+    goes_on = "the same command goes on" in log
+    may_be = {0: (0,), signal.SIGKILL: (-signal.SIGKILL, 0)}
+    # Before a command listens, and once all is done, a signal has its usual effect.
+    is_outside = not log.strip() or log.rstrip().endswith(end)
+    usual = (-signal.SIGTERM,) if is_outside else ()
+    may_be[signal.SIGTERM] = (0, *((143,) if goes_on else ()), *usual)
+    is_wrong = status not in may_be[sent] or "Traceback" in log or "a fault of" in log
+    return [f"status {status}: {log[-3000:]}"] if is_wrong else []

@@ -19,7 +19,6 @@ from benchmarks import (
     flops,
     gpu,
     growth,
-    kills,
     leaky_split,
     machine,
     material,
@@ -525,6 +524,7 @@ KEPT = "jaxart: stopped; saved at step 7; the same command goes on"
         (143, signal.SIGTERM, "jaxart: stopped", True),
         (-15, signal.SIGTERM, "", False),
         (-15, signal.SIGTERM, "epoch 1", True),
+        (-15, signal.SIGTERM, "epoch 1\nwritten: out\n", False),
         (0, signal.SIGTERM, "Traceback (most recent call last):", True),
         (None, signal.SIGTERM, KEPT, True),
     ],
@@ -532,7 +532,7 @@ KEPT = "jaxart: stopped; saved at step 7; the same command goes on"
 def test_a_stopped_command_has_a_signals_status_and_says_what_it_keeps(
     status, sent, log, is_wrong
 ):
-    assert bool(kills.what_is_wrong(status, sent, log)) == is_wrong
+    assert bool(outcomes.what_is_wrong(status, sent, log, "written: out")) == is_wrong
 
 
 def test_what_commands_have_made_differs_by_bits_and_not_by_times(tmp_path):
