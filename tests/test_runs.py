@@ -154,6 +154,15 @@ def test_a_damaged_checkpoint_is_passed_over(undamaged, tmp_path, caplog, name, 
     checkpoints.close()
 
 
+def test_what_orbax_had_begun_to_remove_goes(undamaged, tmp_path, caplog):
+    run = tmp_path / "run"
+    shutil.copytree(undamaged, run)
+    shutil.rmtree(run / "checkpoints/15/config")
+    set_aside_half_made(folder_of(run))
+    assert [path.name for path in (run / "checkpoints").iterdir()] == ["20"]
+    assert not caplog.text
+
+
 def test_the_best_that_is_damaged_is_passed_over_by_who_only_reads(
     undamaged, tmp_path, caplog
 ):

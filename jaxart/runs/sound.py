@@ -37,22 +37,36 @@ def set_aside(folder: epath.Path) -> None:
 
 
 def set_aside_half_made(workdir: str) -> None:
-    """Passes over checkpoints without their parts, with a warning: Orbax would not."""
+    """Passes over checkpoints without their parts, with a warning: Orbax would not.
+
+    Before a whole one, a half one is what Orbax was about to remove, and goes.
+    """
     folder = epath.Path(workdir) / CHECKPOINTS
     steps = folder.iterdir() if folder.exists() else ()
-    for step in [step for step in steps if _STEP.fullmatch(step.name)]:
-        parts = ("metrics/metrics", "params", "opt_state", "progress", "config")
-        missing = [part for part in parts if not (step / part).exists()]
-        with contextlib.suppress(DamagedError), named(step):
-            if not missing:
-                json.loads((step / "metrics/metrics").read_text())
-                continue
-        logger.warning(
-            "%s: damaged: %s. It is passed over.",
-            step,
-            f"{', '.join(missing)} is missing" if missing else "its metrics",
-        )
-        set_aside(step)
+    steps = [step for step in steps if _STEP.fullmatch(step.name)]
+    is_whole_behind = False
+    for step in sorted(steps, key=lambda step: int(step.name), reverse=True):
+        lack = _what_lacks(step)
+        if not lack:
+            is_whole_behind = True
+        elif is_whole_behind:
+            step.rmtree()
+        else:
+            logger.warning("%s: damaged: %s. It is passed over.", step, lack)
+            set_aside(step)
+
+
+def _what_lacks(step: epath.Path) -> str:
+    """What a checkpoint has not that it was saved with; '' where it is whole."""
+    parts = ("metrics/metrics", "params", "opt_state", "progress", "config")
+    missing = [part for part in parts if not (step / part).exists()]
+    if missing:
+        return f"{', '.join(missing)} is missing"
+    try:
+        json.loads((step / "metrics/metrics").read_text())
+    except ValueError:
+        return "its metrics"
+    return ""
 
 
 @contextlib.contextmanager

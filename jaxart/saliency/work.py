@@ -31,7 +31,7 @@ _NUM_REMOTE_THREADS = 16  # where they mostly wait for an object store
 class Item(NamedTuple):
     """An image: its path as listed, its class if known, and what each map is of.
 
-    That are classes as `Question.classes` gives them.
+    That are classes as `Question.classes` gives them. On a cluster, it comes as a list.
     """
 
     name: str
@@ -143,7 +143,7 @@ class Explaining:
         is_remote = storage.is_remote(self.out)
         return _NUM_REMOTE_THREADS if is_remote else _NUM_THREADS
 
-    def skip(self, item: Item, reason: str) -> Record:
+    def skip(self, item: Any, reason: str) -> Record:
         """What stands for an image that gave no map."""
         return {"path": item[0]} | skipped(reason)
 
@@ -159,12 +159,12 @@ class Explaining:
         of_maps = [pictures.file_names(name, kinds, folder) for folder in folders]
         return pictures.file_names(name), of_maps
 
-    def identify(self, items: Sequence[Item]) -> list[str]:
+    def identify(self, items: Sequence[Any]) -> list[str]:
         """What each image's content is."""
         paths = [storage.join(self.root, name) for name, *_ in items]
         return files.versions(paths)
 
-    def load(self, items: Sequence[Item | None]) -> Loaded:
+    def load(self, items: Sequence[Any]) -> Loaded:
         """Reads a batch's images."""
         batch = pipeline.load_batch(
             [item and storage.join(self.root, item[0]) for item in items],
@@ -190,12 +190,12 @@ class Explaining:
         ]
 
     def finish(
-        self, items: Sequence[Item | None], loaded: Loaded, values: list[Explained]
+        self, items: Sequence[Any], loaded: Loaded, values: list[Explained]
     ) -> Results:
         """Writes the files of each image, in threads; gives their records."""
         answers = [tuple(map(np.asarray, answer)) for answer in values]
 
-        def write(row: int, item: Item) -> Record:
+        def write(row: int, item: Any) -> Record:
             if unread := loaded.batch.skipped(row):
                 return {"path": item[0]} | unread
             try:
@@ -214,7 +214,7 @@ class Explaining:
         with concurrent.futures.ThreadPoolExecutor(self.num_threads) as pool:
             return Results(list(pool.map(write, rows, there)))
 
-    def _write(self, item: Item, answers: Sequence[Sequence[Any]]) -> Record:
+    def _write(self, item: Any, answers: Sequence[Sequence[Any]]) -> Record:
         """Writes an image's files, once all of its maps are known to be sound.
 
         An answer is of a question: logits [K], classes and a map [S, S].

@@ -416,7 +416,7 @@ def test_a_failed_run_leaves_what_was_there(tiny, listed, tmp_path, monkeypatch)
     def fail(*arguments):
         raise OSError("the disk is gone")
 
-    monkeypatch.setattr(run.rows, "join", fail)
+    monkeypatch.setattr(run.folder.Folder, "join_rows", fail)
     with pytest.raises(OSError, match="the disk is gone"):
         predict_all(tiny, listed, tmp_path / "table.csv", features="pool5")
     assert (tmp_path / "table.csv").read_text() == "earlier"
