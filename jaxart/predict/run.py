@@ -2,7 +2,7 @@
 
 import dataclasses
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
@@ -211,16 +211,9 @@ def predict_images(
             _write_rows(passed, part_names, names, sibling(table, features))
         if metrics:
             results.write_json(sibling(table, "metrics.json"), metrics)
-    _remove_earlier(out, {"metrics.json": metrics, "notes.csv": any(notes)})
+    tables.remove_earlier(out, {"metrics.json": metrics, "notes.csv": any(notes)})
     passed.remove()
     return Outcome(len(names), len(reasons) - len(names), metrics, trained)
-
-
-def _remove_earlier(out: AnyPath, is_of_this: Mapping[str, Any]) -> None:
-    """Removes an earlier table's files that would be taken for this one's."""
-    for name, is_new in is_of_this.items():
-        if not is_new:
-            sibling(out, name).unlink(missing_ok=True)
 
 
 def _refuse(image_list: listing.Listing, reasons: Sequence[str]) -> NoReturn:

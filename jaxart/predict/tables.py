@@ -5,10 +5,10 @@ import importlib
 import itertools
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 from jaxtyping import Float32, Int32
@@ -205,3 +205,10 @@ def write_lists(
     results.write_csv(sibling(table, "skipped.csv"), ("path", "reason"), skipped)
     noted = zip(names, notes, strict=True)
     results.write_notes(sibling(table, "notes.csv"), ("path", "note"), noted)
+
+
+def remove_earlier(out: AnyPath, is_of_this: Mapping[str, Any]) -> None:
+    """Removes an earlier table's files that would be taken for this one's."""
+    for name, is_new in is_of_this.items():
+        if not is_new:
+            sibling(out, name).unlink(missing_ok=True)

@@ -8,8 +8,10 @@ else before the first step. Who asks for it gets clu's own writer.
 import importlib.util
 import logging
 import os
+import re
 import sys
 import tempfile
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
@@ -21,6 +23,8 @@ from tensorboard.plugins.histogram import metadata as histogram_metadata
 from jaxart import storage
 from jaxart.storage import AnyPath, RemotePath, disk
 from jaxart.training.config import Writer
+
+_SECOND = re.compile(r"events\.out\.tfevents\.(\d+)\.")
 
 logger = logging.getLogger(__name__)
 
@@ -44,6 +48,8 @@ def create_writer(
     """
     if isinstance(logdir, RemotePath) and to_disk:
         return RemoteWriter(kind, logdir, first_step)
+    if to_disk:
+        _await_another_second(logdir)
     writer = TensorboardXWriter(logdir, first_step, to_disk)
     if kind == "tensorboardx" or not to_disk:
         return writer
@@ -51,6 +57,18 @@ def create_writer(
     from clu import metric_writers  # noqa: PLC0415 (imports TensorFlow)
 
     return metric_writers.create_default_writer(os.fspath(logdir))
+
+
+def _await_another_second(logdir: AnyPath) -> None:
+    """Waits while event files would be called as an earlier session's, or sort before.
+
+    Their names have the second, and TensorBoard reads them by their names.
+    """
+    names = map(_SECOND.match, storage.names_in(logdir))
+    earlier = max((int(name[1]) for name in names if name), default=0)
+    wait = earlier + 1 - time.time()
+    if 0 < wait <= 1:  # a clock that was set is not waited for
+        time.sleep(wait)
 
 
 class TensorboardXWriter:

@@ -155,3 +155,13 @@ def test_event_files_are_put_into_an_object_store_at_each_flush(tmp_path, bucket
         assert read() == {1: 0.5}
         writer.write_scalars(2, {"loss": 0.25})
     assert read() == {1: 0.5, 2: 0.25}
+
+
+@pytest.mark.parametrize("kind", ["tensorboardx", "tensorflow"])
+def test_sessions_of_one_second_stay_apart_and_in_order(tmp_path, kind):
+    for value in (1.0, 2.0, 3.0):
+        writer = writers.create_writer(kind, tmp_path, first_step=int(value))
+        for step in range(int(value), 4):
+            writer.write_scalars(step, {"loss": value})
+        writer.close()
+    assert events.read(tmp_path)["loss"] == {1: 1.0, 2: 2.0, 3: 3.0}
