@@ -34,7 +34,7 @@ FAULTS = {
     ),
     "A3 links, foreign caches, and names that lead elsewhere": (
         "storage/test_private.py passes saliency/test_run.py paintings",
-        "link or another_user or alone or believed or elsewhere or leads_out",
+        "link or another_user or users_alone or believed or elsewhere or leads_out",
     ),
     "B4 the disk is full": (
         "cli/test_full_disk.py training/test_full_disk.py storage/test_disk.py "
