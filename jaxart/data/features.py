@@ -85,22 +85,17 @@ class _FrozenPart:
     def load(self, items: Sequence[list[str] | None]) -> pipeline.Loaded:
         there = [item for item in items if item is not None]
         bytes_of = self._read([content for content, _ in there])
-        size = self.files.preprocessing["size"]
-        loaded = np.zeros((self.batch_size, size, size, 3), np.float32)
-        reasons = [""] * self.batch_size
-        for row, (content, view) in enumerate(there):
-            how = {"resize": self.files.resize, "view": view}
-            try:
-                enough = images.side_enough(size, **how)
-                picture = images.read(bytes_of[content], enough).picture
-            except images.UnprovenError as error:
-                raise self._error(content, "memory ran out") from error
-            except images.ImageError as error:
-                reasons[row] = str(error)
-            else:
-                facts = self.files.preprocessing
-                loaded[row] = images.prepare(picture, **how, **facts)
-        return pipeline.Loaded(loaded, reasons)
+        loaded = pipeline.load_batch(
+            [bytes_of[content] for content, _ in there],
+            self.files.resize,
+            self.files.preprocessing,
+            self.batch_size,
+            views=[view for _, view in there],
+        )
+        for (content, _), is_proven in zip(there, loaded.is_proven, strict=False):
+            if not is_proven:
+                raise self._error(content, "memory ran out")
+        return loaded
 
     def _read(self, contents: Sequence[str]) -> dict[str, bytes]:
         """The bytes of contents, each read once.
@@ -124,7 +119,7 @@ class _FrozenPart:
 
     def _path(self, content: str) -> AnyPath:
         path = self.files.paths[self.index_of[content]]
-        assert path is not None, "a blank image has no content"
+        assert isinstance(path, AnyPath), "a file, of which the content is known"
         return path
 
     def start(self, loaded: pipeline.Loaded) -> Any:

@@ -58,7 +58,7 @@ class ImageFiles:
     the files are the same at every step.
     """
 
-    paths: Sequence[AnyPath | None]  # None is a blank image
+    paths: Sequence[AnyPath | bytes | None]  # or their bytes; None is a blank image
     resize: str  # one of `resizing.RESIZE_RULES`
     preprocessing: dict[str, Any]  # the network's own facts: size, channel_order, mean
     views: Sequence[str] | None = None  # of each, of `resizing.VIEWS`; None: the whole
@@ -105,7 +105,9 @@ class ImageFiles:
             return "", decoded.note, True
 
         rows = range(len(indices))
-        if not any(storage.is_remote(self.paths[index]) for index in indices):
+        if not any(
+            isinstance(self.paths[index], storage.RemotePath) for index in indices
+        ):
             says = list(map(load, rows))
         else:
             with concurrent.futures.ThreadPoolExecutor(_NUM_REQUESTS) as pool:
@@ -119,7 +121,7 @@ class ImageFiles:
 
 
 def load_batch(
-    paths: Sequence[AnyPath | None],
+    paths: Sequence[AnyPath | bytes | None],
     resize: str,
     preprocessing: dict[str, Any],
     batch_size: int,

@@ -1,7 +1,6 @@
 """The arrays of a checkpoint: their checksums, their room, what is to be restored."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -11,16 +10,13 @@ from etils import epath
 from jax.experimental import multihost_utils
 
 from jaxart import storage
-from jaxart.storage import disk
 from jaxart.storage.results import DamagedError
 
 
 def require_room(folder: epath.Path, *trees: Any) -> None:
     """Makes sure, before anything is written, that arrays fit on a folder's disk."""
-    local = storage.path(str(folder))
-    if isinstance(local, Path):
-        arrays = jax.tree.leaves(trees)
-        disk.require(local / "arrays", sum(array.nbytes for array in arrays))
+    num_bytes = sum(array.nbytes for array in jax.tree.leaves(trees))
+    storage.require_room(storage.path(str(folder / "arrays")), num_bytes)
 
 
 def checksums_of(tree: Any) -> dict[str, str]:

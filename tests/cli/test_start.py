@@ -49,3 +49,5 @@ def test_a_cache_folder_that_cannot_be_made_costs_nothing(tmp_path, monkeypatch)
     monkeypatch.setattr(os, "environ", {**os.environ})
     (tmp_path / "file").touch()
     start.keep_compiled_programs()
+    folder = tmp_path / "file" / "jaxart" / "xla"  # JAX warns of it
+    assert os.environ["JAX_COMPILATION_CACHE_DIR"] == str(folder)
